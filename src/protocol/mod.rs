@@ -1,1 +1,5 @@
-//! `protocol`: to be written.
+//! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
+
+mod message;
+
+pub use message::*;

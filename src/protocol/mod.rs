@@ -1,5 +1,6 @@
 //! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
 
+mod codes;
 mod decode;
 mod encode;
 mod ids;
@@ -11,6 +12,7 @@ mod repair;
 mod session;
 mod wire;
 
+pub use codes::*;
 pub use decode::*;
 pub use encode::*;
 pub use ids::*;

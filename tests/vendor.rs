@@ -109,28 +109,39 @@ fn a_token_carries_one_connection_and_a_newcomer_needs_force() {
 
 #[test]
 fn simulated_phones_answer_the_vendors_client() {
-    if !the_vendors_client_is_here() {
-        return;
+    if the_vendors_client_is_here() {
+        let_simulated_phones_answer("flat");
     }
+}
+
+#[test]
+fn simulated_phones_of_the_other_dialect_answer_the_vendors_client() {
+    if the_vendors_client_is_here() {
+        let_simulated_phones_answer("nested");
+    }
+}
+
+#[test]
+fn the_vendors_client_answers_a_simulated_caller() {
+    if the_vendors_client_is_here() {
+        let_a_simulated_phone_call("flat");
+    }
+}
+
+#[test]
+fn the_vendors_client_answers_a_simulated_caller_of_the_other_dialect() {
+    if the_vendors_client_is_here() {
+        let_a_simulated_phone_call("nested");
+    }
+}
+
+/// The vendor's client calls two of ours and hangs up on the first; the second hangs up on it.
+fn let_simulated_phones_answer(dialect: &str) {
     let serve = Serve::start(3, &[]);
     let (vendor, ours) = serve.subscribers.split_at(1);
     let peers = format!("{},{}", ours[0].number, ours[1].number);
-    let run = serve.run(
-        ours,
-        r#"
-        [[stages]]
-        name = "at-home"
-        duration = "25s"
-        clients = 2
-        arrivals = "at_once"
 
-        [calls]
-        ring = { fixed = "200ms" }
-        hold = { fixed = "2s" }
-        candidates = 2
-        "#,
-    );
-
+    let run = serve.run(ours, dialect, AT_HOME);
     let seen = serve.cast("calls-ours", vendor, &[("WTSP_PEERS", &peers)]).finish();
     let record = run.interrupt();
     let truth = serve.stop();
@@ -141,38 +152,14 @@ fn simulated_phones_answer_the_vendors_client() {
     assert_eq!(truth.closes().keys().copied().collect::<Vec<_>>(), [NORMAL_CLOSURE]);
 }
 
-#[test]
-fn the_vendors_client_answers_a_simulated_caller() {
-    if !the_vendors_client_is_here() {
-        return;
-    }
+/// One of ours calls the vendor's client every other second and hangs up on it.
+fn let_a_simulated_phone_call(dialect: &str) {
     let serve = Serve::start(2, &[]);
     let (callee, caller) = serve.subscribers.split_at(1);
     let vendor = serve.cast("called-by-ours", callee, &[("WTSP_CALLER", &caller[0].number)]);
     vendor.is_ready();
-    let load = format!(
-        r#"
-        [[stages]]
-        name = "sign-on"
-        duration = "1s"
-        clients = 1
-        arrivals = "at_once"
 
-        [[stages]]
-        name = "calls"
-        duration = "7s"
-        calls_per_second = 0.5
-        arrivals = "constant"
-
-        [calls]
-        number = "{}"
-        hold = {{ fixed = "500ms" }}
-        candidates = 2
-        "#,
-        callee[0].number
-    );
-
-    let record = serve.run(caller, &load).finish();
+    let record = serve.run(caller, dialect, &calling(&callee[0].number)).finish();
     vendor.no_more_calls();
     let seen = vendor.finish();
     let truth = serve.stop();
@@ -182,4 +169,42 @@ fn the_vendors_client_answers_a_simulated_caller() {
     assert_eq!(record.attempts("answered"), record.attempts("due"));
     assert_eq!(record.attempts("answered"), truth.attempts("answered"));
     assert_eq!(record.attempts("failed"), 0);
+}
+
+/// Phones that wait to be called, longer than any scenario lasts.
+const AT_HOME: &str = r#"
+[[stages]]
+name = "at-home"
+duration = "25s"
+clients = 2
+arrivals = "at_once"
+
+[calls]
+ring = { fixed = "200ms" }
+hold = { fixed = "2s" }
+candidates = 2
+"#;
+
+/// A phone that calls a number which is none of ours.
+fn calling(number: &str) -> String {
+    format!(
+        r#"
+[[stages]]
+name = "sign-on"
+duration = "1s"
+clients = 1
+arrivals = "at_once"
+
+[[stages]]
+name = "calls"
+duration = "7s"
+calls_per_second = 0.5
+arrivals = "constant"
+
+[calls]
+number = "{number}"
+hold = {{ fixed = "500ms" }}
+candidates = 2
+"#
+    )
 }

@@ -63,9 +63,9 @@ impl Child {
         }
     }
 
-    /// What it said on stderr and nobody has read yet.
+    /// What it said and nobody has read yet.
     pub fn said(&self) -> String {
-        self.stderr.try_iter().collect::<Vec<_>>().join("\n")
+        self.stderr.try_iter().chain(self.stdout.try_iter()).collect::<Vec<_>>().join("\n")
     }
 
     fn next_of(&self, stream: &Receiver<String>) -> String {
@@ -74,7 +74,7 @@ impl Child {
                 RecvTimeoutError::Timeout => "says nothing",
                 RecvTimeoutError::Disconnected => "ended without a word where one was due",
             };
-            panic!("{} {what}; on stderr:\n{}", self.name, self.said())
+            panic!("{} {what}; it says:\n{}", self.name, self.said())
         })
     }
 }

@@ -81,11 +81,11 @@ impl Serve {
         Vendor { child: Child::start(scenario, &mut command) }
     }
 
-    /// Starts `wtsp-load run` against this server: `load` is the profile's own part.
-    pub fn run(&self, subscribers: &[Subscriber], load: &str) -> Run {
+    /// Starts `wtsp-load run` against this server in one of the dialects: `load` is the profile's own part.
+    pub fn run(&self, subscribers: &[Subscriber], dialect: &str, load: &str) -> Run {
         let list = self.write_subscribers("ours.csv", subscribers);
         let profile = self.folder.path().join("profile.toml");
-        let target = format!("[target]\nurl = {:?}\ndialect = \"flat\"\n", self.url);
+        let target = format!("[target]\nurl = {:?}\ndialect = {dialect:?}\n", self.url);
         let file =
             format!("[subscribers]\nfile = {:?}\n[generator]\nworkers = 1\n", list.display().to_string());
         fs::write(&profile, format!("name = \"with-the-vendors-client\"\n{target}{file}{load}")).unwrap();

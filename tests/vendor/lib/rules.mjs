@@ -30,6 +30,7 @@ export function brokenRules(phone) {
     ...keepalivesComeBackAsTheyWere(journal),
     ...acksComeBeforeTheirEvents(journal),
     ...transactionsNameTheirCause(journal),
+    ...acceptedNamesItsAccept(journal),
     ...eventsSayWhereTheyBelong(journal, phone.state),
   ].map((broken) => `${phone.name}: ${broken}`)
 }
@@ -89,6 +90,16 @@ function transactionsNameTheirCause(journal) {
     if (CAUSED_ELSEWHERE.includes(name) && transaction !== undefined) return [`should have no transaction: ${text}`]
     if (CAUSED_BY[name] && cause !== CAUSED_BY[name]) return [`should name the transaction of ${CAUSED_BY[name]}: ${text}`]
     return []
+  })
+}
+
+/** Only the first `accepted` of an incoming leg answers its `accept`; later ones answer renegotiations. */
+function acceptedNamesItsAccept(journal) {
+  return journal.sent('request').filter(({ name }) => name === 'accept').flatMap(({ message: accept }) => {
+    const isItsCall = ({ line, call_id }) => line === accept.line && call_id === accept.call_id
+    const accepted = journal.received('event').find(({ name, message }) => name === 'accepted' && isItsCall(message))
+    const isNamed = accepted === undefined || accepted.message.transaction === accept.transaction
+    return isNamed ? [] : [`should name the transaction of accept: ${accepted.text}`]
   })
 }
 

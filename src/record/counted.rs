@@ -480,9 +480,9 @@ fn add_names(mine: &mut ByName, theirs: &ByName) {
 
 /// Adds failed sign-ons of one cause, in bounded space.
 fn add_signon_failures(mine: &mut Vec<SignonFailures>, theirs: &SignonFailures) {
-    let known = mine.iter_mut().find(|one| one.key() == theirs.key());
+    let known = mine.iter().position(|one| one.key() == theirs.key());
     match known {
-        Some(known) => known.count += theirs.count,
+        Some(known) => mine[known].count += theirs.count,
         None if mine.len() < MAX_CODES || theirs.cause == OTHERS => mine.push(theirs.clone()),
         None => {
             let others = SignonFailures { cause: OTHERS.into(), status: None, count: theirs.count };
@@ -494,9 +494,9 @@ fn add_signon_failures(mine: &mut Vec<SignonFailures>, theirs: &SignonFailures) 
 
 /// Adds connections that ended in one way, in bounded space.
 fn add_disconnects(mine: &mut Vec<Disconnects>, theirs: &Disconnects) {
-    let known = mine.iter_mut().find(|one| one.key() == theirs.key());
+    let known = mine.iter().position(|one| one.key() == theirs.key());
     match known {
-        Some(known) => known.count += theirs.count,
+        Some(known) => mine[known].count += theirs.count,
         None if mine.len() < MAX_CODES || theirs.name == OTHERS => mine.push(theirs.clone()),
         None => add_disconnects(mine, &Disconnects::others(theirs.count)),
     }

@@ -15,6 +15,9 @@ pub enum RecordError {
         /// Why.
         source: io::Error,
     },
+    /// A stream could not be written to; whoever opened it knows its name.
+    #[error("cannot write: {0}")]
+    Stream(#[from] io::Error),
     /// The operating system refused to read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

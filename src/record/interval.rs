@@ -1,14 +1,14 @@
 //! A second of a run: as the scheduler hands it in, and as it is stored.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counted::{Counted, SignonCounts};
-use super::histogram::StoredHistogram;
-use crate::metrics::{Gauges, Tally};
+use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram};
+use crate::metrics::{Gauges, Metric, Tally};
+use crate::protocol::RequestName;
 
 /// A second of a run, or what there was of it.
 #[derive(Clone, Debug)]
@@ -63,18 +63,6 @@ impl From<Gauges> for StoredGauges {
     }
 }
 
-/// The latencies of one metric in a second; what was not measured is left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct StoredLatency {
-    /// From the due time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response: Option<StoredHistogram>,
-    /// From the time sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<StoredHistogram>,
-}
-
 /// A second of a run, as it is stored: a line of `intervals.jsonl`, and (without histograms) a member of
 /// `intervals` in `run.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,8 +82,53 @@ pub struct StoredInterval {
     /// What was counted.
     #[serde(flatten)]
     pub counted: Counted,
-    /// Latencies by metric.
-    pub latency: BTreeMap<String, StoredLatency>,
-    /// Latencies of responses, by request name.
-    pub ack_by_request: BTreeMap<String, StoredHistogram>,
+    /// Latencies; what was not measured in this second is left out.
+    pub latency: Latencies<StoredHistogram>,
+}
+
+impl StoredInterval {
+    /// The stored form of `interval`, histograms and all.
+    ///
+    /// # Errors
+    /// See [`Encoder::encode`].
+    pub fn new(interval: &Interval, encoder: &mut Encoder) -> Result<StoredInterval, HistogramError> {
+        Ok(StoredInterval {
+            at_us: interval.at.as_micros() as u64,
+            length_us: interval.length.as_micros() as u64,
+            stage: interval.stage,
+            gauges: interval.gauges.into(),
+            health: interval.health,
+            clients: SignonCounts::from(&interval.tally.counters),
+            counted: Counted::from(&interval.tally.counters),
+            latency: latencies(&interval.tally, encoder)?,
+        })
+    }
+
+    /// Forgets the histograms and keeps their figures.
+    pub fn drop_histograms(&mut self) {
+        for latency in self.latency.metrics.values_mut() {
+            for stored in [&mut latency.response, &mut latency.service].into_iter().flatten() {
+                stored.histogram = None;
+            }
+        }
+        self.latency.ack_by_request.values_mut().for_each(|stored| stored.histogram = None);
+    }
+}
+
+/// The latencies of `tally` as they are stored.
+fn latencies(tally: &Tally, encoder: &mut Encoder) -> Result<Latencies<StoredHistogram>, HistogramError> {
+    let mut latencies = Latencies::default();
+    for metric in Metric::ALL {
+        let response = tally.response(*metric).map(|response| encoder.encode(response)).transpose()?.flatten();
+        let service = encoder.encode(tally.service(*metric))?;
+        if response.is_some() || service.is_some() {
+            latencies.metrics.insert(metric.name().into(), MetricLatency { response, service });
+        }
+    }
+    for (request, latency) in RequestName::ALL.iter().zip(&tally.acks) {
+        if let Some(stored) = encoder.encode(latency)? {
+            latencies.ack_by_request.insert(request.name().into(), stored);
+        }
+    }
+    Ok(latencies)
 }

@@ -220,6 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn every_profile_is_checked_also_after_one_that_is_wrong() {
+        let profiles = ["profiles/none.toml", "profiles/quickstart.toml"].map(PathBuf::from);
+        let mut out = Vec::new();
+        assert!(!check(&profiles, &Overrides::default(), &mut out).expect("written"));
+        assert!(
+            String::from_utf8(out).expect("text").contains("profiles/quickstart.toml: the profile is good")
+        );
+    }
+
+    #[test]
     fn warnings_are_printed_with_the_plan() {
         let text = printed(&["stages.1.calls_per_second=200"]);
         assert!(text.contains("warning: stage `steady`: about "), "{text}");

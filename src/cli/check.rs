@@ -69,7 +69,8 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
     writeln!(out, "  duration     {}", write_duration(plan.duration()))?;
     writeln!(out)?;
     write_stages(out, plan)?;
-    if let Some(calls) = &plan.calls {
+    if plan.has_calls() {
+        let calls = &plan.calls;
         writeln!(out)?;
         write_calls(out, plan, calls)?;
     }

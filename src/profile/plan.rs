@@ -36,8 +36,8 @@ pub struct Plan {
     pub clients: ClientPlan,
     /// The stages, one after the other; at least one.
     pub stages: Vec<Stage>,
-    /// How every call goes; `None` when no stage has calls.
-    pub calls: Option<CallPlan>,
+    /// How every call goes: those that stages have, and those that somebody else makes to a client of the run.
+    pub calls: CallPlan,
     /// The embedded core's settings, of use when the target is [`Server::Embedded`].
     pub embedded_core: EmbeddedPlan,
     /// What is feasible but probably not meant, a sentence each.
@@ -235,6 +235,11 @@ impl Plan {
         self.stages.iter().map(up).sum()
     }
 
+    /// Whether any stage has calls.
+    pub fn has_calls(&self) -> bool {
+        self.stages.iter().any(|stage| stage.calls.is_some())
+    }
+
     /// How many calls are expected in all.
     pub fn expected_calls(&self) -> f64 {
         self.stages.iter().map(Stage::expected_calls).sum()
@@ -242,9 +247,8 @@ impl Plan {
 
     /// How many calls are expected to be up or ringing at the same time, in the busiest moment, if none is blocked.
     pub fn expected_peak_calls(&self) -> f64 {
-        let Some(calls) = &self.calls else { return 0.0 };
         let rates = self.stages.iter().filter_map(|stage| stage.calls);
-        rates.map(|rate| rate.peak() * calls.mean_busy().as_secs_f64()).fold(0.0, f64::max)
+        rates.map(|rate| rate.peak() * self.calls.mean_busy().as_secs_f64()).fold(0.0, f64::max)
     }
 
     /// How many file descriptors the process needs: one a client, two when the embedded core holds the other end,

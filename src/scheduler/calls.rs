@@ -2,16 +2,15 @@
 
 use std::mem;
 
-use rand::RngExt;
-
 use super::worker::{Owner, Stage, Worker};
 use crate::client::LegRef;
-use crate::law::{Distribution, Time};
+use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
 use crate::protocol::{
     Candidate, EventBody, Jsep, JsepKind, RequestBody, RequestName, ResponseOutcome, Text, normalise_number,
 };
 use crate::scenario::{Answered, AnsweredPlan, Ask, Direction, Finding, Leg, Parties};
+use crate::profile::{CallDraw, CallPlan};
 use crate::workload::AttemptNumber;
 
 /// A call of this worker's clients.
@@ -102,6 +101,17 @@ impl Calls {
     }
 }
 
+/// The plan of one call, from what it drew.
+fn answered_plan(calls: &CallPlan, draw: CallDraw) -> AnsweredPlan {
+    AnsweredPlan {
+        ring: draw.ring,
+        hold: draw.hold,
+        hangup_by: if draw.hangup_by_callee { Leg::Callee } else { Leg::Caller },
+        candidates: calls.candidates,
+        candidate_spacing: calls.candidate_spacing,
+    }
+}
+
 /// What a tag says about a response: which call, which leg.
 fn tag(serial: u32, leg: Leg) -> u32 {
     serial << 1 | u32::from(leg == Leg::Callee)
@@ -111,22 +121,15 @@ impl Worker {
     /// Starts the attempt that is due, or counts it as blocked.
     pub fn attempt(&mut self, attempt: AttemptNumber, due: Time) {
         self.recorder.counters().due += 1;
-        let mut draws = self.shared.plan.seed.stream("call", attempt);
-        let calls = &self.shared.calls;
-        let plan = AnsweredPlan {
-            ring: calls.ring.sample(&mut draws),
-            hold: calls.hold.sample(&mut draws),
-            hangup_by: if draws.random_bool(calls.hangup_by_callee) { Leg::Callee } else { Leg::Caller },
-            candidates: calls.candidates,
-            candidate_spacing: Distribution::Fixed(calls.candidate_spacing),
-        };
+        let calls = &self.shared.plan.calls;
+        let plan = answered_plan(calls, calls.draw(self.shared.plan.seed, attempt));
         let parties = if calls.number.is_some() { Parties::Caller } else { Parties::Both };
         let Some((caller, line, callee)) = self.take_group(parties) else {
             self.recorder.counters().end(Outcome::Blocked);
             return;
         };
         let call = Call {
-            script: Answered::new(plan, parties, due, draws),
+            script: Answered::new(plan, parties, due),
             serial: self.calls.next_serial(),
             caller: Some(Party { place: caller, line: Some(line) }),
             callee: callee.map(|place| Party { place, line: None }),
@@ -269,17 +272,11 @@ impl Worker {
     fn answer_foreign(&mut self, place: usize, line: usize, at: Time) {
         let number = u64::from(self.number_of(place));
         let serial = self.calls.next_serial();
-        let mut draws = self.shared.plan.seed.stream("foreign call", number << 32 | u64::from(serial));
-        let calls = &self.shared.calls;
-        let plan = AnsweredPlan {
-            ring: calls.ring.sample(&mut draws),
-            hold: calls.hold.sample(&mut draws),
-            hangup_by: Leg::Callee,
-            candidates: calls.candidates,
-            candidate_spacing: Distribution::Fixed(calls.candidate_spacing),
-        };
+        let calls = &self.shared.plan.calls;
+        // Beyond the numbers of the run's own attempts.
+        let plan = answered_plan(calls, calls.draw(self.shared.plan.seed, 1 << 63 | number << 32 | u64::from(serial)));
         let call = Call {
-            script: Answered::new(plan, Parties::Callee, at, draws),
+            script: Answered::new(plan, Parties::Callee, at),
             serial,
             caller: None,
             callee: Some(Party { place, line: Some(line) }),
@@ -322,7 +319,7 @@ impl Worker {
     ) {
         let Some(call) = self.calls.get(place, serial) else { return };
         let was_talking = call.script.is_talking();
-        let mut said = mem::take(&mut self.calls_said);
+        let mut said = mem::take(&mut self.said);
         speak(&mut call.script, &mut said);
         let mut next = 0;
         while let Some(direction) = said.get(next).copied() {
@@ -330,7 +327,7 @@ impl Worker {
             self.carry_out(place, serial, direction, &mut said);
         }
         said.clear();
-        self.calls_said = said;
+        self.said = said;
         let Some(call) = self.calls.get(place, serial) else {
             if was_talking {
                 self.gauges.change(|gauges| gauges.calls_answered -= 1);
@@ -393,7 +390,8 @@ impl Worker {
         let Some(call) = self.calls.get(place, serial) else { return };
         let due = call.due;
         let Some(Party { place: client, line: Some(line) }) = call.party(leg).copied() else { return };
-        let sent = self.ask(client, line, ask, tag(serial, leg));
+        let callee = call.callee.map(|party| party.place);
+        let sent = self.ask(client, line, ask, tag(serial, leg), callee);
         let now = self.now();
         if let (Ask::Call, Some((_, written))) = (ask, sent) {
             self.recorder.service(Metric::Lag, due, written);
@@ -406,12 +404,40 @@ impl Worker {
         }
     }
 
-    /// Sends what a script asks for: when it was handed over and when it was written.
-    fn ask(&mut self, place: usize, line: usize, ask: Ask, tag: u32) -> Option<(Time, Time)> {
-        let media = mem::take(&mut self.media_taken);
-        let media = media.or_else(|| None);
-        let _ = media;
-        self.send_ask(place, line, ask, tag)
+    /// Sends what a script asks for; when it was handed over and when it was written.
+    fn ask(&mut self, place: usize, line: usize, ask: Ask, tag: u32, callee: Option<usize>) -> Option<(Time, Time)> {
+        let shared = std::sync::Arc::clone(&self.shared);
+        let media = std::sync::Arc::clone(&self.media);
+        let jsep = |kind, sdp| Some(Jsep { kind, sdp });
+        let body = match ask {
+            Ask::Call => {
+                let partner = callee.map(|callee| self.subscriber_of(callee).number.as_str());
+                RequestBody::OutgoingCall {
+                    number: Text::Borrowed(partner.or(shared.plan.calls.number.as_deref())?),
+                    jsep: jsep(JsepKind::Offer, media.offer()),
+                    from: None,
+                    refer_id: None,
+                    replaces: None,
+                }
+            }
+            Ask::Accept => RequestBody::Accept { jsep: jsep(JsepKind::Answer, media.answer()) },
+            Ask::Hangup => RequestBody::Hangup,
+            Ask::Candidate(number) => {
+                let candidate = media.candidate(number).map_or(Candidate::EndCompleted, Candidate::One);
+                RequestBody::IceTrickle { candidate }
+            }
+            Ask::EndOfCandidates => RequestBody::IceTrickle { candidate: Candidate::EndCompleted },
+        };
+        self.send(place, line, body, tag)
+    }
+
+    /// Sends a request; when it was handed over and when it was written, or nothing if it could not be sent.
+    pub fn send(&mut self, place: usize, line: usize, body: RequestBody<'_>, tag: u32) -> Option<(Time, Time)> {
+        let name = body.name();
+        let now = self.now();
+        let written = self.clients[place].request(line, body, tag, now, &mut self.buffer).ok()?;
+        self.recorder.counters().requests_sent[name.index()] += 1;
+        Some((now, written))
     }
 
     /// Gives a line back on which the server says no last word.

@@ -13,10 +13,11 @@ use super::calls::Calls;
 use super::collect::{Channel, Report};
 use super::stop::{Stop, Urgency};
 use crate::client::{Client, Media};
-use crate::law::{Seed, Time};
+use crate::law::Time;
 use crate::metrics::{Gauges, Outcome, Recorder};
 use crate::profile::{CallPlan, Force, Plan};
 use crate::protocol::{Dialect, Session, SessionSettings};
+use crate::scenario::Direction;
 use crate::subscribers::Subscriber;
 use crate::transport::{Alarm, Clock, Deadlines, Dialer, ReadySet, Received};
 use crate::workload::{self, Schedule, Segment, What};
@@ -29,7 +30,6 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// What all workers of a run share, and only read.
 pub(super) struct Shared {
     pub plan: Plan,
-    pub calls: CallPlan,
     pub subscribers: Vec<Subscriber>,
     /// The subscribers' numbers, normalised, to the clients that have them.
     pub numbers: HashMap<Box<str>, u32>,
@@ -72,7 +72,8 @@ pub(super) struct Worker {
     pub clients: Vec<Client>,
     pub calls: Calls,
     pub idle: VecDeque<usize>,
-    pub media: Media,
+    pub media: Arc<Media>,
+    pub said: Vec<Direction>,
     pub recorder: Recorder,
     pub gauges: LiveGauges,
     pub deadlines: Deadlines<Owner>,
@@ -119,8 +120,8 @@ impl Worker {
             Client::new(session, ready.waker(place as u32))
         });
         let clients: Vec<Client> = clients.collect();
-        let CallPlan { sdp_bytes, candidates, .. } = shared.calls;
-        let mut draws = Seed(shared.plan.seed.0).stream("media", segment.index as u64);
+        let CallPlan { sdp_bytes, candidates, .. } = shared.plan.calls;
+        let mut draws = shared.plan.seed.stream("media", segment.index as u64);
         let media = Media::new(sdp_bytes, candidates, &mut draws).map_err(io::Error::other)?;
         let schedule = Schedule::new(&shared.plan.stages, shared.plan.seed, segment).peekable();
         let alarm = Alarm::new(shared.clock)?;
@@ -133,7 +134,8 @@ impl Worker {
             clients,
             calls: Calls::default(),
             idle: VecDeque::new(),
-            media,
+            media: Arc::new(media),
+            said: Vec::new(),
             recorder: Recorder::default(),
             gauges: LiveGauges::default(),
             deadlines,

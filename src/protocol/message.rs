@@ -78,6 +78,8 @@ pub enum Candidate<'a> {
     EndCompleted,
     /// One candidate, as the object it is on the wire.
     One(&'a RawValue),
+    /// Neither an object nor `null`: to be ignored. Only a client meets it; a core refuses the request.
+    Invalid(&'a RawValue),
 }
 
 /// The handle of a transfer: a number in the documents, a string in the clients; sent back as it came

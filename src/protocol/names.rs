@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Dialect, EventBody, RequestBody};
+use super::{Dialect, EventBody, JsepKind, MessageKind, RegistrationStatus, RequestBody};
 
 /// Writes a closed set of names: the enum, its list, and each name with the dialects that have it.
 macro_rules! names {
@@ -236,6 +236,61 @@ impl EventBody<'_> {
             Self::PeerMessage { .. } => EventName::PeerMessage,
             Self::NumberPresenceUpdate { .. } => EventName::NumberPresenceUpdate,
             Self::NumberDialogsUpdate { .. } => EventName::NumberDialogsUpdate,
+        }
+    }
+}
+
+impl JsepKind {
+    /// The `type` on the wire.
+    pub const fn wire_name(self) -> &'static str {
+        match self {
+            Self::Offer => "offer",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// The kind of this `type`; the other two that browsers know are never seen here (section 3.3).
+    pub fn from_wire(name: &str) -> Option<Self> {
+        [Self::Offer, Self::Answer].into_iter().find(|kind| kind.wire_name() == name)
+    }
+}
+
+impl RegistrationStatus {
+    /// Those that the protocol has.
+    pub const KNOWN: &'static [Self] = &[
+        Self::Registering,
+        Self::Registered,
+        Self::RegistrationFailed,
+        Self::Unregistering,
+        Self::Unregistered,
+    ];
+
+    /// The name on the wire, and in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Registering => "registering",
+            Self::Registered => "registered",
+            Self::RegistrationFailed => "registration_failed",
+            Self::Unregistering => "unregistering",
+            Self::Unregistered => "unregistered",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The status of this name; [`Unknown`](Self::Unknown) for any that the protocol does not have.
+    pub fn from_wire(name: &str) -> Self {
+        Self::KNOWN.iter().copied().find(|status| status.name() == name).unwrap_or(Self::Unknown)
+    }
+}
+
+impl MessageKind {
+    /// The key that makes a message of this kind.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Request => "request",
+            Self::Response => "response",
+            Self::Event => "event",
         }
     }
 }

@@ -229,7 +229,8 @@ fn twins() -> Vec<(String, String)> {
         .filter_map(|line| {
             let cells: Vec<_> = line.trim_matches('|').split(" | ").collect();
             let twin = cell(cells.last()?);
-            (cells.len() == 5 && twin != "\u{2013}" && twin != "B twin" && twin != "---").then(|| (cell(cells[0]), twin))
+            (cells.len() == 5 && twin != "\u{2013}" && twin != "B twin" && twin != "---")
+                .then(|| (cell(cells[0]), twin))
         })
         .collect()
 }

@@ -1,5 +1,6 @@
 //! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
 
+mod core_session;
 mod decode;
 mod encode;
 mod ids;
@@ -9,6 +10,7 @@ mod object;
 mod repair;
 mod wire;
 
+pub use core_session::*;
 pub use decode::*;
 pub use encode::*;
 pub use ids::*;

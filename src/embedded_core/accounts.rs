@@ -7,7 +7,7 @@ use super::Provisioned;
 use super::calls::LegRef;
 use super::slab::Id;
 use crate::law::Time;
-use crate::protocol::{Dialect, Line, Lines, OnLine, normalise_number};
+use crate::protocol::{Dialect, Line, LineTable, OnLine, normalise_number};
 
 /// One subscriber.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(super) struct LinesAt<'a> {
     pub(super) now: Time,
 }
 
-impl Lines for LinesAt<'_> {
+impl LineTable for LinesAt<'_> {
     fn on(&self, line: Line) -> OnLine<'_> {
         let Line::Main(line) = line else { return OnLine::Nothing };
         match self.slots.get(usize::from(line)) {

@@ -3,7 +3,7 @@
 //!
 //! [`CoreSession`] is handed texts and the time, and hands out what to do: answer, execute, refuse, repeat, hold, or
 //! close. It knows its connection alone. Which calls are on which lines outlives a connection, so whoever owns them
-//! answers for them through [`Lines`].
+//! answers for them through [`LineTable`].
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -218,7 +218,7 @@ pub enum OnLine<'a> {
 }
 
 /// The lines of the subscriber that a connection belongs to.
-pub trait Lines {
+pub trait LineTable {
     /// What is on `line`.
     fn on(&self, line: Line) -> OnLine<'_>;
 }
@@ -294,7 +294,7 @@ impl CoreSession {
     }
 
     /// What `text`, which came `at` this time, asks for. Every message is a sign of life (section 4.5).
-    pub fn receive<'a>(&mut self, text: &'a str, at: Time, lines: &impl Lines) -> Heard<'a> {
+    pub fn receive<'a>(&mut self, text: &'a str, at: Time, lines: &impl LineTable) -> Heard<'a> {
         self.last_heard = self.last_heard.max(at);
         let message = match decode_from_client(text, self.rules.reading) {
             Ok(decoded) => decoded.message,
@@ -330,7 +330,7 @@ impl CoreSession {
         }
     }
 
-    fn request<'a>(&mut self, request: Request<'a>, lines: &impl Lines) -> Heard<'a> {
+    fn request<'a>(&mut self, request: Request<'a>, lines: &impl LineTable) -> Heard<'a> {
         let name = request.body.name();
         if let Some(heard) = self.too_early(name) {
             return heard;

@@ -5,7 +5,7 @@ const CALL: &str = "kT4vQ9mZc2XwB7nLr0HsYd3E";
 /// Line 0 free, line 1 with a call, line 2 closing, and no more.
 struct ThreeLines;
 
-impl Lines for ThreeLines {
+impl LineTable for ThreeLines {
     fn on(&self, line: Line) -> OnLine<'_> {
         match line {
             Line::Main(0) => OnLine::Free,

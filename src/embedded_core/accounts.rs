@@ -32,7 +32,7 @@ pub(super) enum Slot {
     /// Nothing.
     Free,
     /// A call that has ended, while its media leg is taken down. After `until` nothing.
-    Closing { call_id: Rc<str>, until: Time, was_cancelled: bool },
+    Closing { call_id: Rc<str>, until: Time },
     /// A call.
     Call { call_id: Rc<str>, leg: LegRef },
 }
@@ -57,7 +57,7 @@ impl LineTable for LinesAt<'_> {
         match self.slots.get(usize::from(line)) {
             None => OnLine::Nothing,
             Some(Slot::Call { call_id, .. }) => OnLine::Call(call_id),
-            Some(Slot::Closing { call_id, until, .. }) if *until > self.now => OnLine::Closing(call_id),
+            Some(Slot::Closing { call_id, until }) if *until > self.now => OnLine::Closing(call_id),
             Some(Slot::Free | Slot::Closing { .. }) => OnLine::Free,
         }
     }
@@ -74,11 +74,12 @@ impl Account {
     }
 
     /// The first line that takes a call (protocol, section 5.1, rule 8): one that is wholly free, else one whose last
-    /// call is still being taken down.
-    pub(super) fn free_line(&self, now: Time) -> Option<u16> {
+    /// call is still being taken down; never `except`.
+    pub(super) fn free_line(&self, now: Time, except: Option<u16>) -> Option<u16> {
         let lines = LinesAt { slots: &self.lines, now };
         let first = |wanted: fn(OnLine<'_>) -> bool| {
-            (0..self.lines.len() as u16).find(|line| wanted(lines.on(Line::Main(*line))))
+            let mut all = 0..self.lines.len() as u16;
+            all.find(|line| Some(*line) != except && wanted(lines.on(Line::Main(*line))))
         };
         first(|on| on == OnLine::Free).or_else(|| first(|on| matches!(on, OnLine::Closing(_))))
     }

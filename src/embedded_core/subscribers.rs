@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn a_bad_file_is_refused_by_line_and_without_its_secrets() {
-        for (csv, line) in [("", 1), ("secret,7\n", 1), ("token,number\nsecret\n", 2), ("token,number\na,1\n,2", 3)] {
+        for (csv, line) in
+            [("", 1), ("secret,7\n", 1), ("token,number\nsecret\n", 2), ("token,number\na,1\n,2", 3)]
+        {
             let error = Provisioned::from_csv(csv).unwrap_err();
             assert_eq!(error.line, line);
             assert!(!error.to_string().contains("secret"));

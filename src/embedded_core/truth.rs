@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::protocol::{EventName, RequestName, Violation};
+use crate::protocol::{CloseCode, EventName, HangupClass, HangupCode, RequestName, Violation};
 use crate::transport::Initiator;
 
 /// What a core counted, by the names of `run.json`, as its clients should have seen it. Messages are counted by
@@ -113,13 +113,13 @@ impl Default for Truth {
 
 impl Attempts {
     /// A call that was not answered ended with this SIP status (protocol, section 6.4).
-    pub(super) fn ended(&mut self, code: i32) {
-        *match code {
-            300..=399 => &mut self.redirected,
-            480 => &mut self.unavailable,
-            486 | 600 => &mut self.busy,
-            200 | 487 => &mut self.cancelled,
-            603 | 607 | 608 => &mut self.declined,
+    pub(super) fn ended(&mut self, code: HangupCode) {
+        *match code.end_of_call(false) {
+            HangupClass::Busy => &mut self.busy,
+            HangupClass::Cancelled => &mut self.cancelled,
+            HangupClass::Declined => &mut self.declined,
+            HangupClass::Unavailable => &mut self.unavailable,
+            HangupClass::Redirected => &mut self.redirected,
             _ => &mut self.failed,
         } += 1;
     }
@@ -191,7 +191,14 @@ impl Truth {
         let ended = self.disconnects.iter();
         ended
             .map(|(&(code, initiator), count)| {
-                json!({ "code": code, "initiator": initiator.name(), "count": count })
+                let known = CloseCode::new(code);
+                json!({
+                    "code": code,
+                    "name": known.name(),
+                    "class": known.class().name(),
+                    "initiator": initiator.name(),
+                    "count": count,
+                })
             })
             .collect()
     }

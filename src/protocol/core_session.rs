@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Dialect, FromClient, Keepalive, Line, Malformed, MessageKind, Reading, Request, RequestBody};
+use super::{
+    CloseCode, Dialect, FromClient, Keepalive, Line, Malformed, MessageKind, Reading, Request, RequestBody,
+};
 use super::{RequestName, decode_from_client};
 use crate::law::Time;
 
@@ -178,15 +180,19 @@ impl Violation {
     }
 
     /// The code and reason with which the connection is closed over it, if it is (section 6.1).
-    pub const fn closes(self) -> Option<(u16, &'static str)> {
+    pub const fn closes(self) -> Option<(CloseCode, &'static str)> {
         match self {
-            Violation::Unparsable => Some((4101, "message is not JSON")),
-            Violation::Binary => Some((4101, "binary message")),
-            Violation::NotAMessage => Some((4501, "not a message of this protocol")),
-            Violation::UnknownRequest => Some((4600, "unknown request")),
-            Violation::EarlyRequest => Some((4432, "request before handshake state")),
-            Violation::WrongCall => Some((4610, "call request on wrong line")),
-            Violation::Silent => Some((4502, "keepalive timeout")),
+            Violation::Unparsable => Some((CloseCode::SocketMessageError, "message is not JSON")),
+            Violation::Binary => Some((CloseCode::SocketMessageError, "binary message")),
+            Violation::NotAMessage => {
+                Some((CloseCode::SignalingMessageError, "not a message of this protocol"))
+            }
+            Violation::UnknownRequest => Some((CloseCode::RequestUnknownError, "unknown request")),
+            Violation::EarlyRequest => {
+                Some((CloseCode::ControllerNotAttachedError, "request before handshake state"))
+            }
+            Violation::WrongCall => Some((CloseCode::RequestCallIdError, "call request on wrong line")),
+            Violation::Silent => Some((CloseCode::SignalingKeepaliveTimeoutError, "keepalive timeout")),
             _ => None,
         }
     }
@@ -232,7 +238,7 @@ pub enum Heard<'a> {
     Request(Request<'a>),
     /// As [`Heard::Request`], about a call that has just ended on that line.
     Late(Request<'a>),
-    /// Refuse this request. The session has made a note of it.
+    /// Refuse this request, and tell [`CoreSession::answered`] so.
     Refused(Request<'a>, RequestRefusal, Violation),
     /// A retransmission: answer as before, execute nothing.
     Repeated(Request<'a>, Answer),
@@ -361,9 +367,7 @@ impl CoreSession {
         match refusal {
             None => Heard::Request(request),
             Some((code, reason, violation)) => {
-                let refusal = RequestRefusal { code, reason };
-                self.answered.remember(&request.transaction, Err(refusal));
-                Heard::Refused(request, refusal, violation)
+                Heard::Refused(request, RequestRefusal { code, reason }, violation)
             }
         }
     }

@@ -41,7 +41,7 @@ fn word(heard: &Heard<'_>) -> String {
         Heard::Refused(_, refusal, _) => format!("error {}", refusal.code),
         Heard::Repeated(_, answer) => format!("repeated {}", if answer.is_ok() { "ack" } else { "error" }),
         Heard::Hold => "hold".into(),
-        Heard::Close(violation, _) => format!("close {}", violation.closes().unwrap().0),
+        Heard::Close(violation, _) => format!("close {}", violation.closes().unwrap().0.code()),
         Heard::Ignore => "ignore".into(),
     }
 }

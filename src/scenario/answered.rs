@@ -216,10 +216,9 @@ impl Answered {
     pub fn event(&mut self, leg: Leg, event: &EventBody<'_>, at: Time, out: &mut Vec<Direction>) {
         match (leg, event) {
             (Leg::Callee, EventBody::IncomingCall(_)) => self.on_incoming(at, out),
-            (
-                Leg::Caller,
-                EventBody::Ringing | EventBody::Proceeding { .. } | EventBody::Progress { .. },
-            ) => self.on_ringback(at, out),
+            (Leg::Caller, EventBody::Ringing | EventBody::Proceeding { .. } | EventBody::Progress { .. }) => {
+                self.on_ringback(at, out)
+            }
             (Leg::Caller, EventBody::Accepted { .. }) => self.on_accepted(at, out),
             (leg, EventBody::Hangup { code, .. }) => self.on_hangup(leg, *code, at, out),
             (_, EventBody::Error { .. }) if self.phase == Phase::SetUp => {
@@ -360,7 +359,8 @@ impl Answered {
                 self.fail(reason, now, out);
             }
             Phase::Release => {
-                if self.answered.is_some() && (self.caller.hung_up.is_some() != self.callee.hung_up.is_some()) {
+                if self.answered.is_some() && (self.caller.hung_up.is_some() != self.callee.hung_up.is_some())
+                {
                     out.push(Direction::Found(Finding::OneLegOnly));
                 }
                 for leg in [Leg::Caller, Leg::Callee] {

@@ -469,7 +469,7 @@ impl Answered {
 
 /// What the code of a `hangup` before the answer makes of the attempt (protocol, section 6.4).
 fn outcome_of(code: Option<i32>) -> Outcome {
-    match code.map(|code| HangupCode::from(code).class(false)) {
+    match code.map(|code| HangupCode::from(code).class()) {
         Some(HangupClass::Busy) => Outcome::Busy,
         Some(HangupClass::Declined) => Outcome::Declined,
         Some(HangupClass::Unavailable) => Outcome::Unavailable,

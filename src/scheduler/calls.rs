@@ -1,6 +1,7 @@
 //! A worker's calls: due attempts, the pairs that make them, and what comes for them off the links.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::worker::{Owner, Stage, Worker};
 use crate::client::LegRef;
@@ -406,14 +407,14 @@ impl Worker {
 
     /// Sends what a script asks for; when it was handed over and when it was written.
     fn ask(&mut self, place: usize, line: usize, ask: Ask, tag: u32, callee: Option<usize>) -> Option<(Time, Time)> {
-        let shared = std::sync::Arc::clone(&self.shared);
-        let media = std::sync::Arc::clone(&self.media);
+        let shared = Arc::clone(&self.shared);
+        let media = Arc::clone(&self.media);
         let jsep = |kind, sdp| Some(Jsep { kind, sdp });
         let body = match ask {
             Ask::Call => {
-                let partner = callee.map(|callee| self.subscriber_of(callee).number.as_str());
+                let partner = callee.map(|callee| &shared.subscribers[self.number_of(callee) as usize].number);
                 RequestBody::OutgoingCall {
-                    number: Text::Borrowed(partner.or(shared.plan.calls.number.as_deref())?),
+                    number: Text::Borrowed(partner.or(shared.plan.calls.number.as_ref())?),
                     jsep: jsep(JsepKind::Offer, media.offer()),
                     from: None,
                     refer_id: None,

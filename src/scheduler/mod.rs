@@ -167,8 +167,8 @@ pub fn run(
     let clock = Clock::start();
     let prepared = prepare(&plan, clock)?;
     let mut writer = match output {
-        Output::Under(root) => RunWriter::create_under(root, &plan.name)?,
-        Output::At(directory) => RunWriter::create_at(directory)?,
+        Output::Under(root) => RunWriter::create_under(root, header(&plan, &prepared, None))?,
+        Output::At(directory) => RunWriter::create_at(directory, header(&plan, &prepared, None))?,
     };
     let directory = writer.directory().to_owned();
     observer(Event::Target { url: &prepared.url, remote: prepared.remote, directory: &directory });
@@ -192,7 +192,7 @@ pub fn run(
         return Err(RunError::Stopped);
     }
     observer(Event::Scouted(&scouted));
-    writer.begin(header(&plan, &prepared, &scouted))?;
+    writer.begin(header(&plan, &prepared, Some(&scouted)))?;
     let rss_before = rss_bytes();
     let (workers, segments) = (plan.workers, plan.workers);
     let (mut collector, channels) = collector(workers, &plan.stages);
@@ -329,7 +329,7 @@ fn join(threads: Vec<Thread>) -> Result<(), RunError> {
     Ok(())
 }
 
-fn header(plan: &Plan, prepared: &Prepared, scouted: &Scouted) -> RunHeader {
+fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHeader {
     let target = &plan.target;
     RunHeader {
         tool: Default::default(),
@@ -344,11 +344,11 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: &Scouted) -> RunHeader {
                 DialectChoice::Auto => "auto",
             }
             .to_owned(),
-            dialect_detected: (target.dialect == DialectChoice::Auto).then(|| scouted.dialect.name().to_owned()),
-            subprotocol: Some(scouted.subprotocol),
+            dialect_detected: scouted.map(|scouted| scouted.dialect.name().to_owned()),
+            subprotocol: scouted.map(|scouted| scouted.subprotocol),
             tls_insecure: target.tls.insecure,
-            lines: u32::try_from(scouted.lines).ok(),
-            keepalive_interval_ms: u64::try_from(scouted.keepalive_interval.as_millis()).ok(),
+            lines: scouted.map(|scouted| scouted.lines as u32),
+            keepalive_interval_ms: scouted.map(|scouted| scouted.keepalive_interval.as_millis() as u64),
         },
         started_at: now_millis(),
         clients_planned: u64::from(plan.peak_clients()),

@@ -84,7 +84,7 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
             };
             listed.iter().map(provision).collect()
         }
-        None => crate::embedded_core::provision(plan.subscriber_count as usize),
+        None => Provisioned::many(plan.subscriber_count).map_err(RunError::Core)?,
     };
     let options = CoreOptions {
         subscribers,

@@ -171,7 +171,8 @@ impl Worker {
             return Poll::Ready(Ok(()));
         }
         // Back to the runtime after each turn, so that it looks at the sockets however much is due.
-        match self.alarm.poll(self.next_deadline(), cx) {
+        let next = self.next_deadline();
+        match self.alarm.poll(next, cx) {
             Poll::Ready(Ok(())) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending

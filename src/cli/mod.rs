@@ -1,6 +1,7 @@
 //! The command line: a file per subcommand, and the only place that prints.
 
 pub mod check;
+pub mod report;
 pub mod schema;
 
 use std::process::ExitCode;

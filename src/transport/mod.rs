@@ -1,1 +1,36 @@
-//! `transport`: to be written.
+//! One WebSocket connection and what it takes to step thousands of them from one task.
+//!
+//! [`Dialer`] and [`accept`] make a [`Link`]; a [`Link`] is polled by its owner. [`ReadySet`] tells which links have
+//! something to do, [`Deadlines`] and [`Alarm`] when the next thing is due. Every read is stamped beneath TLS and
+//! the WebSocket layer ([`Stream`]); the frame codec has a seam of its own ([`Frames`]).
+
+mod accept;
+mod alarm;
+mod clock;
+mod deadlines;
+mod dial;
+mod frames;
+mod limits;
+mod link;
+mod ready;
+mod stream;
+mod tls;
+mod upgrade;
+
+pub use accept::{Asked, Refusal, SubProtocolRule, accept};
+pub use alarm::Alarm;
+pub use clock::Clock;
+pub use deadlines::Deadlines;
+pub use dial::{DialError, Dialer, Dialled};
+pub use frames::{Frame, FrameError, Frames};
+pub use limits::{local_ports, raise_descriptor_limit};
+pub use link::{Closed, End, Initiator, Link, MAX_MESSAGE_BYTES, Received};
+pub use ready::{ReadySet, ReadyWaker};
+pub use stream::{Stamped, Stream};
+pub use tls::{TlsError, Trust, connector, own_acceptor, server_name};
+
+/// The text of a message: UTF-8 in a shared buffer.
+pub use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// The WebSocket sub-protocol of WTSP (protocol, section 1.2).
+pub const SUB_PROTOCOL: &str = "webtrit-protocol";

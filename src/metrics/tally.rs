@@ -1,0 +1,448 @@
+//! What was counted and timed in some stretch of a run.
+
+use hdrhistogram::Histogram;
+
+use super::{AttemptFailure, Counts, Each, Metric, Outcome, Phase, SignonFailure};
+use crate::protocol::{EventName, RequestName};
+use crate::transport::Initiator;
+
+/// The shortest latency that is told from zero, in microseconds.
+const LOWEST: u64 = 1;
+/// The longest latency that a histogram holds, in microseconds: 10 minutes. Longer ones are counted apart.
+const HIGHEST: u64 = 600_000_000;
+/// Significant decimal digits that a histogram keeps of a latency.
+const DIGITS: u8 = 3;
+
+/// A histogram of latencies in microseconds, from 1 µs to 10 min at 3 significant digits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyHistogram {
+    histogram: Histogram<u64>,
+    over_range: u64,
+}
+
+impl Default for LatencyHistogram {
+    fn default() -> Self {
+        // The bounds are constants that the library accepts; a test makes one.
+        #[allow(clippy::expect_used, reason = "constant arguments, tested")]
+        let histogram = Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("valid bounds");
+        LatencyHistogram { histogram, over_range: 0 }
+    }
+}
+
+impl LatencyHistogram {
+    /// Records a latency of `micros` microseconds. One beyond the range is counted, not clipped.
+    pub fn record(&mut self, micros: u64) {
+        if self.histogram.record(micros).is_err() {
+            self.over_range += 1;
+        }
+    }
+
+    /// Adds all that `other` holds.
+    pub fn add(&mut self, other: &LatencyHistogram) {
+        if other.histogram.is_empty() && other.over_range == 0 {
+            return;
+        }
+        self.over_range += other.over_range;
+        // Histograms of the same bounds always fit into each other.
+        let added = self.histogram.add(&other.histogram);
+        debug_assert!(added.is_ok(), "histograms of the same bounds");
+    }
+
+    /// Adds a histogram that was stored, and `over_range` latencies beyond its range.
+    ///
+    /// # Errors
+    /// It holds values that do not fit into these bounds.
+    pub fn add_stored(
+        &mut self,
+        stored: &Histogram<u64>,
+        over_range: u64,
+    ) -> Result<(), hdrhistogram::errors::AdditionError> {
+        self.histogram.add(stored)?;
+        self.over_range += over_range;
+        Ok(())
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        // An empty one costs nothing: clearing means writing every cell.
+        if !self.histogram.is_empty() {
+            self.histogram.reset();
+        }
+        self.over_range = 0;
+    }
+
+    /// The values within the range.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
+    }
+
+    /// How many latencies were longer than the range.
+    pub fn over_range(&self) -> u64 {
+        self.over_range
+    }
+
+    /// How many latencies were recorded, those beyond the range included.
+    pub fn count(&self) -> u64 {
+        self.histogram.len() + self.over_range
+    }
+
+    /// The longest latency within the range, in microseconds, to 3 digits.
+    pub fn max(&self) -> u64 {
+        self.histogram.max()
+    }
+}
+
+/// The latencies of one metric.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Latency {
+    /// From the due time; for metrics that have one.
+    pub response: Option<LatencyHistogram>,
+    /// From the time sent.
+    pub service: LatencyHistogram,
+}
+
+/// How a connection ended, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DisconnectKey {
+    /// The close code; 1006 when there was no close frame.
+    pub code: u16,
+    /// Who closed.
+    pub initiator: Initiator,
+    /// What the connection was doing.
+    pub phase: Phase,
+}
+
+/// How a sign-on failed, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignonFailureKey {
+    /// Why.
+    pub cause: SignonFailure,
+    /// HTTP status, close code or SIP status, as the cause says.
+    pub status: Option<i32>,
+}
+
+/// Findings about the server: calls that did not go the same way on both legs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Calls of which the callee never heard.
+    pub lost: u64,
+    /// Calls that one leg believed up and the other did not.
+    pub one_leg_only: u64,
+    /// Calls that arrived more than once.
+    pub duplicated: u64,
+    /// Calls that arrived at a client that nobody called.
+    pub misdelivered: u64,
+    /// Calls that a reconnecting client found gone.
+    pub lost_on_reconnect: u64,
+}
+
+/// What there is at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Clients with an open connection.
+    pub connected: u64,
+    /// Clients that are signed on.
+    pub signed_on: u64,
+    /// Calls that are being set up or are up.
+    pub calls: u64,
+    /// Calls that are answered and up.
+    pub calls_answered: u64,
+}
+
+/// Everything that was counted and timed in some stretch of a run: a second of a worker, or a whole run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally {
+    /// The latencies, by [`Metric::index`].
+    pub latencies: Vec<Latency>,
+    /// The latencies of responses, by [`RequestName::index`].
+    pub acks: Vec<LatencyHistogram>,
+    /// What was counted.
+    pub counters: Counters,
+}
+
+/// Everything that was counted in some stretch of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Attempts that came due.
+    pub due: u64,
+    /// Attempts whose request was sent.
+    pub started: u64,
+    /// Attempts that ended, by how.
+    pub answered: u64,
+    /// See [`Outcome::Declined`].
+    pub declined: u64,
+    /// See [`Outcome::Busy`].
+    pub busy: u64,
+    /// See [`Outcome::Cancelled`].
+    pub cancelled: u64,
+    /// See [`Outcome::Unavailable`].
+    pub unavailable: u64,
+    /// See [`Outcome::Redirected`].
+    pub redirected: u64,
+    /// See [`Outcome::Blocked`].
+    pub blocked: u64,
+    /// See [`Outcome::Unfinished`].
+    pub unfinished: u64,
+    /// Attempts that failed, by [`AttemptFailure::index`].
+    pub failed: Each<{ AttemptFailure::COUNT }>,
+    /// Attempts that ended as their flow intended.
+    pub intended: u64,
+    /// Answered calls that ended with a regular `hangup` on both legs.
+    pub completed: u64,
+    /// Time for which answered calls were up, in microseconds, counted when they end.
+    pub talk_micros: u64,
+    /// Answered calls that have ended.
+    pub talks: u64,
+    /// Sign-ons that succeeded.
+    pub signed_on: u64,
+    /// Sign-ons that succeeded again after a connection was lost.
+    pub reconnects: u64,
+    /// Sign-ons that failed.
+    pub signon_failures: Counts<SignonFailureKey>,
+    /// Requests sent, by [`RequestName::index`]; keepalives are counted apart.
+    pub requests_sent: Each<{ RequestName::COUNT }>,
+    /// Requests acknowledged.
+    pub acked: u64,
+    /// Requests refused, by code; `None` for a refusal without one.
+    pub request_errors: Counts<Option<i32>>,
+    /// Requests not answered in time.
+    pub request_timeouts: u64,
+    /// Answers that came after their request had timed out, or to no request.
+    pub late_responses: u64,
+    /// Events received, by [`EventName::index`].
+    pub events: Each<{ EventName::COUNT }>,
+    /// Handshake states received.
+    pub states: u64,
+    /// Codes of `error` events.
+    pub event_errors: Counts<Option<i32>>,
+    /// Codes of `hangup` events.
+    pub hangups: Counts<Option<i32>>,
+    /// Messages of a name that the protocol does not have.
+    pub unknown_messages: u64,
+    /// Messages that were no messages of the protocol.
+    pub malformed_messages: u64,
+    /// Binary messages.
+    pub binary_messages: u64,
+    /// Messages that were understood after a repair.
+    pub repaired_messages: u64,
+    /// Events for calls that were over or never were.
+    pub stray_events: u64,
+    /// Connections on which the server did not select the sub-protocol.
+    pub subprotocol_missing: u64,
+    /// Keepalives sent.
+    pub keepalives_sent: u64,
+    /// Keepalives answered.
+    pub keepalives_answered: u64,
+    /// Keepalives not answered in time.
+    pub keepalives_missed: u64,
+    /// Connections that ended, by how.
+    pub disconnects: Counts<DisconnectKey>,
+    /// Time for which connections were open, in microseconds.
+    pub connected_micros: u64,
+    /// Findings about the server.
+    pub ledger: Ledger,
+    /// Attempts that were started later than the limit of a valid run allows.
+    pub late: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let latency = |metric: &Metric| Latency {
+            response: metric.has_response().then(LatencyHistogram::default),
+            service: LatencyHistogram::default(),
+        };
+        Tally {
+            latencies: Metric::ALL.iter().map(latency).collect(),
+            acks: vec![LatencyHistogram::default(); RequestName::COUNT],
+            counters: Counters::default(),
+        }
+    }
+}
+
+impl Tally {
+    /// The latencies of `metric` from the time sent.
+    pub fn service(&self, metric: Metric) -> &LatencyHistogram {
+        &self.latencies[metric.index()].service
+    }
+
+    /// The latencies of `metric` from the due time, if it has one.
+    pub fn response(&self, metric: Metric) -> Option<&LatencyHistogram> {
+        self.latencies[metric.index()].response.as_ref()
+    }
+
+    /// Adds all that `other` counted and timed: the only merge there is.
+    pub fn add(&mut self, other: &Tally) {
+        for (mine, theirs) in self.latencies.iter_mut().zip(&other.latencies) {
+            mine.service.add(&theirs.service);
+            if let (Some(mine), Some(theirs)) = (&mut mine.response, &theirs.response) {
+                mine.add(theirs);
+            }
+        }
+        for (mine, theirs) in self.acks.iter_mut().zip(&other.acks) {
+            mine.add(theirs);
+        }
+        self.counters.add(&other.counters);
+    }
+
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        for latency in &mut self.latencies {
+            latency.service.clear();
+            if let Some(response) = &mut latency.response {
+                response.clear();
+            }
+        }
+        self.acks.iter_mut().for_each(LatencyHistogram::clear);
+        self.counters = Counters::default();
+    }
+}
+
+impl Counters {
+    /// Counts an attempt that has ended.
+    pub fn end(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered => self.answered += 1,
+            Outcome::Declined => self.declined += 1,
+            Outcome::Busy => self.busy += 1,
+            Outcome::Cancelled => self.cancelled += 1,
+            Outcome::Unavailable => self.unavailable += 1,
+            Outcome::Redirected => self.redirected += 1,
+            Outcome::Failed(reason) => self.failed[reason.index()] += 1,
+            Outcome::Blocked => self.blocked += 1,
+            Outcome::Unfinished => self.unfinished += 1,
+        }
+    }
+
+    /// Attempts that failed, for any reason.
+    pub fn failed_total(&self) -> u64 {
+        self.failed.iter().sum()
+    }
+
+    /// Attempts that have ended.
+    pub fn ended(&self) -> u64 {
+        self.answered
+            + self.declined
+            + self.busy
+            + self.cancelled
+            + self.unavailable
+            + self.redirected
+            + self.failed_total()
+            + self.blocked
+            + self.unfinished
+    }
+
+    /// Adds all that `other` counted.
+    pub fn add(&mut self, other: &Counters) {
+        // Taken apart field by field, so that a new one cannot be forgotten.
+        let Counters {
+            due,
+            started,
+            answered,
+            declined,
+            busy,
+            cancelled,
+            unavailable,
+            redirected,
+            blocked,
+            unfinished,
+            failed,
+            intended,
+            completed,
+            talk_micros,
+            talks,
+            signed_on,
+            reconnects,
+            signon_failures,
+            requests_sent,
+            acked,
+            request_errors,
+            request_timeouts,
+            late_responses,
+            events,
+            states,
+            event_errors,
+            hangups,
+            unknown_messages,
+            malformed_messages,
+            binary_messages,
+            repaired_messages,
+            stray_events,
+            subprotocol_missing,
+            keepalives_sent,
+            keepalives_answered,
+            keepalives_missed,
+            disconnects,
+            connected_micros,
+            ledger,
+            late,
+        } = other;
+        self.due += due;
+        self.started += started;
+        self.answered += answered;
+        self.declined += declined;
+        self.busy += busy;
+        self.cancelled += cancelled;
+        self.unavailable += unavailable;
+        self.redirected += redirected;
+        self.blocked += blocked;
+        self.unfinished += unfinished;
+        self.failed.add(failed);
+        self.intended += intended;
+        self.completed += completed;
+        self.talk_micros += talk_micros;
+        self.talks += talks;
+        self.signed_on += signed_on;
+        self.reconnects += reconnects;
+        self.signon_failures.add(signon_failures);
+        self.requests_sent.add(requests_sent);
+        self.acked += acked;
+        self.request_errors.add(request_errors);
+        self.request_timeouts += request_timeouts;
+        self.late_responses += late_responses;
+        self.events.add(events);
+        self.states += states;
+        self.event_errors.add(event_errors);
+        self.hangups.add(hangups);
+        self.unknown_messages += unknown_messages;
+        self.malformed_messages += malformed_messages;
+        self.binary_messages += binary_messages;
+        self.repaired_messages += repaired_messages;
+        self.stray_events += stray_events;
+        self.subprotocol_missing += subprotocol_missing;
+        self.keepalives_sent += keepalives_sent;
+        self.keepalives_answered += keepalives_answered;
+        self.keepalives_missed += keepalives_missed;
+        self.disconnects.add(disconnects);
+        self.connected_micros += connected_micros;
+        self.ledger.lost += ledger.lost;
+        self.ledger.one_leg_only += ledger.one_leg_only;
+        self.ledger.duplicated += ledger.duplicated;
+        self.ledger.misdelivered += ledger.misdelivered;
+        self.ledger.lost_on_reconnect += ledger.lost_on_reconnect;
+        self.late += late;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_beyond_the_range_is_counted_and_not_clipped() {
+        let mut latency = LatencyHistogram::default();
+        latency.record(5_000);
+        latency.record(7_200_000_000);
+        assert_eq!((latency.count(), latency.over_range()), (2, 1));
+        assert!(latency.max() < 5_010);
+    }
+
+    #[test]
+    fn a_cleared_tally_is_an_empty_one() {
+        let mut tally = Tally::default();
+        tally.counters.due = 3;
+        tally.latencies[0].service.record(5);
+        tally.counters.end(Outcome::Failed(AttemptFailure::Rejected));
+        tally.clear();
+        assert_eq!(tally, Tally::default());
+    }
+}

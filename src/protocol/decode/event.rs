@@ -1,0 +1,172 @@
+//! Reading events (protocol, section 3.7).
+
+use serde_json::value::RawValue;
+
+use super::super::wire::Key;
+use super::super::{
+    CallParties, Dialect, Event, EventBody, EventName, FromCore, Group, Line, Malformed, MessageKind, Repair,
+    Text, Unknown,
+};
+use super::View;
+
+pub(super) fn decode<'a>(view: &mut View<'a>, wire_name: Text<'a>) -> Result<FromCore<'a>, Malformed> {
+    let Some(name) = EventName::from_wire(&wire_name) else {
+        return Ok(FromCore::Unknown(Unknown { kind: MessageKind::Event, name: wire_name }));
+    };
+    view.note_foreign_form(&wire_name, name.wire_name(Dialect::Nested), name.name());
+    let transaction = view.transaction();
+    let (line, call_id) = match (name.group(), name) {
+        // The nested dialect writes a line here, to be ignored (section 3.2, rule 3).
+        (Group::Session, _) => (Line::Absent, None),
+        (Group::Line, _) => (view.line()?, None),
+        (Group::Call, EventName::Error) => (view.line()?, view.optional_call_id()?),
+        (Group::Call, _) => (view.line()?, view.call_id()?),
+    };
+    let body = body(view, name)?;
+    Ok(FromCore::Event(Event { transaction, line, call_id, body }))
+}
+
+fn body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
+    Ok(match name {
+        EventName::Registering => EventBody::Registering,
+        EventName::Registered => EventBody::Registered { phrase: view.text(Key::Phrase)? },
+        EventName::RegistrationFailed => {
+            EventBody::RegistrationFailed { code: view.expected_code()?, reason: view.text(Key::Reason)? }
+        }
+        EventName::Unregistering => EventBody::Unregistering,
+        EventName::Unregistered => EventBody::Unregistered,
+        EventName::Error => EventBody::Error { code: view.expected_code()?, reason: view.text(Key::Reason)? },
+        EventName::IceWebrtcup
+        | EventName::IceMedia
+        | EventName::IceSlowlink
+        | EventName::IceHangup
+        | EventName::IceTrickle
+        | EventName::Transfer => return line_body(view, name),
+        EventName::PeerMessage | EventName::NumberPresenceUpdate | EventName::NumberDialogsUpdate => {
+            return relayed_body(view, name);
+        }
+        _ => return call_body(view, name),
+    })
+}
+
+fn line_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
+    Ok(match name {
+        EventName::IceMedia => EventBody::IceMedia {
+            media: match view.text(Key::Type)? {
+                Some(media) => media,
+                None => view.required_text(Key::Media)?,
+            },
+            receiving: view.required_flag(Key::Receiving)?,
+            mid: view.text(Key::Mid)?,
+        },
+        EventName::IceSlowlink => EventBody::IceSlowlink {
+            media: view.text(Key::Media)?,
+            kind: view.text(Key::Type)?,
+            uplink: view.required_flag(Key::Uplink)?,
+            lost: view.integer(Key::Lost)?.ok_or(Malformed::MissingProperty(Key::Lost.name()))?,
+            mid: view.text(Key::Mid)?,
+        },
+        EventName::IceHangup => EventBody::IceHangup { reason: view.text(Key::Reason)? },
+        EventName::IceTrickle => EventBody::IceTrickle { candidate: view.candidate()? },
+        EventName::Transfer => EventBody::Transfer {
+            refer_id: view.refer_id()?.ok_or(Malformed::MissingProperty(Key::ReferId.name()))?,
+            refer_to: view.required_text(Key::ReferTo)?,
+            referred_by: view.text(Key::ReferredBy)?,
+            replace_call_id: view.text(Key::ReplaceCallId)?,
+        },
+        _ => EventBody::IceWebrtcup,
+    })
+}
+
+fn call_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
+    Ok(match name {
+        EventName::Ringing => EventBody::Ringing,
+        EventName::Proceeding => EventBody::Proceeding { code: view.expected_code()? },
+        EventName::Progress => EventBody::Progress {
+            callee: view.text(Key::Callee)?,
+            is_focus: view.flag(Key::IsFocus)?,
+            jsep: view.jsep()?,
+        },
+        EventName::Accepted => EventBody::Accepted {
+            jsep: view.jsep()?,
+            is_focus: view.flag(Key::IsFocus)?,
+            callee: view.text(Key::Callee)?,
+        },
+        EventName::Accepting => EventBody::Accepting,
+        EventName::IncomingCall => EventBody::IncomingCall(parties(view)?),
+        EventName::MissedCall => EventBody::MissedCall {
+            callee: view.required_text(Key::Callee)?,
+            caller: view.required_text(Key::Caller)?,
+            caller_display_name: view.text(Key::CallerDisplayName)?,
+        },
+        EventName::Declining => {
+            EventBody::Declining { code: view.expected_code()?, refer_id: view.refer_id()? }
+        }
+        EventName::Hangingup => EventBody::Hangingup { code: view.code()? },
+        EventName::Hangup => {
+            EventBody::Hangup { code: view.expected_code()?, reason: view.text(Key::Reason)? }
+        }
+        EventName::Holding => EventBody::Holding,
+        EventName::Resuming => EventBody::Resuming,
+        EventName::Updating => EventBody::Updating,
+        EventName::Updated => EventBody::Updated,
+        EventName::UpdatingCall => EventBody::UpdatingCall(parties(view)?),
+        EventName::Transferring => EventBody::Transferring,
+        EventName::Notify => EventBody::Notify {
+            package: view.text(Key::Notify)?,
+            subscription_state: view.text(Key::SubscriptionState)?,
+            content_type: view.text(Key::ContentType)?,
+            content: view.required_text(Key::Content)?,
+        },
+        EventName::TransferAccepted => EventBody::TransferAccepted { code: view.code()? },
+        EventName::TransferFailed => EventBody::TransferFailed { code: view.code()? },
+        _ => EventBody::Calling,
+    })
+}
+
+/// The events whose payload is passed on unread.
+fn relayed_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
+    Ok(match name {
+        EventName::NumberPresenceUpdate => EventBody::NumberPresenceUpdate {
+            number: view.required_text(Key::Number)?,
+            presence_info: view.required_raw(Key::PresenceInfo, '[')?,
+        },
+        EventName::NumberDialogsUpdate => EventBody::NumberDialogsUpdate {
+            number: view.required_text(Key::Number)?,
+            dialog_infos: view.required_raw(Key::DialogInfos, '[')?,
+        },
+        _ => EventBody::PeerMessage {
+            kind: view.required_text(Key::Type)?,
+            data: view.required_raw(Key::Data, '{')?,
+            sender: view.text(Key::Sender)?,
+        },
+    })
+}
+
+fn parties<'a>(view: &mut View<'a>) -> Result<CallParties<'a>, Malformed> {
+    Ok(CallParties {
+        callee: view.required_text(Key::Callee)?,
+        caller: view.required_text(Key::Caller)?,
+        caller_display_name: view.text(Key::CallerDisplayName)?,
+        jsep: view.jsep()?,
+        referred_by: view.text(Key::ReferredBy)?,
+        replace_call_id: view.text(Key::ReplaceCallId)?,
+        is_focus: view.flag(Key::IsFocus)?,
+    })
+}
+
+impl<'a> View<'a> {
+    /// A value that is kept as it stands, if it begins as it should.
+    pub(super) fn raw(&mut self, key: Key, opening: char) -> Result<Option<&'a RawValue>, Malformed> {
+        match self.wire.take_raw(key) {
+            None => Ok(None),
+            Some(raw) if raw.get().starts_with(opening) => Ok(Some(raw)),
+            Some(raw) if raw.get() == "null" => self.null(),
+            Some(_) => self.wrong_type(key, Repair::WrongType),
+        }
+    }
+
+    pub(super) fn required_raw(&mut self, key: Key, opening: char) -> Result<&'a RawValue, Malformed> {
+        self.raw(key, opening)?.ok_or(Malformed::MissingProperty(key.name()))
+    }
+}

@@ -1,0 +1,486 @@
+//! From message to text, exactly as the dialect writes it (protocol, sections 0.3 and 3.2).
+//!
+//! The properties of a message are told once. The flat dialect has them beside the envelope, the nested one in
+//! `data`; what nested has no words for is refused before anything is written.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use super::object::{Object, push_integer, push_text};
+use super::{
+    CallParties, Candidate, Dialect, Event, EventBody, FromClient, FromCore, Group, GuestLine, Jsep,
+    Keepalive, Line, LineState, ReferId, Registration, RegistrationStatus, Request, RequestBody, Response,
+    ResponseOutcome, State, Text, Unknown,
+};
+
+/// The dialect has no words for this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[error("the {} dialect cannot say {what}", dialect.name())]
+pub struct NotInDialect {
+    /// The dialect that was asked for.
+    pub dialect: Dialect,
+    /// What it cannot say.
+    pub what: &'static str,
+}
+
+impl FromCore<'_> {
+    /// Writes the message into `out`, in place of what that held.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        match self {
+            Self::State(state) => state.encode(dialect, out),
+            Self::Keepalive(keepalive) => keepalive.encode(out),
+            Self::Response(response) => response.encode(dialect, out),
+            Self::Event(event) => event.encode(dialect, out),
+            Self::Unknown(unknown) => unknown.encode(dialect, out),
+        }
+    }
+}
+
+impl FromClient<'_> {
+    /// Writes the message into `out`, in place of what that held.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        match self {
+            Self::Keepalive(keepalive) => keepalive.encode(out),
+            Self::Request(request) => request.encode(dialect, out),
+            Self::Unknown(unknown) => unknown.encode(dialect, out),
+        }
+    }
+}
+
+impl Unknown<'_> {
+    /// Writes the name alone into `out`, which is all that is known of it: for provoking what others do with it.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        Envelope {
+            kind: self.kind.key(),
+            name: &self.name,
+            transaction: None,
+            line: Line::Absent,
+            call_id: None,
+        }
+        .write(dialect, out, |_| {})
+    }
+}
+
+/// What stands before the properties.
+struct Envelope<'a> {
+    kind: &'static str,
+    name: &'a str,
+    transaction: Option<&'a str>,
+    line: Line,
+    call_id: Option<&'a str>,
+}
+
+impl Envelope<'_> {
+    /// Key order and `line` are the dialect's (sections 0.3 and 3.2, rules 2 and 3).
+    fn write(
+        &self,
+        dialect: Dialect,
+        out: &mut Vec<u8>,
+        properties: impl FnOnce(&mut Object<'_>),
+    ) -> Result<(), NotInDialect> {
+        let what = match (self.line, dialect) {
+            (Line::Guest, Dialect::Nested) => Some("the guest line"),
+            (Line::Invalid, _) => Some("a line that is none"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(NotInDialect { dialect, what });
+        }
+        out.clear();
+        let mut object = Object::begin(out);
+        object.text(self.kind, self.name);
+        match dialect {
+            Dialect::Nested => {
+                self.write_line(dialect, &mut object);
+                object.optional_text("transaction", self.transaction);
+                object.optional_text("call_id", self.call_id);
+                let mut data = object.data();
+                properties(&mut data);
+                data.end();
+            }
+            Dialect::Flat => {
+                object.optional_text("transaction", self.transaction);
+                self.write_line(dialect, &mut object);
+                object.optional_text("call_id", self.call_id);
+                properties(&mut object);
+            }
+        }
+        object.end();
+        Ok(())
+    }
+
+    fn write_line(&self, dialect: Dialect, object: &mut Object<'_>) {
+        match (self.line, dialect) {
+            (Line::Main(line), _) => object.integer("line", line),
+            (Line::Guest, _) => object.null("line"),
+            // Always a number in nested; where there is no line it is 0 and means nothing.
+            (Line::Absent | Line::Invalid, Dialect::Nested) => object.integer("line", 0_u16),
+            (Line::Absent | Line::Invalid, Dialect::Flat) => {}
+        }
+    }
+}
+
+impl<'a> Keepalive<'a> {
+    /// The keepalive that a client of this dialect sends (section 4).
+    pub fn new(dialect: Dialect, transaction: Text<'a>) -> Self {
+        let line = match dialect {
+            Dialect::Nested => Line::Main(0),
+            Dialect::Flat => Line::Absent,
+        };
+        Self { form: dialect, transaction: Some(transaction), line, raw: "" }
+    }
+
+    /// What a core answers, in kind whatever else the client speaks (decision 12.6): the echo of a flat keepalive,
+    /// the `ack` of a nested one.
+    pub fn answer(&self) -> FromCore<'a> {
+        match self.form {
+            Dialect::Flat => FromCore::Keepalive(self.clone()),
+            Dialect::Nested => FromCore::Response(Response {
+                transaction: self.transaction.clone(),
+                line: self.line,
+                call_id: None,
+                outcome: ResponseOutcome::Ack,
+            }),
+        }
+    }
+
+    /// Writes it into `out`, in place of what that held: a received flat one byte for byte as it came (section 4.3).
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        let kind = match self.form {
+            Dialect::Flat if !self.raw.is_empty() => {
+                out.clear();
+                out.extend_from_slice(self.raw.as_bytes());
+                return Ok(());
+            }
+            Dialect::Flat => "handshake",
+            Dialect::Nested => "request",
+        };
+        let transaction = self.transaction.as_deref();
+        Envelope { kind, name: "keepalive", transaction, line: self.line, call_id: None }.write(
+            self.form,
+            out,
+            |_| {},
+        )
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Writes the request into `out`, in place of what that held.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        let name = self.body.name();
+        let what = match (&self.body, dialect) {
+            _ if !name.is_in(dialect) => Some(name.name()),
+            (RequestBody::OutgoingCall { from: Some(_), .. }, Dialect::Nested) => Some("from"),
+            (RequestBody::OutgoingCall { replaces: Some(_), .. }, Dialect::Nested) => Some("replaces"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(NotInDialect { dialect, what });
+        }
+        Envelope {
+            kind: "request",
+            name: name.wire_name(dialect),
+            transaction: Some(&self.transaction),
+            line: self.line,
+            call_id: self.call_id.as_deref(),
+        }
+        .write(dialect, out, |object| self.body.write(object))
+    }
+
+    /// The `ack` of this request, with the request's line and call (section 3.6).
+    pub fn ack(&self) -> Response<'a> {
+        self.response(ResponseOutcome::Ack)
+    }
+
+    /// The refusal of this request (table 6.2).
+    pub fn refuse(&self, code: i32, reason: Text<'a>) -> Response<'a> {
+        self.response(ResponseOutcome::Error { code: Some(code), reason: Some(reason) })
+    }
+
+    fn response(&self, outcome: ResponseOutcome<'a>) -> Response<'a> {
+        Response {
+            transaction: Some(self.transaction.clone()),
+            line: self.line,
+            call_id: self.call_id.clone(),
+            outcome,
+        }
+    }
+}
+
+impl RequestBody<'_> {
+    fn write(&self, object: &mut Object<'_>) {
+        match self {
+            Self::OutgoingCall { number, jsep, from, refer_id, replaces } => {
+                object.text("number", number);
+                write_jsep(object, *jsep);
+                object.optional_text("from", from.as_deref());
+                write_refer_id(object, refer_id.as_ref());
+                object.optional_text("replaces", replaces.as_deref());
+            }
+            Self::Accept { jsep } | Self::Update { jsep } => write_jsep(object, *jsep),
+            Self::Decline { refer_id } => write_refer_id(object, refer_id.as_ref()),
+            Self::Hangup | Self::Unhold => {}
+            Self::Hold { direction } => object.optional_text("direction", direction.as_deref()),
+            Self::Transfer { number, replace_call_id } => {
+                object.text("number", number);
+                object.optional_text("replace_call_id", replace_call_id.as_deref());
+            }
+            Self::IceTrickle { candidate } => write_candidate(object, *candidate),
+            Self::PresenceUpdate { settings } => object.optional_raw("settings", *settings),
+            Self::PeerMessage { kind, data } => {
+                object.text("type", kind);
+                object.raw("data", data.get());
+            }
+        }
+    }
+}
+
+impl Response<'_> {
+    /// Writes the response into `out`, in place of what that held.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        let name = match self.outcome {
+            ResponseOutcome::Ack => "ack",
+            ResponseOutcome::Error { .. } => "error",
+        };
+        let call_id = match dialect {
+            Dialect::Nested => None,
+            Dialect::Flat => self.call_id.as_deref(),
+        };
+        Envelope {
+            kind: "response",
+            name,
+            transaction: self.transaction.as_deref(),
+            line: self.line,
+            call_id,
+        }
+        .write(dialect, out, |object| {
+            if let ResponseOutcome::Error { code, reason } = &self.outcome {
+                write_failure(object, *code, reason.as_ref());
+            }
+        })
+    }
+}
+
+impl Event<'_> {
+    /// Writes the event into `out`, in place of what that held.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        let name = self.body.name();
+        if !name.is_in(dialect) {
+            return Err(NotInDialect { dialect, what: name.name() });
+        }
+        let line = match name.group() {
+            Group::Session => Line::Absent,
+            Group::Line | Group::Call => self.line,
+        };
+        Envelope {
+            kind: "event",
+            name: name.wire_name(dialect),
+            transaction: self.transaction.as_deref(),
+            line,
+            call_id: self.call_id.as_deref(),
+        }
+        .write(dialect, out, |object| self.body.write(object))
+    }
+}
+
+impl EventBody<'_> {
+    fn write(&self, object: &mut Object<'_>) {
+        match self {
+            Self::Registered { phrase } => object.optional_text("phrase", phrase.as_deref()),
+            Self::RegistrationFailed { code, reason }
+            | Self::Error { code, reason }
+            | Self::Hangup { code, reason } => write_failure(object, *code, reason.as_ref()),
+            Self::IceTrickle { candidate } => write_candidate(object, *candidate),
+            Self::IceHangup { reason } => object.optional_text("reason", reason.as_deref()),
+            Self::Proceeding { code }
+            | Self::Hangingup { code }
+            | Self::TransferAccepted { code }
+            | Self::TransferFailed { code } => object.optional_integer("code", *code),
+            Self::Declining { code, refer_id } => {
+                object.optional_integer("code", *code);
+                write_refer_id(object, refer_id.as_ref());
+            }
+            Self::Progress { callee, is_focus, jsep } | Self::Accepted { jsep, is_focus, callee } => {
+                object.optional_text("callee", callee.as_deref());
+                object.optional_flag("is_focus", *is_focus);
+                write_jsep(object, *jsep);
+            }
+            Self::IncomingCall(parties) | Self::UpdatingCall(parties) => parties.write(object),
+            Self::MissedCall { callee, caller, caller_display_name } => {
+                object.text("callee", callee);
+                object.text("caller", caller);
+                object.optional_text("caller_display_name", caller_display_name.as_deref());
+            }
+            _ => self.write_rarer(object),
+        }
+    }
+
+    /// The rest, apart only to keep functions short.
+    fn write_rarer(&self, object: &mut Object<'_>) {
+        match self {
+            Self::IceMedia { media, receiving, mid } => {
+                object.optional_text("mid", mid.as_deref());
+                object.text("type", media);
+                object.flag("receiving", *receiving);
+            }
+            Self::IceSlowlink { media, kind, uplink, lost, mid } => {
+                object.optional_text("mid", mid.as_deref());
+                object.optional_text("media", media.as_deref());
+                object.optional_text("type", kind.as_deref());
+                object.flag("uplink", *uplink);
+                object.integer("lost", *lost);
+            }
+            Self::Transfer { refer_id, refer_to, referred_by, replace_call_id } => {
+                write_refer_id(object, Some(refer_id));
+                object.text("refer_to", refer_to);
+                object.optional_text("referred_by", referred_by.as_deref());
+                object.optional_text("replace_call_id", replace_call_id.as_deref());
+            }
+            Self::Notify { package, subscription_state, content_type, content } => {
+                object.optional_text("notify", package.as_deref());
+                object.optional_text("subscription_state", subscription_state.as_deref());
+                object.optional_text("content_type", content_type.as_deref());
+                object.text("content", content);
+            }
+            Self::PeerMessage { kind, data, sender } => {
+                object.text("type", kind);
+                object.raw("data", data.get());
+                object.optional_text("sender", sender.as_deref());
+            }
+            Self::NumberPresenceUpdate { number, presence_info } => {
+                object.text("number", number);
+                object.raw("presence_info", presence_info.get());
+            }
+            Self::NumberDialogsUpdate { number, dialog_infos } => {
+                object.text("number", number);
+                object.raw("dialog_infos", dialog_infos.get());
+            }
+            // All others have no properties.
+            _ => {}
+        }
+    }
+}
+
+impl CallParties<'_> {
+    fn write(&self, object: &mut Object<'_>) {
+        object.text("callee", &self.callee);
+        object.text("caller", &self.caller);
+        object.optional_text("caller_display_name", self.caller_display_name.as_deref());
+        object.optional_text("referred_by", self.referred_by.as_deref());
+        object.optional_text("replace_call_id", self.replace_call_id.as_deref());
+        object.optional_flag("is_focus", self.is_focus);
+        write_jsep(object, self.jsep);
+    }
+}
+
+impl State<'_> {
+    /// Writes the state into `out`, in place of what that held. It has no `data` in either dialect.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        let what = match (dialect, &self.guest_line) {
+            (Dialect::Flat, _) => None,
+            (Dialect::Nested, GuestLine::Line(_)) => Some("guest_line"),
+            (Dialect::Nested, _) if self.presence_infos.is_some() => Some("presence_infos"),
+            (Dialect::Nested, _) if self.dialog_infos.is_some() => Some("dialog_infos"),
+            (Dialect::Nested, _) => None,
+        };
+        if let Some(what) = what {
+            return Err(NotInDialect { dialect, what });
+        }
+        out.clear();
+        let mut object = Object::begin(out);
+        object.text("handshake", "state");
+        object.optional_integer("keepalive_interval", self.keepalive_interval_ms);
+        object.optional_integer("timestamp", self.timestamp);
+        object.value("registration", |out| self.registration.write(out));
+        object.value("lines", |out| {
+            push_list(out, &self.lines, |out, line| match line {
+                Some(line) => line.write(out),
+                None => out.extend_from_slice(b"null"),
+            });
+        });
+        match (&self.guest_line, dialect) {
+            (GuestLine::Line(line), _) => object.value("guest_line", |out| line.write(out)),
+            (GuestLine::Idle, Dialect::Flat) => object.null("guest_line"),
+            (GuestLine::Idle, Dialect::Nested) | (GuestLine::Absent, _) => {}
+        }
+        object.optional_raw("presence_infos", self.presence_infos);
+        object.optional_raw("dialog_infos", self.dialog_infos);
+        object.end();
+        Ok(())
+    }
+}
+
+impl Registration<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut object = Object::begin(out);
+        if self.status != RegistrationStatus::Unknown {
+            object.text("status", self.status.name());
+        }
+        write_failure(&mut object, self.code, self.reason.as_ref());
+        object.end();
+    }
+}
+
+impl LineState<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut object = Object::begin(out);
+        match &self.call_id {
+            Some(call_id) => object.text("call_id", call_id),
+            None => object.null("call_id"),
+        }
+        object.value("call_logs", |out| {
+            push_list(out, &self.call_logs, |out, entry| {
+                out.push(b'[');
+                push_integer(out, entry.timestamp);
+                out.push(b',');
+                out.extend_from_slice(entry.message.get().as_bytes());
+                out.push(b']');
+            });
+        });
+        object.end();
+    }
+}
+
+fn push_list<T>(out: &mut Vec<u8>, items: &[T], mut push: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        push(out, item);
+    }
+    out.push(b']');
+}
+
+fn write_failure(object: &mut Object<'_>, code: Option<i32>, reason: Option<&Text<'_>>) {
+    object.optional_integer("code", code);
+    object.optional_text("reason", reason.map(Cow::as_ref));
+}
+
+fn write_jsep(object: &mut Object<'_>, jsep: Option<Jsep<'_>>) {
+    if let Some(jsep) = jsep {
+        object.value("jsep", |out| {
+            let mut object = Object::begin(out);
+            object.text("type", jsep.kind.wire_name());
+            object.raw("sdp", jsep.sdp.get());
+            object.end();
+        });
+    }
+}
+
+fn write_candidate(object: &mut Object<'_>, candidate: Candidate<'_>) {
+    match candidate {
+        Candidate::EndNull => object.null("candidate"),
+        Candidate::EndCompleted => object.raw("candidate", r#"{"completed":true}"#),
+        Candidate::One(raw) | Candidate::Invalid(raw) => object.raw("candidate", raw.get()),
+    }
+}
+
+fn write_refer_id(object: &mut Object<'_>, refer_id: Option<&ReferId<'_>>) {
+    match refer_id {
+        Some(ReferId::Number(number)) => object.integer("refer_id", *number),
+        Some(ReferId::Text(text)) => object.value("refer_id", |out| push_text(out, text)),
+        None => {}
+    }
+}

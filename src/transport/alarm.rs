@@ -1,0 +1,99 @@
+//! Waiting for an absolute time, to the microsecond.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::unix::AsyncFd;
+
+use super::Clock;
+use crate::law::Time;
+
+/// An alarm clock on the runtime's own event loop.
+///
+/// A runtime's timers round to a millisecond, which alone would be a third of a fast server's latency; the
+/// kernel's `timerfd` with an absolute time is late by tens of microseconds.
+#[derive(Debug)]
+pub struct Alarm {
+    timer: AsyncFd<Timer>,
+    clock: Clock,
+    set_for: Time,
+}
+
+/// The kernel's timer, in the shape that the runtime registers.
+#[derive(Debug)]
+struct Timer(TimerFd);
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Alarm {
+    /// An alarm that is not set. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The system's, when it has no descriptor left.
+    pub fn new(clock: Clock) -> io::Result<Alarm> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe to call; what it guards against, a descriptor that \
+                                       is closed while registered, cannot be here: the timer owns its own"
+        )]
+        let timer = AsyncFd::new(Timer(timer))?;
+        Ok(Alarm { timer, clock, set_for: Time::NEVER })
+    }
+
+    /// Ready once `deadline` has come; else the task is woken when it does. [`Time::NEVER`] never comes.
+    pub fn poll(&mut self, deadline: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.clock.now() >= deadline {
+                return Poll::Ready(Ok(()));
+            }
+            if self.set_for != deadline {
+                self.set(deadline)?;
+            }
+            match self.timer.poll_read_ready(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(mut ready)) => {
+                    // The expirations are read only to make the descriptor unready again.
+                    let mut expirations = [0; 8];
+                    let timer = ready.get_inner();
+                    match nix::unistd::read(&timer.0, &mut expirations) {
+                        Err(Errno::EAGAIN) => ready.clear_ready(),
+                        Err(error) => return Poll::Ready(Err(error.into())),
+                        Ok(_) => {
+                            ready.clear_ready();
+                            self.set_for = Time::NEVER;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, deadline: Time) -> io::Result<()> {
+        if deadline == Time::NEVER {
+            self.timer.get_ref().0.unset()?;
+        } else {
+            let at = TimeSpec::from(Duration::from_nanos(self.clock.on_monotonic(deadline)));
+            self.timer.get_ref().0.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+        }
+        self.set_for = deadline;
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! Dialling: TCP, TLS, upgrade.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+
+use super::frames::Frames;
+use super::upgrade::{UpgradeError, upgrade};
+use super::{Clock, Link, Stream};
+use crate::law::Time;
+
+/// What RFC 3986 leaves as it is in a query value.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Dials one server for many clients.
+pub struct Dialer {
+    /// The server's addresses, dialled in turn.
+    pub addresses: Vec<SocketAddr>,
+    /// The value of the `Host` header.
+    pub host: String,
+    /// The path, `/signaling/v1` and tenant included.
+    pub path: String,
+    /// Local addresses to dial from, in turn; empty leaves it to the system.
+    pub source_addresses: Vec<IpAddr>,
+    /// For `wss`: the settings and the name that the certificate must have.
+    pub tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// The run's clock.
+    pub clock: Clock,
+}
+
+/// A connection that is open, and how long each step took.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The connection.
+    pub link: Link,
+    /// When it was dialled.
+    pub started: Time,
+    /// When TCP was connected.
+    pub connected: Time,
+    /// When the TLS handshake was done; for `ws` the same as `connected`.
+    pub secured: Time,
+    /// When the server had agreed to the upgrade.
+    pub upgraded: Time,
+    /// The server selected the sub-protocol. One that does not is taken all the same, and counted
+    /// (protocol, section 1.2).
+    pub subprotocol: bool,
+}
+
+/// Why no connection came about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// Nobody listens there.
+    #[error("connection refused: nothing listens at the target's address")]
+    Refused,
+    /// The server or a middlebox reset the connection.
+    #[error("connection reset while connecting")]
+    Reset,
+    /// No way leads there.
+    #[error("target unreachable: {0}")]
+    Unreachable(io::ErrorKind),
+    /// Not done within the profile's `connect_timeout`.
+    #[error("no connection within the connect timeout")]
+    Timeout,
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed: {0}")]
+    Tls(String),
+    /// The server answered the upgrade with this HTTP status.
+    #[error("the server refused the upgrade with HTTP status {0}")]
+    Http(u16),
+    /// What the server answered is not a WebSocket upgrade.
+    #[error("the server's answer is not a WebSocket upgrade")]
+    NotWebSocket,
+    /// The server closed the connection instead of answering the upgrade.
+    #[error("connection closed during the upgrade")]
+    Closed,
+    /// This machine has run out of descriptors, ports or memory: not the server's doing.
+    #[error(
+        "this machine cannot open another connection ({0}): raise the descriptor limit, add source addresses, or spread the clients over more generators"
+    )]
+    Local(io::ErrorKind),
+}
+
+impl DialError {
+    /// The name in records: one of a closed set.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            DialError::Refused => "refused",
+            DialError::Reset => "reset",
+            DialError::Unreachable(_) => "unreachable",
+            DialError::Timeout => "timeout",
+            DialError::Tls(_) => "tls",
+            DialError::Http(_) => "http",
+            DialError::NotWebSocket => "not_websocket",
+            DialError::Closed => "closed_in_upgrade",
+            DialError::Local(_) => "local_limit",
+        }
+    }
+
+    /// The HTTP status behind it, if that is what it is.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            DialError::Http(status) => Some(*status),
+            _ => None,
+        }
+    }
+
+    fn from_connect(error: &io::Error) -> DialError {
+        use nix::libc::{EADDRINUSE, EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+        match (error.kind(), error.raw_os_error()) {
+            (_, Some(EMFILE | ENFILE | ENOBUFS | ENOMEM | EADDRNOTAVAIL | EADDRINUSE)) => {
+                DialError::Local(error.kind())
+            }
+            (io::ErrorKind::ConnectionRefused, _) => DialError::Refused,
+            (io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted, _) => DialError::Reset,
+            (io::ErrorKind::TimedOut, _) => DialError::Timeout,
+            (kind, _) => DialError::Unreachable(kind),
+        }
+    }
+
+    fn from_tls(error: &io::Error) -> DialError {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(tls) => DialError::Tls(tls.to_string()),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                DialError::Tls("the server closed the connection in the handshake".to_owned())
+            }
+            None => DialError::Reset,
+        }
+    }
+}
+
+impl From<UpgradeError> for DialError {
+    fn from(error: UpgradeError) -> DialError {
+        match error {
+            UpgradeError::Refused(status) => DialError::Http(status),
+            UpgradeError::NotWebSocket => DialError::NotWebSocket,
+            UpgradeError::Closed => DialError::Closed,
+            UpgradeError::Reset => DialError::Reset,
+        }
+    }
+}
+
+impl Dialer {
+    /// Dials for the client `number`, which chooses among several addresses, with its `token` and `force`
+    /// (protocol, section 1.1). The owner drops the future when the connect timeout has passed.
+    ///
+    /// # Errors
+    /// [`DialError`] says what went wrong in which step; it never holds the token.
+    pub async fn dial(
+        self: Arc<Self>,
+        number: usize,
+        token: String,
+        force: bool,
+    ) -> Result<Dialled, DialError> {
+        let started = self.clock.now();
+        let tcp = self.connect(number).await.map_err(|error| DialError::from_connect(&error))?;
+        let connected = self.clock.now();
+        let (mut stream, secured) = match &self.tls {
+            None => (Stream::plain(tcp, self.clock), connected),
+            Some((connector, name)) => {
+                let tcp = Stream::stamped(tcp, self.clock);
+                let tls = connector.connect(name.clone(), tcp).await;
+                let tls = tls.map_err(|error| DialError::from_tls(&error))?;
+                (Stream::Tls(Box::new(tls.into())), self.clock.now())
+            }
+        };
+        let token = utf8_percent_encode(&token, QUERY_VALUE);
+        let target = format!("{}?token={token}&force={force}", self.path);
+        let upgraded = upgrade(&mut stream, &self.host, &target).await?;
+        let at = stream.last_read();
+        let link = Link::new(Frames::client(stream, upgraded.rest).await);
+        Ok(Dialled { link, started, connected, secured, upgraded: at, subprotocol: upgraded.subprotocol })
+    }
+
+    async fn connect(&self, number: usize) -> io::Result<TcpStream> {
+        let address = *self
+            .addresses
+            .get(number % self.addresses.len().max(1))
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if let Some(source) = self.source_addresses.get(number % self.source_addresses.len().max(1)) {
+            // Without this option a port is taken for all destinations at the bind, not for one at the connect,
+            // and a source address is used up at some 28,000 connections.
+            setsockopt(&socket.as_fd(), IpBindAddressNoPort, &true)?;
+            socket.bind(SocketAddr::new(*source, 0))?;
+        }
+        let tcp = socket.connect(address).await?;
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
+    }
+}

@@ -18,6 +18,7 @@ heavy *ARGS:
 # Format, clippy, docs
 lint:
     cargo fmt --check
+    rustfmt --edition 2024 --check fuzz/fuzz_targets/*.rs
     cargo clippy --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 

@@ -213,10 +213,10 @@ impl RequestBody<'_> {
         match self {
             Self::OutgoingCall { number, jsep, from, refer_id, replaces } => {
                 object.text("number", number);
-                write_jsep(object, *jsep);
-                object.optional_text("from", from.as_deref());
                 write_refer_id(object, refer_id.as_ref());
                 object.optional_text("replaces", replaces.as_deref());
+                object.optional_text("from", from.as_deref());
+                write_jsep(object, *jsep);
             }
             Self::Accept { jsep } | Self::Update { jsep } => write_jsep(object, *jsep),
             Self::Decline { refer_id } => write_refer_id(object, refer_id.as_ref()),

@@ -1,17 +1,23 @@
 //! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
 
+mod codes;
 mod decode;
 mod encode;
 mod ids;
+mod lines;
 mod message;
 mod names;
 mod object;
 mod repair;
+mod session;
 mod wire;
 
+pub use codes::*;
 pub use decode::*;
 pub use encode::*;
 pub use ids::*;
+pub use lines::{LINE_REUSE_GUARD, Lines, MAX_LINES_KEPT};
 pub use message::*;
 pub use names::*;
 pub use repair::*;
+pub use session::{Due, Fact, Handled, Session, SessionSettings};

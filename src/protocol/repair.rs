@@ -7,8 +7,8 @@ use thiserror::Error;
 /// The longest message that is read (section 10, row 22).
 pub const MAX_MESSAGE: usize = 1 << 20;
 
-/// Why a text is not a message: section 10, rows 3, 23, 40 and 43. A core closes with the code of
-/// [`close_code`](Self::close_code), a client drops it.
+/// Why a text is not a message: section 10, rows 3, 23, 40 and 43. A client drops it, a core closes with
+/// [`close_code`](Self::close_code).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Malformed {
     /// Bytes that are not UTF-8.

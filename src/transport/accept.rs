@@ -53,6 +53,7 @@ pub async fn accept(
         }
     };
     let mut asked = None;
+    #[allow(clippy::result_large_err, reason = "the type is the library's")]
     let callback = |request: &Request, mut response: Response| {
         let wanted = read(request);
         judge(&wanted).map_err(|Refusal(status)| refuse(status))?;

@@ -76,10 +76,10 @@ impl Wake for ReadyWaker {
         let mut state = self.list.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ready.push(self.number);
         // The first of a turn wakes the task; the others find it awake.
-        if state.ready.len() == 1 {
-            if let Some(task) = &state.task {
-                task.wake_by_ref();
-            }
+        if state.ready.len() == 1
+            && let Some(task) = &state.task
+        {
+            task.wake_by_ref();
         }
     }
 }

@@ -1,0 +1,482 @@
+//! The answered call (protocol, sections 5.2 and 5.3), hung up by the caller or by the callee.
+//!
+//! | # | caller | callee | opens | closes |
+//! | --- | --- | --- | --- | --- |
+//! | 1 | → `outgoing_call`, trickles | | `ringback`, `setup`, `alert` | |
+//! | 2 | | ← `incoming_call` | | `alert` |
+//! | 3 | ← `ringing` | | | `ringback` |
+//! | 4 | | rings, → `accept`, trickles | `answer` | |
+//! | 5 | ← `accepted` | ← `accepted` | | `answer`, `setup`: the attempt is answered |
+//! | 6 | holds, → `hangup` | or → `hangup` | `release`, `release_remote` | |
+//! | 7 | ← `hangup` | ← `hangup` | | `release`, `release_remote`: the call is over |
+//!
+//! One of the parties may be somebody else's phone: then the script plays the other one alone.
+
+use std::time::Duration;
+
+use super::{Ask, Direction, Finding, Leg};
+use crate::law::{Distribution, Draws, Time};
+use crate::metrics::{AttemptFailure, Metric, Outcome, Sample};
+use crate::protocol::{EventBody, HangupClass, HangupCode, RequestName, ResponseOutcome};
+
+/// How long the server may take from the request to the answer, ringing left out (RFC 7501's establishment threshold;
+/// SIP's timer B).
+const SETUP_TIMEOUT: Duration = Duration::from_secs(32);
+/// How long a `hangup` may follow an `error` in set-up before we hang up ourselves (protocol, section 5.19).
+const ERROR_GRACE: Duration = Duration::from_secs(2);
+/// How long the last `hangup` of a call may take.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The times and sizes of one call, drawn before it starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AnsweredPlan {
+    /// How long the callee lets it ring.
+    pub ring: Duration,
+    /// How long the call is held.
+    pub hold: Duration,
+    /// Who hangs up.
+    pub hangup_by: Leg,
+    /// Candidates that each side trickles before its end mark.
+    pub candidates: u32,
+    /// The time between two of them.
+    pub candidate_spacing: Distribution,
+}
+
+/// Who of the call's parties is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parties {
+    /// Both: an attempt of the run.
+    Both,
+    /// The caller: an attempt of the run, to somebody else's phone.
+    Caller,
+    /// The callee: somebody else called one of our clients, which answers as a phone does. No attempt of the run.
+    Callee,
+}
+
+/// The script of an answered call.
+#[derive(Debug)]
+pub struct Answered {
+    plan: AnsweredPlan,
+    parties: Parties,
+    draws: Draws,
+    due: Time,
+    phase: Phase,
+    caller: LegState,
+    callee: LegState,
+    call_sent: Option<Time>,
+    incoming: Option<Time>,
+    accept_sent: Option<Time>,
+    rung_back: bool,
+    answered: Option<Time>,
+    talk: Duration,
+    ended: bool,
+    /// When the current step is over: the ring, the hold.
+    step_due: Time,
+    /// When the server has taken too long.
+    timeout: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    SetUp,
+    Talk,
+    Release,
+    Over,
+}
+
+/// What one leg has come to.
+#[derive(Debug)]
+struct LegState {
+    /// The server holds a call on this leg.
+    up: bool,
+    hangup_sent: Option<Time>,
+    /// The code of its `hangup`.
+    hung_up: Option<Option<i32>>,
+    candidates: u32,
+    candidate_due: Time,
+}
+
+impl LegState {
+    const NEW: LegState =
+        LegState { up: false, hangup_sent: None, hung_up: None, candidates: 0, candidate_due: Time::NEVER };
+}
+
+impl Answered {
+    /// The script of a call that was due at `due`.
+    pub fn new(plan: AnsweredPlan, parties: Parties, due: Time, draws: Draws) -> Answered {
+        Answered {
+            plan,
+            parties,
+            draws,
+            due,
+            phase: Phase::SetUp,
+            caller: LegState::NEW,
+            callee: LegState::NEW,
+            call_sent: None,
+            incoming: None,
+            accept_sent: None,
+            rung_back: false,
+            answered: None,
+            talk: Duration::ZERO,
+            ended: parties == Parties::Callee,
+            step_due: Time::NEVER,
+            timeout: Time::NEVER,
+        }
+    }
+
+    /// Whether the call is one of the run's attempts.
+    pub fn is_attempt(&self) -> bool {
+        self.parties != Parties::Callee
+    }
+
+    /// Whether the call is answered and up.
+    pub fn is_talking(&self) -> bool {
+        self.phase == Phase::Talk
+    }
+
+    /// Whether somebody of ours waits on this leg for a call to come.
+    pub fn expects_incoming(&self) -> bool {
+        self.parties == Parties::Both && self.incoming.is_none() && self.phase == Phase::SetUp
+    }
+
+    /// When the script wants to be asked again; [`Time::NEVER`] if only the server can move it.
+    pub fn next_due(&self) -> Time {
+        self.step_due.min(self.timeout).min(self.caller.candidate_due).min(self.callee.candidate_due)
+    }
+
+    /// Starts the call, if the caller is ours.
+    pub fn start(&mut self, out: &mut Vec<Direction>) {
+        if self.parties != Parties::Callee {
+            out.push(Direction::Send(Leg::Caller, Ask::Call));
+        }
+    }
+
+    /// The owner has sent what was asked for.
+    pub fn sent(&mut self, leg: Leg, ask: Ask, at: Time) {
+        match ask {
+            Ask::Call => {
+                self.call_sent = Some(at);
+                self.caller.up = true;
+                self.timeout = at + SETUP_TIMEOUT + self.plan.ring;
+                self.trickle(Leg::Caller, at);
+            }
+            Ask::Accept => {
+                self.accept_sent = Some(at);
+                self.timeout = at + SETUP_TIMEOUT;
+                self.trickle(Leg::Callee, at);
+            }
+            Ask::Hangup => {
+                self.leg(leg).hangup_sent = Some(at);
+                self.timeout = at + RELEASE_TIMEOUT;
+            }
+            Ask::Candidate(_) => self.trickle(leg, at),
+            Ask::EndOfCandidates => {}
+        }
+    }
+
+    /// A response has come.
+    pub fn response(
+        &mut self,
+        leg: Leg,
+        request: RequestName,
+        outcome: &ResponseOutcome<'_>,
+        now: Time,
+        out: &mut Vec<Direction>,
+    ) {
+        let ResponseOutcome::Error { .. } = outcome else { return };
+        match request {
+            // The call never was: its line is free at once.
+            RequestName::OutgoingCall => {
+                self.abandon(leg, out);
+                self.fail(AttemptFailure::Refused, now, out);
+            }
+            RequestName::Accept if self.phase == Phase::SetUp => {
+                self.abandon(leg, out);
+                self.fail(AttemptFailure::Refused, now, out);
+            }
+            RequestName::Hangup => self.abandon(leg, out),
+            _ => {}
+        }
+        self.check_over(out);
+    }
+
+    /// No response has come in time.
+    pub fn no_response(&mut self, leg: Leg, request: RequestName, now: Time, out: &mut Vec<Direction>) {
+        match request {
+            RequestName::OutgoingCall | RequestName::Accept if self.phase == Phase::SetUp => {
+                self.fail(AttemptFailure::NoResponse, now, out);
+            }
+            RequestName::Hangup => self.abandon(leg, out),
+            _ => {}
+        }
+        self.check_over(out);
+    }
+
+    /// An event has come.
+    pub fn event(&mut self, leg: Leg, event: &EventBody<'_>, at: Time, out: &mut Vec<Direction>) {
+        match (leg, event) {
+            (Leg::Callee, EventBody::IncomingCall(_)) => self.on_incoming(at, out),
+            (
+                Leg::Caller,
+                EventBody::Ringing | EventBody::Proceeding { .. } | EventBody::Progress { .. },
+            ) => self.on_ringback(at, out),
+            (Leg::Caller, EventBody::Accepted { .. }) => self.on_accepted(at, out),
+            (leg, EventBody::Hangup { code, .. }) => self.on_hangup(leg, *code, at, out),
+            (_, EventBody::Error { .. }) if self.phase == Phase::SetUp => {
+                self.timeout = self.timeout.min(at + ERROR_GRACE);
+                self.end(Outcome::Failed(AttemptFailure::EventError), out);
+            }
+            _ => {}
+        }
+    }
+
+    /// The connection of a leg is gone.
+    pub fn lost(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
+        self.abandon(leg, out);
+        match self.phase {
+            Phase::SetUp => self.fail(AttemptFailure::ConnectionLost, now, out),
+            Phase::Talk => self.release(leg.other(), now, out),
+            Phase::Release | Phase::Over => {}
+        }
+        self.check_over(out);
+    }
+
+    /// Does what is due.
+    pub fn due(&mut self, now: Time, out: &mut Vec<Direction>) {
+        for leg in [Leg::Caller, Leg::Callee] {
+            if self.leg(leg).candidate_due <= now {
+                self.next_candidate(leg, out);
+            }
+        }
+        if self.step_due <= now {
+            self.step_due = Time::NEVER;
+            match self.phase {
+                Phase::SetUp => out.push(Direction::Send(Leg::Callee, Ask::Accept)),
+                Phase::Talk => self.release(self.who_hangs_up(), now, out),
+                Phase::Release | Phase::Over => {}
+            }
+        }
+        if self.timeout <= now {
+            self.timeout = Time::NEVER;
+            self.timed_out(now, out);
+        }
+    }
+
+    /// The run is over: hangs up whatever is up.
+    pub fn drain(&mut self, now: Time, out: &mut Vec<Direction>) {
+        if self.phase == Phase::SetUp {
+            self.end(Outcome::Unfinished, out);
+        }
+        if matches!(self.phase, Phase::SetUp | Phase::Talk) {
+            let leg = if self.caller.up { Leg::Caller } else { Leg::Callee };
+            self.release(leg, now, out);
+        }
+        self.check_over(out);
+    }
+
+    fn on_incoming(&mut self, at: Time, out: &mut Vec<Direction>) {
+        if self.incoming.is_some() {
+            out.push(Direction::Found(Finding::Duplicated));
+            return;
+        }
+        self.incoming = Some(at);
+        self.callee.up = true;
+        if let Some(sent) = self.call_sent {
+            out.push(Direction::Service(Metric::Alert, sent, at));
+        }
+        if self.phase == Phase::SetUp {
+            self.step_due = at + self.plan.ring;
+            if self.parties == Parties::Callee {
+                self.timeout = at + self.plan.ring + SETUP_TIMEOUT;
+            }
+        }
+    }
+
+    fn on_ringback(&mut self, at: Time, out: &mut Vec<Direction>) {
+        if let (false, Some(sent), Phase::SetUp) = (self.rung_back, self.call_sent, self.phase) {
+            self.rung_back = true;
+            out.push(Direction::Sample(Sample { metric: Metric::Ringback, due: self.due, sent, done: at }));
+        }
+    }
+
+    fn on_accepted(&mut self, at: Time, out: &mut Vec<Direction>) {
+        let (Phase::SetUp, Some(sent)) = (self.phase, self.call_sent) else { return };
+        self.on_ringback(at, out);
+        let mut done = at;
+        if let (Some(incoming), Some(accept_sent)) = (self.incoming, self.accept_sent) {
+            out.push(Direction::Service(Metric::Answer, accept_sent, at));
+            // What our own callee let it ring is not the server's doing.
+            done = at - accept_sent.since(incoming);
+        }
+        out.push(Direction::Sample(Sample { metric: Metric::Setup, due: self.due, sent, done }));
+        self.talk_from(at);
+        self.end(Outcome::Answered, out);
+    }
+
+    fn talk_from(&mut self, at: Time) {
+        self.phase = Phase::Talk;
+        self.answered = Some(at);
+        self.step_due = at + self.plan.hold;
+        self.timeout = Time::NEVER;
+    }
+
+    fn on_hangup(&mut self, leg: Leg, code: Option<i32>, at: Time, out: &mut Vec<Direction>) {
+        self.leg(leg).hung_up = Some(code);
+        self.leg(leg).up = false;
+        self.leg(leg).candidate_due = Time::NEVER;
+        if let Some(sent) = self.leg(leg).hangup_sent {
+            out.push(Direction::Service(Metric::Release, sent, at));
+        } else if let Some(sent) = self.leg(leg.other()).hangup_sent {
+            out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
+        }
+        match (self.phase, leg) {
+            (Phase::SetUp, Leg::Caller) => self.end(outcome_of(code), out),
+            (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
+                // The caller's own word on it says why; it is due at once.
+                self.timeout = self.timeout.min(at + ERROR_GRACE);
+            }
+            (Phase::Talk, _) => self.stop_talk(at),
+            _ => {}
+        }
+        if matches!(self.phase, Phase::Talk) || leg == Leg::Caller {
+            self.phase = Phase::Release;
+            self.step_due = Time::NEVER;
+            self.timeout = at + RELEASE_TIMEOUT;
+        }
+        self.check_over(out);
+    }
+
+    fn timed_out(&mut self, now: Time, out: &mut Vec<Direction>) {
+        match self.phase {
+            Phase::SetUp => {
+                let reason = match (self.accept_sent, self.incoming, self.parties) {
+                    (Some(_), ..) => AttemptFailure::NoAnswer,
+                    (None, None, Parties::Both) if self.rung_back => AttemptFailure::NotDelivered,
+                    _ => AttemptFailure::NoProgress,
+                };
+                if reason == AttemptFailure::NotDelivered {
+                    out.push(Direction::Found(Finding::Lost));
+                }
+                self.fail(reason, now, out);
+            }
+            Phase::Release => {
+                if self.answered.is_some() && (self.caller.hung_up.is_some() != self.callee.hung_up.is_some()) {
+                    out.push(Direction::Found(Finding::OneLegOnly));
+                }
+                for leg in [Leg::Caller, Leg::Callee] {
+                    self.abandon(leg, out);
+                }
+            }
+            Phase::Talk | Phase::Over => {}
+        }
+        self.check_over(out);
+    }
+
+    fn fail(&mut self, reason: AttemptFailure, now: Time, out: &mut Vec<Direction>) {
+        if self.phase == Phase::SetUp {
+            self.end(Outcome::Failed(reason), out);
+            let leg = if self.caller.up { Leg::Caller } else { Leg::Callee };
+            self.release(leg, now, out);
+        }
+    }
+
+    /// Hangs up on `leg`, or on the other one if there is nothing to hang up on it.
+    fn release(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
+        self.stop_talk(now);
+        self.phase = Phase::Release;
+        self.step_due = Time::NEVER;
+        self.timeout = now + RELEASE_TIMEOUT;
+        let leg = if self.leg(leg).up { leg } else { leg.other() };
+        if self.leg(leg).up && self.leg(leg).hangup_sent.is_none() {
+            self.leg(leg).candidate_due = Time::NEVER;
+            out.push(Direction::Send(leg, Ask::Hangup));
+        }
+    }
+
+    fn stop_talk(&mut self, at: Time) {
+        if let (Phase::Talk, Some(answered)) = (self.phase, self.answered) {
+            self.talk = at.since(answered);
+        }
+    }
+
+    fn who_hangs_up(&self) -> Leg {
+        match self.parties {
+            Parties::Both => self.plan.hangup_by,
+            Parties::Caller => Leg::Caller,
+            Parties::Callee => Leg::Callee,
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, out: &mut Vec<Direction>) {
+        if !self.ended {
+            self.ended = true;
+            out.push(Direction::End(outcome));
+        }
+    }
+
+    /// Gives up a leg on which the server says no last word.
+    fn abandon(&mut self, leg: Leg, out: &mut Vec<Direction>) {
+        if self.leg(leg).up {
+            self.leg(leg).up = false;
+            self.leg(leg).candidate_due = Time::NEVER;
+            out.push(Direction::Abandon(leg));
+        }
+    }
+
+    fn check_over(&mut self, out: &mut Vec<Direction>) {
+        if self.phase != Phase::Release || self.caller.up || self.callee.up {
+            return;
+        }
+        self.phase = Phase::Over;
+        self.step_due = Time::NEVER;
+        self.timeout = Time::NEVER;
+        if self.answered.is_some() && self.is_attempt() {
+            let regular = |leg: &LegState| leg.hung_up == Some(Some(200));
+            let completed = match self.parties {
+                Parties::Both => regular(&self.caller) && regular(&self.callee),
+                Parties::Caller | Parties::Callee => regular(&self.caller),
+            };
+            out.push(Direction::Talked { time: self.talk, completed });
+        }
+        out.push(Direction::Over);
+    }
+
+    fn trickle(&mut self, leg: Leg, from: Time) {
+        let spacing = self.plan.candidate_spacing.sample(&mut self.draws);
+        if self.leg(leg).up {
+            self.leg(leg).candidate_due = from + spacing;
+        }
+    }
+
+    fn next_candidate(&mut self, leg: Leg, out: &mut Vec<Direction>) {
+        let candidates = self.plan.candidates;
+        let state = self.leg(leg);
+        state.candidate_due = Time::NEVER;
+        let ask = if state.candidates < candidates {
+            state.candidates += 1;
+            Ask::Candidate(state.candidates - 1)
+        } else {
+            Ask::EndOfCandidates
+        };
+        out.push(Direction::Send(leg, ask));
+    }
+
+    fn leg(&mut self, leg: Leg) -> &mut LegState {
+        match leg {
+            Leg::Caller => &mut self.caller,
+            Leg::Callee => &mut self.callee,
+        }
+    }
+}
+
+/// What the code of a `hangup` before the answer makes of the attempt (protocol, section 6.4).
+fn outcome_of(code: Option<i32>) -> Outcome {
+    match code.map(|code| HangupCode::new(code).class()) {
+        Some(HangupClass::Busy) => Outcome::Busy,
+        Some(HangupClass::Declined) => Outcome::Declined,
+        Some(HangupClass::Unavailable) => Outcome::Unavailable,
+        Some(HangupClass::Redirected) => Outcome::Redirected,
+        Some(HangupClass::Completed | HangupClass::Cancelled) => Outcome::Failed(AttemptFailure::EndedEarly),
+        _ => Outcome::Failed(AttemptFailure::Rejected),
+    }
+}

@@ -1,0 +1,228 @@
+//! The schedule of one worker: all its stages, in the order in which things are due.
+
+use std::iter::Peekable;
+use std::time::Duration;
+
+use super::{Arrivals, Segment, Stage};
+use crate::law::Seed;
+
+/// The number of a call among all calls of a run, from 0, in the order in which they are due.
+///
+/// What a call draws (its flow, its times, who hangs up) comes from `seed.stream("call", number)`, so it does not
+/// depend on which worker places it.
+pub type AttemptNumber = u64;
+
+/// One thing that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// When, from the start of the run.
+    pub at: Duration,
+    /// In which stage: an index into the run's stages.
+    pub stage: usize,
+    /// What is due.
+    pub what: What,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A client signs on.
+    SignOn {
+        /// The client's number, from 0.
+        client: u32,
+    },
+    /// A client signs off.
+    SignOff {
+        /// The client's number, from 0.
+        client: u32,
+    },
+    /// A call is placed.
+    Call {
+        /// The call's number in the whole run.
+        attempt: AttemptNumber,
+    },
+}
+
+/// All that is due in one worker's part of a run, in time order, made as it is asked for.
+///
+/// At one and the same instant clients come before calls. Clients sign on in the order of their numbers, and the
+/// highest number signs off first.
+#[derive(Debug)]
+pub struct Schedule {
+    stages: Vec<Stage>,
+    seed: Seed,
+    segment: Segment,
+    next_attempt: AttemptNumber,
+    stage: usize,
+    start: Duration,
+    current: Option<Current>,
+}
+
+/// The stage that is being generated.
+#[derive(Debug)]
+struct Current {
+    clients: Peekable<Arrivals>,
+    changed: u32,
+    calls: Peekable<Arrivals>,
+}
+
+impl Schedule {
+    /// The schedule of the part `segment` of the run that these stages make.
+    pub fn new(stages: &[Stage], seed: Seed, segment: Segment) -> Schedule {
+        let current = stages.first().map(|stage| Current::new(stage, 0, seed));
+        Schedule {
+            stages: stages.to_vec(),
+            seed,
+            segment,
+            next_attempt: 0,
+            stage: 0,
+            start: Duration::ZERO,
+            current,
+        }
+    }
+
+    /// What is due next in the whole run, whoever owns it.
+    fn next_of_all(&mut self) -> Option<Due> {
+        loop {
+            let stage = self.stages.get(self.stage)?;
+            let current = self.current.as_mut()?;
+            if let Some((offset, what)) = current.next(stage, &mut self.next_attempt) {
+                return Some(Due { at: self.start + offset, stage: self.stage, what });
+            }
+            self.start += stage.duration;
+            self.stage += 1;
+            self.current =
+                self.stages.get(self.stage).map(|stage| Current::new(stage, self.stage as u64, self.seed));
+        }
+    }
+
+    fn owns(&self, what: What) -> bool {
+        match what {
+            What::SignOn { client } | What::SignOff { client } => self.segment.owns_client(client),
+            What::Call { attempt } => self.segment.owns_attempt(attempt),
+        }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = Due;
+
+    fn next(&mut self) -> Option<Due> {
+        loop {
+            let due = self.next_of_all()?;
+            if self.owns(due.what) {
+                return Some(due);
+            }
+        }
+    }
+}
+
+impl Current {
+    fn new(stage: &Stage, index: u64, seed: Seed) -> Current {
+        let (law, duration) = (stage.arrivals, stage.duration);
+        let changes = u64::from(stage.client_changes());
+        let clients = Arrivals::count(law, changes, duration, seed.stream("arrivals.clients", index));
+        let draws = seed.stream("arrivals.calls", index);
+        let calls = match stage.calls {
+            Some(rate) => Arrivals::rate(law, rate, duration, draws),
+            None => Arrivals::count(law, 0, duration, draws),
+        };
+        Current { clients: clients.peekable(), changed: 0, calls: calls.peekable() }
+    }
+
+    fn next(&mut self, stage: &Stage, next_attempt: &mut AttemptNumber) -> Option<(Duration, What)> {
+        let call = self.calls.peek().copied();
+        if let Some(at) = self.clients.next_if(|&at| call.is_none_or(|call| at <= call)) {
+            let changed = self.changed;
+            self.changed += 1;
+            let what = if stage.clients_to > stage.clients_from {
+                What::SignOn { client: stage.clients_from + changed }
+            } else {
+                What::SignOff { client: stage.clients_from - 1 - changed }
+            };
+            return Some((at, what));
+        }
+        let at = self.calls.next()?;
+        let attempt = *next_attempt;
+        *next_attempt += 1;
+        Some((at, What::Call { attempt }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::{ArrivalLaw, Rate};
+
+    fn stage(seconds: u64, from: u32, to: u32, arrivals: ArrivalLaw, calls: Option<Rate>) -> Stage {
+        let duration = Duration::from_secs(seconds);
+        Stage { name: "a".to_owned(), duration, clients_from: from, clients_to: to, arrivals, calls }
+    }
+
+    fn run() -> Vec<Stage> {
+        vec![
+            stage(10, 0, 101, ArrivalLaw::Constant, None),
+            stage(20, 101, 101, ArrivalLaw::Poisson, Some(Rate::constant(50.0))),
+            stage(5, 101, 31, ArrivalLaw::Poisson, Some(Rate { from: 50.0, to: 0.0 })),
+            stage(5, 31, 40, ArrivalLaw::AtOnce, Some(Rate::constant(3.0))),
+        ]
+    }
+
+    #[test]
+    fn the_parts_of_all_workers_together_are_exactly_the_whole() {
+        let whole: Vec<Due> = Schedule::new(&run(), Seed(7), Segment::WHOLE).collect();
+        for of in [2, 3, 8] {
+            let mut parts: Vec<Due> = (0..of)
+                .flat_map(|index| Schedule::new(&run(), Seed(7), Segment { index, of }).collect::<Vec<_>>())
+                .collect();
+            assert_eq!(parts.len(), whole.len());
+            for due in &whole {
+                let found = parts.iter().position(|part| part == due).expect("due in one of the parts");
+                parts.swap_remove(found);
+            }
+        }
+    }
+
+    #[test]
+    fn things_are_due_in_order_and_calls_are_numbered_through() {
+        let due: Vec<Due> = Schedule::new(&run(), Seed(7), Segment::WHOLE).collect();
+        assert!(due.is_sorted_by_key(|due| (due.at, due.stage)));
+        let attempts: Vec<u64> = due
+            .iter()
+            .filter_map(|due| if let What::Call { attempt } = due.what { Some(attempt) } else { None })
+            .collect();
+        assert_eq!(attempts, (0..attempts.len() as u64).collect::<Vec<_>>());
+        assert!(attempts.len() > 1_000);
+    }
+
+    #[test]
+    fn every_stage_ends_with_the_clients_that_it_promises() {
+        let mut signed_on = std::collections::BTreeSet::new();
+        let mut after = [0; 4];
+        for due in Schedule::new(&run(), Seed(7), Segment::WHOLE) {
+            match due.what {
+                What::SignOn { client } => assert!(signed_on.insert(client)),
+                What::SignOff { client } => assert!(signed_on.remove(&client)),
+                What::Call { .. } => {}
+            }
+            after[due.stage] = signed_on.len();
+        }
+        assert_eq!(after, [101, 101, 31, 40]);
+        assert_eq!(signed_on.last(), Some(&39));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
+        let due = |seed| Schedule::new(&run(), Seed(seed), Segment::WHOLE).collect::<Vec<_>>();
+        assert_eq!(due(7), due(7));
+        assert_ne!(due(7), due(8));
+    }
+
+    #[test]
+    fn a_schedule_of_weeks_starts_at_once() {
+        let week = stage(7 * 86_400, 0, 0, ArrivalLaw::Poisson, Some(Rate::constant(1_000.0)));
+        let first = Schedule::new(&[week], Seed(7), Segment::WHOLE).next().expect("a call");
+        assert!(first.at < Duration::from_secs(1));
+        assert_eq!(Schedule::new(&[], Seed(7), Segment::WHOLE).next(), None);
+    }
+}

@@ -1,7 +1,8 @@
 //! The codec against the test vectors: 191 valid messages in both dialects, 80 hostile texts.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may panic over")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -11,68 +12,19 @@ use wtsp_load::protocol::{
     decode_bytes_from_client, decode_bytes_from_core, decode_from_client, decode_from_core,
 };
 
+#[path = "support/vectors.rs"]
+mod vectors;
+
+use vectors::{Vector, files, folder, vectors};
+
 const READINGS: [Reading; 2] = [Reading::Tolerant, Reading::Strict];
-
-#[derive(Clone, Debug)]
-struct Vector {
-    dialect: Dialect,
-    name: String,
-    /// Compact, as it goes over the wire.
-    text: String,
-}
-
-impl Vector {
-    fn is_request(&self) -> bool {
-        self.name.starts_with("request-") || self.name.starts_with("handshake-keepalive")
-    }
-
-    fn value(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap()
-    }
-}
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
-}
-
-fn files(name: &str) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(folder(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
-}
-
-/// White space between values taken out; unlike a trip through `Value`, this leaves key order and escapes alone.
-fn compact(text: &str) -> String {
-    let (mut out, mut in_string, mut escaped) = (String::new(), false, false);
-    for c in text.chars() {
-        if in_string || !c.is_ascii_whitespace() {
-            out.push(c);
-        }
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if in_string => escaped = true,
-            '"' => in_string = !in_string,
-            _ => {}
-        }
-    }
-    out
-}
-
-fn vectors() -> Vec<Vector> {
-    [(Dialect::Nested, "dialect-a"), (Dialect::Flat, "dialect-b")]
-        .into_iter()
-        .flat_map(|(dialect, name)| {
-            files(name).into_iter().map(move |path| Vector {
-                dialect,
-                name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
-                text: compact(&fs::read_to_string(path).unwrap()),
-            })
-        })
-        .collect()
-}
 
 fn vector(dialect: Dialect, name: &str) -> Vector {
     vectors().into_iter().find(|vector| vector.dialect == dialect && vector.name == name).unwrap()
+}
+
+fn value(vector: &Vector) -> Value {
+    serde_json::from_str(&vector.text).unwrap()
 }
 
 fn hostile() -> Vec<(String, Vec<u8>)> {
@@ -111,7 +63,8 @@ fn decode(text: &str, from_client: bool, reading: Reading) -> Result<(Message<'_
 }
 
 fn decoded(vector: &Vector, reading: Reading) -> (Message<'_>, Repairs) {
-    decode(&vector.text, vector.is_request(), reading).unwrap_or_else(|error| panic!("{vector:?}: {error}"))
+    decode(&vector.text, vector.is_from_client(), reading)
+        .unwrap_or_else(|error| panic!("{vector:?}: {error}"))
 }
 
 /// Valid vectors that are not written back as the same JSON value, and why.
@@ -155,7 +108,7 @@ fn decode_encode_decode_is_the_identity_over_all_valid_vectors() {
     for vector in vectors() {
         let (message, _) = decoded(&vector, Reading::Tolerant);
         let written = message.encode(vector.dialect).unwrap();
-        let (again, repairs) = decode(&written, vector.is_request(), Reading::Strict).unwrap();
+        let (again, repairs) = decode(&written, vector.is_from_client(), Reading::Strict).unwrap();
         // A nested message has a line always, so one that came without gains one.
         let gained = ["request-keepalive-no-line", "response-ack-no-line"].contains(&&*vector.name)
             && vector.dialect == Dialect::Nested;
@@ -177,7 +130,7 @@ fn decode_encode_decode_is_the_identity_over_all_valid_vectors() {
 fn every_valid_vector_is_written_back_as_the_same_json_but_for_the_named() {
     for vector in vectors() {
         let written = decoded(&vector, Reading::Tolerant).0.encode(vector.dialect).unwrap();
-        let is_same = serde_json::from_str::<Value>(&written).unwrap() == vector.value();
+        let is_same = serde_json::from_str::<Value>(&written).unwrap() == value(&vector);
         let is_named =
             REWRITTEN.iter().any(|(dialect, name, _)| (*dialect, *name) == (vector.dialect, &vector.name));
         assert_eq!(is_same, !is_named, "{vector:?}\nwritten: {written}");
@@ -242,12 +195,12 @@ fn twins_map_onto_each_other() {
     for (nested, flat) in twins {
         let (nested, flat) = (vector(Dialect::Nested, &nested), vector(Dialect::Flat, &flat));
         let written = decoded(&flat, Reading::Tolerant).0.encode(Dialect::Nested).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), nested.value(), "{flat:?}");
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), value(&nested), "{flat:?}");
         if ONE_WAY_TWINS.contains(&&*nested.name) {
             continue;
         }
         let written = decoded(&nested, Reading::Tolerant).0.encode(Dialect::Flat).unwrap();
-        let mut expected = flat.value();
+        let mut expected = value(&flat);
         if nested.name.starts_with("response-") {
             // Dropped on the way to nested (rule 4), so it cannot come back.
             expected.as_object_mut().unwrap().remove("call_id");

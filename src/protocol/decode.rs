@@ -7,7 +7,8 @@ mod event;
 mod request;
 mod state;
 
-use super::wire::{self, JsepSlot, Key, Value, Wire};
+use super::raw;
+use super::wire::{JsepSlot, Key, Value, Wire};
 use super::{
     Candidate, Dialect, FromClient, FromCore, Jsep, Keepalive, Line, MAX_CALL_ID, MAX_MESSAGE,
     MAX_TRANSACTION, Malformed, MessageKind, ReferId, Repair, Repairs, Response, ResponseOutcome, Text,
@@ -180,7 +181,7 @@ impl<'a> View<'a> {
             return Err(Malformed::TooLong);
         }
         if reading == Reading::Strict {
-            wire::check(text)?;
+            raw::check(text)?;
         }
         let wire = Wire::read(text)?;
         let mut repairs = Repairs::default();

@@ -216,10 +216,9 @@ impl Answered {
     pub fn event(&mut self, leg: Leg, event: &EventBody<'_>, at: Time, out: &mut Vec<Direction>) {
         match (leg, event) {
             (Leg::Callee, EventBody::IncomingCall(_)) => self.on_incoming(at, out),
-            (
-                Leg::Caller,
-                EventBody::Ringing | EventBody::Proceeding { .. } | EventBody::Progress { .. },
-            ) => self.on_ringback(at, out),
+            (Leg::Caller, EventBody::Ringing | EventBody::Proceeding { .. } | EventBody::Progress { .. }) => {
+                self.on_ringback(at, out)
+            }
             (Leg::Caller, EventBody::Accepted { .. }) => self.on_accepted(at, out),
             (leg, EventBody::Hangup { code, .. }) => self.on_hangup(leg, *code, at, out),
             (_, EventBody::Error { .. }) if self.phase == Phase::SetUp => {
@@ -360,7 +359,8 @@ impl Answered {
                 self.fail(reason, now, out);
             }
             Phase::Release => {
-                if self.answered.is_some() && (self.caller.hung_up.is_some() != self.callee.hung_up.is_some()) {
+                if self.answered.is_some() && (self.caller.hung_up.is_some() != self.callee.hung_up.is_some())
+                {
                     out.push(Direction::Found(Finding::OneLegOnly));
                 }
                 for leg in [Leg::Caller, Leg::Callee] {
@@ -471,7 +471,7 @@ impl Answered {
 
 /// What the code of a `hangup` before the answer makes of the attempt (protocol, section 6.4).
 fn outcome_of(code: Option<i32>) -> Outcome {
-    match code.map(|code| HangupCode::new(code).class()) {
+    match code.map(|code| HangupCode::from(code).class(false)) {
         Some(HangupClass::Busy) => Outcome::Busy,
         Some(HangupClass::Declined) => Outcome::Declined,
         Some(HangupClass::Unavailable) => Outcome::Unavailable,

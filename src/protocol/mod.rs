@@ -1,6 +1,7 @@
 //! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
 
 mod codes;
+mod core_session;
 mod decode;
 mod encode;
 mod ids;
@@ -14,6 +15,7 @@ mod session;
 mod wire;
 
 pub use codes::*;
+pub use core_session::*;
 pub use decode::*;
 pub use encode::*;
 pub use ids::*;

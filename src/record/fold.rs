@@ -1,7 +1,7 @@
 //! Adding seconds up to a run.
 
 use super::histogram::Decoder;
-use super::kpi::{closes_per_1000_connection_hours, Kpi};
+use super::kpi::{Kpi, closes_per_1000_connection_hours};
 use super::{
     Clients, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency, RunEnd, RunHeader,
     RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary, Sums, Validity,
@@ -34,7 +34,10 @@ impl Fold {
     pub fn add(&mut self, stored: &StoredInterval) -> Result<(), HistogramError> {
         for (metric, latency) in Metric::ALL.iter().zip(&mut self.tally.latencies) {
             let Some(stored) = stored.latency.metrics.get(metric.name()) else { continue };
-            let parts = [(&stored.response, latency.response.as_mut()), (&stored.service, Some(&mut latency.service))];
+            let parts = [
+                (&stored.response, latency.response.as_mut()),
+                (&stored.service, Some(&mut latency.service)),
+            ];
             for (stored, total) in parts {
                 if let (Some(stored), Some(total)) = (stored, total) {
                     self.decoder.add(stored, total)?;

@@ -119,7 +119,8 @@ impl StoredInterval {
 fn latencies(tally: &Tally, encoder: &mut Encoder) -> Result<Latencies<StoredHistogram>, HistogramError> {
     let mut latencies = Latencies::default();
     for metric in Metric::ALL {
-        let response = tally.response(*metric).map(|response| encoder.encode(response)).transpose()?.flatten();
+        let response =
+            tally.response(*metric).map(|response| encoder.encode(response)).transpose()?.flatten();
         let service = encoder.encode(tally.service(*metric))?;
         if response.is_some() || service.is_some() {
             latencies.metrics.insert(metric.name().into(), MetricLatency { response, service });

@@ -1,4 +1,5 @@
 //! Profiles: what is written, what it means, and what is said about what is wrong.
+#![allow(clippy::expect_used, reason = "a test's helpers fail like the test itself")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

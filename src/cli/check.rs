@@ -69,7 +69,8 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
     writeln!(out, "  duration     {}", write_duration(plan.duration()))?;
     writeln!(out)?;
     write_stages(out, plan)?;
-    if let Some(calls) = &plan.calls {
+    if plan.has_calls() {
+        let calls = &plan.calls;
         writeln!(out)?;
         write_calls(out, plan, calls)?;
     }
@@ -217,6 +218,16 @@ mod tests {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }
         assert!(!text.contains("warning"), "{text}");
+    }
+
+    #[test]
+    fn every_profile_is_checked_also_after_one_that_is_wrong() {
+        let profiles = ["profiles/none.toml", "profiles/quickstart.toml"].map(PathBuf::from);
+        let mut out = Vec::new();
+        assert!(!check(&profiles, &Overrides::default(), &mut out).expect("written"));
+        assert!(
+            String::from_utf8(out).expect("text").contains("profiles/quickstart.toml: the profile is good")
+        );
     }
 
     #[test]

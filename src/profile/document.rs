@@ -90,48 +90,46 @@ fn syntax(error: &toml::de::Error) -> Problem {
 }
 
 fn apply<'a>(edit: &Edit, source: &'a Source, table: &mut DeTable<'a>) -> Result<(), Problem> {
-    let wrong = |message: String, help: String| {
-        Problem::new(ProblemKind::Override(message), Some(edit.span.clone()), help)
-    };
     let value = value_of(edit, source).map_err(|message| {
-        wrong(
-            format!("the value is not TOML: {message}"),
-            "quote it for the shell, and texts for TOML as well".to_owned(),
-        )
+        let help = "quote it for the shell, and texts for TOML as well";
+        wrong(edit, format!("the value is not TOML: {message}"), help)
     })?;
     let parts: Vec<&str> = edit.key.split('.').map(str::trim).collect();
     let Some((last, parents)) = parts.split_last() else { return Ok(()) };
-    let mut at = table;
-    let mut index = 0;
-    while let Some(part) = parents.get(index) {
-        index += 1;
-        let key = Spanned::new(edit.span.clone(), Cow::Owned((*part).to_owned()));
-        let next = at
-            .entry(key)
-            .or_insert_with(|| Spanned::new(edit.span.clone(), DeValue::Table(DeTable::new())))
-            .get_mut();
-        let path = parts[..index].join(".");
-        at = match next {
-            DeValue::Table(table) => table,
-            DeValue::Array(array) => {
-                let number = parts.get(index).and_then(|part| part.parse::<usize>().ok());
-                let count = array.len();
-                let item = number.filter(|_| index < parents.len()).and_then(|at| array.get_mut(at));
-                index += 1;
-                match item.map(Spanned::get_mut) {
-                    Some(DeValue::Table(table)) => table,
-                    _ => return Err(wrong(format!("there is no `{}`", edit.key), counted(&path, count))),
-                }
-            }
-            _ => return Err(wrong(format!("`{path}` is not a table"), String::new())),
-        };
-    }
+    let table = inner_table(table, parents, edit)?;
     for other in EXCLUSIVE.iter().filter(|group| group.contains(last)).copied().flatten() {
-        at.remove(*other);
+        table.remove(*other);
     }
-    at.remove(*last);
-    at.insert(Spanned::new(edit.span.clone(), Cow::Owned((*last).to_owned())), value);
+    table.remove(*last);
+    table.insert(Spanned::new(edit.span.clone(), Cow::Owned((*last).to_owned())), value);
     Ok(())
+}
+
+fn wrong(edit: &Edit, message: String, help: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Override(message), Some(edit.span.clone()), help)
+}
+
+/// The table at the end of a path, made where it is missing. A number chooses from a list of tables.
+fn inner_table<'t, 'a>(
+    table: &'t mut DeTable<'a>,
+    path: &[&str],
+    edit: &Edit,
+) -> Result<&'t mut DeTable<'a>, Problem> {
+    let Some((name, rest)) = path.split_first() else { return Ok(table) };
+    let key = Spanned::new(edit.span.clone(), Cow::Owned((*name).to_owned()));
+    let missing = || Spanned::new(edit.span.clone(), DeValue::Table(DeTable::new()));
+    match table.entry(key).or_insert_with(missing).get_mut() {
+        DeValue::Table(table) => inner_table(table, rest, edit),
+        DeValue::Array(array) => {
+            let count = array.len();
+            let number = rest.first().and_then(|part| part.parse::<usize>().ok());
+            match number.and_then(|number| array.get_mut(number)).map(Spanned::get_mut) {
+                Some(DeValue::Table(table)) => inner_table(table, rest.get(1..).unwrap_or_default(), edit),
+                _ => Err(wrong(edit, format!("there is no `{}`", edit.key), counted(name, count))),
+            }
+        }
+        _ => Err(wrong(edit, format!("`{name}` is not a table"), "")),
+    }
 }
 
 fn counted(path: &str, count: usize) -> String {

@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_may_be_a_secret_is_blotted_out_and_nothing_else_changes() {
-        assert_eq!(masked("url = \"wss://u:p@a/b?token=é#x\" # y"), "url = \"wss://***@a/b?**********\" # y");
+        assert_eq!(masked("url = \"wss://u:p@a/b?key=é#x\" # y"), "url = \"wss://***@a/b?********\" # y");
         assert_eq!(masked("token = \"hush\"\nname = \"a\""), "token =*******\nname = \"a\"");
         assert_eq!(masked("url = \"wss://a/b\" # no token here"), "url = \"wss://a/b\" # no token here");
         assert_eq!(masked("header `token,number`"), "header `token,number`");

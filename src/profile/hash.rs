@@ -59,7 +59,10 @@ fn write_stages(out: &mut Fnv, plan: &Plan) -> fmt::Result {
 }
 
 fn write_calls(out: &mut Fnv, plan: &Plan) -> fmt::Result {
-    let Some(calls) = &plan.calls else { return Ok(()) };
+    if !plan.has_calls() {
+        return Ok(());
+    }
+    let calls = &plan.calls;
     out.write_str(";ring=")?;
     write_distribution(out, calls.ring)?;
     out.write_str(";hold=")?;

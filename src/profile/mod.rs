@@ -35,8 +35,8 @@ pub use duration::{DurationError, WrittenDuration, parse_duration, write_duratio
 pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
 pub use plan::{
-    CallPlan, ClientPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan, Server, SubscriberSource,
-    Target, TlsPlan,
+    CallDraw, CallPlan, ClientPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan, Server,
+    SubscriberSource, Target, TlsPlan,
 };
 pub use url::{ServerUrl, UrlError};
 

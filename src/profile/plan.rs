@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rand::RngExt;
+
 use super::url::ServerUrl;
 use crate::law::{Distribution, Seed};
-use crate::workload::Stage;
+use crate::workload::{AttemptNumber, Stage};
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +36,8 @@ pub struct Plan {
     pub clients: ClientPlan,
     /// The stages, one after the other; at least one.
     pub stages: Vec<Stage>,
-    /// How every call goes; `None` when no stage has calls.
-    pub calls: Option<CallPlan>,
+    /// How every call goes: those that stages have, and those that somebody else makes to a client of the run.
+    pub calls: CallPlan,
     /// The embedded core's settings, of use when the target is [`Server::Embedded`].
     pub embedded_core: EmbeddedPlan,
     /// What is feasible but probably not meant, a sentence each.
@@ -157,10 +159,45 @@ impl CallPlan {
         if self.number.is_some() { 1 } else { 2 }
     }
 
+    /// What the call with this number in the run draws: the same for the same seed, whoever places it.
+    pub fn draw(&self, seed: Seed, attempt: AttemptNumber) -> CallDraw {
+        let mut draws = seed.stream("call", attempt);
+        // The order of the draws is part of what a seed means; new ones go to the end.
+        let flow = self.draw_flow(draws.random());
+        let hangup_by_callee = draws.random::<f64>() < self.hangup_by_callee;
+        let ring = self.ring.sample(&mut draws);
+        let hold = self.hold.sample(&mut draws);
+        CallDraw { flow, hangup_by_callee, ring, hold }
+    }
+
+    fn draw_flow(&self, share: f64) -> usize {
+        let total: f64 = self.mix.iter().map(|share| share.weight).sum();
+        let mut left = share * total;
+        let chosen = self.mix.iter().position(|share| {
+            left -= share.weight;
+            left < 0.0
+        });
+        // Rounding may leave a crumb after the last one.
+        chosen.unwrap_or(self.mix.len().saturating_sub(1))
+    }
+
     /// How long a call keeps its clients busy on average: ring and hold.
     pub fn mean_busy(&self) -> Duration {
         self.ring.mean() + self.hold.mean()
     }
+}
+
+/// What one call drew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallDraw {
+    /// Its flow: an index into [`CallPlan::mix`].
+    pub flow: usize,
+    /// Whether the callee hangs up.
+    pub hangup_by_callee: bool,
+    /// How long the callee lets it ring.
+    pub ring: Duration,
+    /// How long it lasts, from the answer to the hang-up.
+    pub hold: Duration,
 }
 
 /// A flow's share of the calls.
@@ -198,6 +235,11 @@ impl Plan {
         self.stages.iter().map(up).sum()
     }
 
+    /// Whether any stage has calls.
+    pub fn has_calls(&self) -> bool {
+        self.stages.iter().any(|stage| stage.calls.is_some())
+    }
+
     /// How many calls are expected in all.
     pub fn expected_calls(&self) -> f64 {
         self.stages.iter().map(Stage::expected_calls).sum()
@@ -205,9 +247,8 @@ impl Plan {
 
     /// How many calls are expected to be up or ringing at the same time, in the busiest moment, if none is blocked.
     pub fn expected_peak_calls(&self) -> f64 {
-        let Some(calls) = &self.calls else { return 0.0 };
         let rates = self.stages.iter().filter_map(|stage| stage.calls);
-        rates.map(|rate| rate.peak() * calls.mean_busy().as_secs_f64()).fold(0.0, f64::max)
+        rates.map(|rate| rate.peak() * self.calls.mean_busy().as_secs_f64()).fold(0.0, f64::max)
     }
 
     /// How many file descriptors the process needs: one a client, two when the embedded core holds the other end,
@@ -215,5 +256,45 @@ impl Plan {
     pub fn descriptors(&self) -> u64 {
         let ends = if self.target.server == Server::Embedded { 2 } else { 1 };
         u64::from(self.peak_clients()) * ends + 16 * (self.workers as u64 + 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls() -> CallPlan {
+        let share = |flow: &str, weight| FlowShare { flow: flow.to_owned(), weight };
+        CallPlan {
+            ring: Distribution::Uniform { min: Duration::from_millis(200), max: Duration::from_secs(1) },
+            hold: Distribution::Exponential { mean: Duration::from_secs(5) },
+            candidates: 6,
+            candidate_spacing: Duration::from_millis(50),
+            sdp_bytes: 3_000,
+            hangup_by_callee: 0.2,
+            mix: vec![share("answered", 9.0), share("declined", 1.0)],
+            number: None,
+        }
+    }
+
+    #[test]
+    fn a_call_draws_the_same_for_the_same_seed_and_number() {
+        let calls = calls();
+        assert_eq!(calls.draw(Seed(7), 41), calls.draw(Seed(7), 41));
+        assert_ne!(calls.draw(Seed(7), 41), calls.draw(Seed(7), 42));
+        assert_ne!(calls.draw(Seed(7), 41), calls.draw(Seed(8), 41));
+    }
+
+    #[test]
+    fn calls_draw_in_the_shares_that_the_plan_gives() {
+        let (calls, count) = (calls(), 20_000);
+        let draws: Vec<CallDraw> = (0..count).map(|number| calls.draw(Seed(7), number)).collect();
+        let share = |which: &dyn Fn(&CallDraw) -> bool| {
+            draws.iter().filter(|draw| which(draw)).count() as f64 / count as f64
+        };
+        assert!((share(&|draw| draw.flow == 1) - 0.1).abs() < 0.01);
+        assert!((share(&|draw| draw.hangup_by_callee) - 0.2).abs() < 0.01);
+        assert!((share(&|draw| draw.hold < Duration::from_millis(3_466)) - 0.5).abs() < 0.015);
+        assert!((share(&|draw| draw.ring < Duration::from_millis(600)) - 0.5).abs() < 0.015);
     }
 }

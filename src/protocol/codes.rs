@@ -32,6 +32,14 @@ macro_rules! codes {
             /// All that the table has, by number.
             pub const KNOWN: &'static [Self] = &[$(Self::$variant),+];
 
+            /// What the table has for this number.
+            pub const fn new(code: $number) -> Self {
+                match code {
+                    $($code => Self::$variant,)+
+                    other => Self::Other(other),
+                }
+            }
+
             /// The number on the wire.
             pub const fn code(self) -> $number {
                 match self {
@@ -58,10 +66,7 @@ macro_rules! codes {
 
         impl From<$number> for $table {
             fn from(code: $number) -> Self {
-                match code {
-                    $($code => Self::$variant,)+
-                    other => Self::Other(other),
-                }
+                Self::new(code)
             }
         }
     };

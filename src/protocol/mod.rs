@@ -1,6 +1,7 @@
 //! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
 
 mod codes;
+mod core_session;
 mod decode;
 mod encode;
 mod ids;
@@ -8,11 +9,13 @@ mod lines;
 mod message;
 mod names;
 mod object;
+mod raw;
 mod repair;
 mod session;
 mod wire;
 
 pub use codes::*;
+pub use core_session::*;
 pub use decode::*;
 pub use encode::*;
 pub use ids::*;

@@ -78,6 +78,23 @@ impl RunWriter {
         Ok(RunWriter { directory, header, log, encoder: Encoder::default(), fold: Fold::default() })
     }
 
+    /// Replaces the header, as long as no interval was kept: with what is only known once the target was looked at.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn begin(&mut self, header: RunHeader) -> Result<(), RecordError> {
+        self.header = header;
+        self.log.restart()?;
+        self.log.append(&HeaderLine { schema_version: SCHEMA_VERSION, header: &self.header })
+    }
+
+    /// Takes back what was made for a run that did not come to be.
+    pub fn discard(self) {
+        // Only what is empty but for the log goes; whatever else is there is not ours.
+        let _ = fs::remove_file(&self.log.path);
+        let _ = fs::remove_dir(&self.directory);
+    }
+
     /// The directory of the run.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -138,6 +155,14 @@ impl Log {
     /// Whether a line was lost.
     fn is_broken(&self) -> bool {
         self.problem.is_some()
+    }
+
+    /// Forgets what was written.
+    fn restart(&mut self) -> Result<(), RecordError> {
+        // A device without a length has nothing to forget.
+        let _ = self.file.set_len(0);
+        self.length = 0;
+        Ok(())
     }
 
     /// Hands a line to the operating system.

@@ -58,38 +58,42 @@ impl Resolver<'_> {
             let help = "add a stage: [[stages]] with duration = \"10s\" and clients = 2";
             self.infeasible("stages", "the profile has no stages, so there is nothing to do", help);
         }
-        let hold_given = calls.is_some_and(|calls| calls.hold.is_some());
+        let hold = calls.and_then(|calls| calls.hold).map(|_| hold);
         let mut names = HashMap::new();
-        let mut clients = 0;
-        let mut stages = Vec::new();
+        let mut stages: Vec<Stage> = Vec::new();
         for (index, file) in files.iter().enumerate() {
-            let path = format!("stages.{index}");
-            let name = file.name.clone().unwrap_or_else(|| format!("stage-{}", index + 1));
-            self.stage_name(&path, &name);
-            if let Some(first) = names.insert(name.clone(), index + 1) {
-                let message = format!("stage {first} is called `{name}` as well");
-                self.value(&format!("{path}.name"), message, "give every stage a name of its own");
+            let clients = stages.last().map_or(0, |stage| stage.clients_to);
+            let stage = self.stage(index, file, clients, hold);
+            if let Some(first) = names.insert(stage.name.clone(), index + 1) {
+                let message = format!("stage {first} is called `{}` as well", stage.name);
+                let path = format!("stages.{index}.name");
+                self.value(&path, message, "give every stage a name of its own");
             }
-            let clients_to = self.stage_clients(&path, file.clients.unwrap_or(clients));
-            stages.push(Stage {
-                name,
-                duration: self.stage_duration(&path, file.duration),
-                clients_from: clients,
-                clients_to,
-                arrivals: match file.arrivals {
-                    Some(ArrivalsFile::AtOnce) => ArrivalLaw::AtOnce,
-                    Some(ArrivalsFile::Poisson) => ArrivalLaw::Poisson,
-                    Some(ArrivalsFile::Constant) | None => ArrivalLaw::Constant,
-                },
-                calls: self.rate(&path, file, hold, hold_given),
-            });
-            clients = clients_to;
+            stages.push(stage);
         }
         if !stages.is_empty() && stages.iter().all(|stage| stage.peak_clients() == 0) {
             let message = "no stage signs any client on, so there is nothing to do";
             self.infeasible("stages.0", message, "write clients = 2 or more in the first stage");
         }
         stages
+    }
+
+    fn stage(&mut self, index: usize, file: &StageFile, clients: u32, hold: Option<Distribution>) -> Stage {
+        let path = format!("stages.{index}");
+        let name = file.name.clone().unwrap_or_else(|| format!("stage-{}", index + 1));
+        self.stage_name(&path, &name);
+        Stage {
+            name,
+            duration: self.stage_duration(&path, file.duration),
+            clients_from: clients,
+            clients_to: self.stage_clients(&path, file.clients.unwrap_or(clients)),
+            arrivals: match file.arrivals {
+                Some(ArrivalsFile::AtOnce) => ArrivalLaw::AtOnce,
+                Some(ArrivalsFile::Poisson) => ArrivalLaw::Poisson,
+                Some(ArrivalsFile::Constant) | None => ArrivalLaw::Constant,
+            },
+            calls: self.rate(&path, file, hold),
+        }
     }
 
     fn stage_name(&mut self, path: &str, name: &str) {
@@ -120,8 +124,8 @@ impl Resolver<'_> {
     }
 
     /// The rate of calls of a stage, in whichever of the four ways it is given.
-    fn rate(&mut self, path: &str, file: &StageFile, hold: Distribution, hold_given: bool) -> Option<Rate> {
-        let mean = hold.mean().as_secs_f64();
+    fn rate(&mut self, path: &str, file: &StageFile, hold: Option<Distribution>) -> Option<Rate> {
+        let mean = hold.map_or(0.0, |hold| hold.mean().as_secs_f64());
         let ways = [
             ("calls_per_second", file.calls_per_second.map(Rate::constant)),
             ("calls_ramp", file.calls_ramp.map(|ramp| Rate { from: ramp.from, to: ramp.to })),
@@ -135,7 +139,7 @@ impl Resolver<'_> {
             let message = format!("`{key}` and `{other}` both say how many calls are due");
             self.value(&format!("{path}.{other}"), message, "keep one of them");
         }
-        if key == "erlangs" && !(hold_given && mean > 0.0) {
+        if key == "erlangs" && mean <= 0.0 {
             let message = "`erlangs` needs the mean hold time, and the profile gives none";
             self.infeasible(
                 &place,

@@ -63,7 +63,6 @@ impl Resolver<'_> {
         let clients = self.clients(&file.clients);
         let embedded_core = self.embedded_core(file.embedded_core.as_ref(), &target);
         self.warn_of_load(&stages, &calls, workers, file);
-        let any_calls = stages.iter().any(|stage| stage.calls.is_some());
         let mut plan = Plan {
             name,
             hash: String::new(),
@@ -75,7 +74,7 @@ impl Resolver<'_> {
             workers,
             clients,
             stages,
-            calls: any_calls.then_some(calls),
+            calls,
             embedded_core,
             warnings: std::mem::take(&mut self.warnings),
         };

@@ -166,13 +166,19 @@ codes! {
 }
 
 impl HangupCode {
-    /// What became of the call, which only together with `answered` tells a completed call from one that was
-    /// cancelled.
-    pub const fn class(self, answered: bool) -> HangupClass {
+    /// What the table makes of it; for 200, of a call that was answered.
+    pub const fn class(self) -> HangupClass {
         match self {
-            Self::NormalEnd if !answered => Cancelled,
             Self::Other(300..=399) => Redirected,
             _ => self.facts(),
+        }
+    }
+
+    /// What became of a call that ended so: 200 is a completed call only if it was answered.
+    pub const fn end_of_call(self, answered: bool) -> HangupClass {
+        match self {
+            Self::NormalEnd if !answered => Cancelled,
+            _ => self.class(),
         }
     }
 
@@ -238,9 +244,9 @@ mod tests {
 
     #[test]
     fn an_ordinary_end_before_the_answer_is_a_cancelled_call() {
-        assert_eq!(HangupCode::from(200).class(true), Completed);
-        assert_eq!(HangupCode::from(200).class(false), Cancelled);
-        assert_eq!(HangupCode::from(487).class(false), Cancelled);
+        assert_eq!(HangupCode::from(200).end_of_call(true), Completed);
+        assert_eq!(HangupCode::from(200).end_of_call(false), Cancelled);
+        assert_eq!(HangupCode::from(487).end_of_call(false), Cancelled);
     }
 
     #[test]
@@ -259,7 +265,7 @@ mod tests {
             (299, "failed.unknown"),
             (999, "failed.unknown"),
         ] {
-            assert_eq!(HangupCode::from(code).class(false).name(), class, "{code}");
+            assert_eq!(HangupCode::from(code).end_of_call(false).name(), class, "{code}");
         }
         assert!(
             HangupClass::ALL.iter().all(|class| class.is_failure() == class.name().starts_with("failed."))

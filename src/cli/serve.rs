@@ -1,0 +1,330 @@
+//! `serve`: the embedded core on its own.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned, RegistrationMode, Truth};
+use crate::law::Distribution;
+use crate::protocol::{Dialect, Reading, Supervision};
+use crate::transport::{SubProtocolRule, raise_descriptor_limit};
+
+/// Could not run, or could not write.
+const CANNOT: u8 = 3;
+
+/// How often it is looked whether the core has ended by itself.
+const LOOK: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  Serve 1000 subscribers, and let a load run use them:
+    wtsp-load serve --listen 127.0.0.1:7000 --subscribers 1000 --write-subscribers subscribers.csv
+
+  Serve the same subscribers again, and keep what was counted:
+    wtsp-load serve --listen 127.0.0.1:7000 --subscribers-file subscribers.csv --truth truth.json
+
+  Serve wss, slowly, in the dialect of 2022:
+    wtsp-load serve --tls --write-ca ca.pem --ack-delay 50ms --dialect nested
+
+The first line of stdout is the URL, once it listens. SIGTERM or ^C ends it: all connections are closed with 1001,
+and what was counted is written as JSON.";
+
+/// Run the embedded core on its own: a stand-in WebTrit Core that counts for itself
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How many subscribers to make, with numbers from 15550000001 on and random tokens
+    #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "subscribers_file")]
+    pub subscribers: u32,
+    /// Take the subscribers of this file instead: CSV with the header `token,number`
+    #[arg(long, value_name = "FILE")]
+    pub subscribers_file: Option<PathBuf>,
+    /// Write the subscribers to this file, which only its owner may read
+    #[arg(long, value_name = "FILE")]
+    pub write_subscribers: Option<PathBuf>,
+    /// Write what was counted to this file; `-` is stdout
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub truth: PathBuf,
+    /// Interval between keepalives, as announced to the clients
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub keepalive_interval: Duration,
+    /// When a silent client is closed with 4502
+    #[arg(long, value_name = "MODE", default_value = "generous", value_parser = supervision)]
+    pub supervision: Supervision,
+    /// Lines of each subscriber
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=16))]
+    pub lines: u16,
+    /// Insist on the sub-protocol, and read every JSON value
+    #[arg(long)]
+    pub strict: bool,
+    /// The dialect to speak; auto is flat until a client's first message shows otherwise
+    #[arg(long, value_enum, default_value_t = DialectChoice::Auto)]
+    pub dialect: DialectChoice,
+    /// Serve wss, with a certificate of its own
+    #[arg(long)]
+    pub tls: bool,
+    /// Write the certificate of the authority behind it to this file
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub write_ca: Option<PathBuf>,
+    /// From the upgrade to the state
+    #[arg(long, value_name = "DURATION", default_value = "5ms", value_parser = duration)]
+    pub state_delay: Duration,
+    /// From a request to its response
+    #[arg(long, value_name = "DURATION", default_value = "1ms", value_parser = duration)]
+    pub ack_delay: Duration,
+    /// From a hangup to its ice_hangup
+    #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = duration)]
+    pub ice_hangup_delay: Duration,
+    /// Let SIP registration take this long twice: from the state to `registering`, from there to `registered`
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub registration_delay: Option<Duration>,
+    /// How long the calls of a lost connection stay up
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub grace: Duration,
+    /// Give callers early media: `progress` instead of `ringing`
+    #[arg(long)]
+    pub early_media: bool,
+    /// Send ice_webrtcup and ice_media once a call is answered
+    #[arg(long)]
+    pub media_events: bool,
+}
+
+/// The choice of a dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DialectChoice {
+    /// The protocol of September 2022
+    Nested,
+    /// Today's public protocol
+    Flat,
+    /// Flat, until the client's first message shows otherwise
+    Auto,
+}
+
+impl DialectChoice {
+    const fn dialect(self) -> Option<Dialect> {
+        match self {
+            DialectChoice::Nested => Some(Dialect::Nested),
+            DialectChoice::Flat => Some(Dialect::Flat),
+            DialectChoice::Auto => None,
+        }
+    }
+}
+
+/// Serves until told to stop.
+pub fn run(args: ServeArgs) -> ExitCode {
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wtsp-load serve: {error}");
+            ExitCode::from(CANNOT)
+        }
+    }
+}
+
+fn serve(args: ServeArgs) -> Result<(), String> {
+    let truth_file = (args.truth != Path::new("-")).then(|| args.truth.clone());
+    if let Some(path) = &truth_file {
+        check_directory(path)?;
+    }
+    if !args.listen.ip().is_loopback() {
+        eprintln!(
+            "wtsp-load serve: warning: {} can be reached from other machines; whoever has a token can sign on",
+            args.listen
+        );
+    }
+    if let Err(error) = raise_descriptor_limit() {
+        eprintln!("wtsp-load serve: warning: the descriptor limit could not be raised ({error})");
+    }
+    let subscribers = subscribers(&args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    let mut signals = {
+        let _within = runtime.enter();
+        Signals::new().map_err(|error| format!("signals cannot be caught: {error}"))?
+    };
+    let listen = args.listen;
+    let core = EmbeddedCore::start(options(&args, subscribers));
+    let core = core.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    if let (Some(path), Some(authority)) = (&args.write_ca, core.authority()) {
+        write_whole(path, authority, 0o644)?;
+    }
+    announce(&core)?;
+    runtime.block_on(signals.wait(&core));
+    let truth = core.stop().map_err(|error| format!("the core failed: {error}"))?;
+    eprintln!(
+        "wtsp-load serve: {} connections, {} calls, {} still up",
+        truth.clients.connections, truth.attempts.started, truth.calls_up
+    );
+    write_truth(truth_file.as_deref(), &truth)
+}
+
+fn options(args: &ServeArgs, subscribers: Vec<Provisioned>) -> CoreOptions {
+    CoreOptions {
+        listen: args.listen,
+        subscribers,
+        tls: args.tls,
+        sub_protocol: if args.strict { SubProtocolRule::Strict } else { SubProtocolRule::Lenient },
+        reading: if args.strict { Reading::Strict } else { Reading::Tolerant },
+        dialect: args.dialect.dialect(),
+        lines: args.lines,
+        keepalive_interval: args.keepalive_interval,
+        supervision: args.supervision,
+        state_delay: Distribution::Fixed(args.state_delay),
+        ack_delay: Distribution::Fixed(args.ack_delay),
+        ice_hangup_delay: Distribution::Fixed(args.ice_hangup_delay),
+        registration: args.registration_delay.map_or(RegistrationMode::AtOnce, RegistrationMode::Staged),
+        early_media: args.early_media,
+        media_events: args.media_events,
+        grace: args.grace,
+        ..CoreOptions::default()
+    }
+}
+
+fn subscribers(args: &ServeArgs) -> Result<Vec<Provisioned>, String> {
+    let subscribers = match &args.subscribers_file {
+        None => Provisioned::many(args.subscribers).map_err(|error| format!("no random tokens: {error}"))?,
+        Some(path) => {
+            let csv = fs::read_to_string(path)
+                .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
+            Provisioned::from_csv(&csv).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+    };
+    if let Some(path) = &args.write_subscribers {
+        write_whole(path, &Provisioned::to_csv(&subscribers), 0o600)?;
+    }
+    Ok(subscribers)
+}
+
+/// The URL is the first line of stdout, and there once it can be connected to.
+fn announce(core: &EmbeddedCore) -> Result<(), String> {
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{}", core.url()).and_then(|()| stdout.flush());
+    written.or_else(no_reader).map_err(|error| format!("stdout: {error}"))?;
+    eprintln!("wtsp-load serve: {} subscribers; ^C to stop", core.subscribers().len());
+    Ok(())
+}
+
+fn write_truth(path: Option<&Path>, truth: &Truth) -> Result<(), String> {
+    let json = format!("{:#}\n", truth.to_json());
+    match path {
+        Some(path) => write_whole(path, &json, 0o644),
+        None => {
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(json.as_bytes()).and_then(|()| stdout.flush());
+            written.or_else(no_reader).map_err(|error| format!("stdout: {error}"))
+        }
+    }
+}
+
+/// Nobody reads what is written: no fault of ours.
+fn no_reader(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+fn check_directory(path: &Path) -> Result<(), String> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => {
+            Err(format!("{}: its directory does not exist; make it first", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), String> {
+    check_directory(path)?;
+    let is_special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    let written = if is_special { fs::write(path, text) } else { replace(path, text, mode) };
+    written.map_err(|error| format!("{}: cannot be written: {error}", path.display()))
+}
+
+fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = PathBuf::from(name);
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&part)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    })();
+    if written.is_err() {
+        // What went wrong is told; the rest of it is of no use to anybody.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+/// The signals that end it.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Until a signal comes, or the core has ended by itself.
+    async fn wait(&mut self, core: &EmbeddedCore) {
+        while !core.has_ended() {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+fn supervision(text: &str) -> Result<Supervision, String> {
+    let names = Supervision::ALL.map(Supervision::name);
+    let found = Supervision::ALL.into_iter().find(|mode| mode.name() == text);
+    found.ok_or_else(|| format!("one of {} belongs here", names.join(", ")))
+}
+
+/// A duration as profiles write it: `250ms`, `30s`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err("a number and one of us, ms, s, m, h belong here, as in 250ms".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("`{number}` is not a number"))?;
+    Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_in_profiles() {
+        for (text, millis) in [("250ms", 250), ("30s", 30_000), ("1.5s", 1_500), ("2h", 7_200_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "5", "s", "5 s", "-5s", "5d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Subscribers as the core knows them: where they are attached, and what is on their lines.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Provisioned;
+use super::calls::LegRef;
+use super::slab::Id;
+use crate::law::Time;
+use crate::protocol::{Dialect, Line, LineTable, OnLine, normalise_number};
+
+/// One subscriber.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) number: Rc<str>,
+    /// The one connection that is attached, if any (protocol, section 2.4).
+    pub(super) connection: Option<Id>,
+    /// Its SIP registration is up.
+    pub(super) is_registered: bool,
+    /// It has been registered at some time: counted once.
+    pub(super) was_signed_on: bool,
+    /// The dialect of the last connection, in which logs go on while there is none.
+    pub(super) dialect: Dialect,
+    /// How often it was attached, so that an old grace does not end new calls.
+    pub(super) attached: u32,
+    pub(super) lines: Box<[Slot]>,
+}
+
+/// What is on a line.
+#[derive(Clone, Debug)]
+pub(super) enum Slot {
+    /// Nothing.
+    Free,
+    /// A call that has ended, while its media leg is taken down. After `until` nothing.
+    Closing { call_id: Rc<str>, until: Time },
+    /// A call.
+    Call { call_id: Rc<str>, leg: LegRef },
+}
+
+/// All subscribers.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    accounts: Vec<Account>,
+    by_token: HashMap<Box<str>, u32>,
+    by_number: HashMap<Rc<str>, u32>,
+}
+
+/// The lines of an account at an instant.
+pub(super) struct LinesAt<'a> {
+    pub(super) slots: &'a [Slot],
+    pub(super) now: Time,
+}
+
+impl LineTable for LinesAt<'_> {
+    fn on(&self, line: Line) -> OnLine<'_> {
+        let Line::Main(line) = line else { return OnLine::Nothing };
+        match self.slots.get(usize::from(line)) {
+            None => OnLine::Nothing,
+            Some(Slot::Call { call_id, .. }) => OnLine::Call(call_id),
+            Some(Slot::Closing { call_id, until }) if *until > self.now => OnLine::Closing(call_id),
+            Some(Slot::Free | Slot::Closing { .. }) => OnLine::Free,
+        }
+    }
+}
+
+impl Account {
+    /// The call on `line`.
+    pub(super) fn leg_on(&self, line: Line) -> Option<LegRef> {
+        let Line::Main(line) = line else { return None };
+        match self.lines.get(usize::from(line)) {
+            Some(Slot::Call { leg, .. }) => Some(*leg),
+            _ => None,
+        }
+    }
+
+    /// The first line that takes a call (protocol, section 5.1, rule 8): one that is wholly free, else one whose last
+    /// call is still being taken down; never `except`.
+    pub(super) fn free_line(&self, now: Time, except: Option<u16>) -> Option<u16> {
+        let lines = LinesAt { slots: &self.lines, now };
+        let first = |wanted: fn(OnLine<'_>) -> bool| {
+            let mut all = 0..self.lines.len() as u16;
+            all.find(|line| Some(*line) != except && wanted(lines.on(Line::Main(*line))))
+        };
+        first(|on| on == OnLine::Free).or_else(|| first(|on| matches!(on, OnLine::Closing(_))))
+    }
+
+    /// The legs of its calls.
+    pub(super) fn legs(&self) -> Vec<LegRef> {
+        let leg = |slot: &Slot| match slot {
+            Slot::Call { leg, .. } => Some(*leg),
+            _ => None,
+        };
+        self.lines.iter().filter_map(leg).collect()
+    }
+
+    /// Whether a call is up on any line.
+    pub(super) fn has_calls(&self) -> bool {
+        self.lines.iter().any(|slot| matches!(slot, Slot::Call { .. }))
+    }
+}
+
+impl Accounts {
+    /// The accounts of `subscribers`, each with so many lines. Of two with one token or number, the first counts.
+    pub(super) fn new(subscribers: &[Provisioned], lines: u16, dialect: Dialect) -> Accounts {
+        let mut accounts = Accounts {
+            accounts: Vec::with_capacity(subscribers.len()),
+            by_token: HashMap::with_capacity(subscribers.len()),
+            by_number: HashMap::with_capacity(subscribers.len()),
+        };
+        for (index, subscriber) in (0..).zip(subscribers) {
+            let number: Rc<str> = Rc::from(subscriber.number.as_str());
+            accounts.by_token.entry(subscriber.token.as_str().into()).or_insert(index);
+            let key = Rc::from(normalise_number(&number));
+            accounts.by_number.entry(key).or_insert(index);
+            accounts.accounts.push(Account {
+                number,
+                connection: None,
+                is_registered: false,
+                was_signed_on: false,
+                dialect,
+                attached: 0,
+                lines: vec![Slot::Free; usize::from(lines)].into(),
+            });
+        }
+        accounts
+    }
+
+    /// The account of a session token.
+    pub(super) fn by_token(&self, token: &str) -> Option<u32> {
+        self.by_token.get(token).copied()
+    }
+
+    /// The account that a number reaches.
+    pub(super) fn by_number(&self, number: &str) -> Option<u32> {
+        self.by_number.get(normalise_number(number)).copied()
+    }
+
+    pub(super) fn get(&self, account: u32) -> &Account {
+        &self.accounts[account as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, account: u32) -> &mut Account {
+        &mut self.accounts[account as usize]
+    }
+
+    /// Puts `slot` on a line of an account.
+    pub(super) fn set_line(&mut self, account: u32, line: u16, slot: Slot) {
+        if let Some(place) = self.get_mut(account).lines.get_mut(usize::from(line)) {
+            *place = slot;
+        }
+    }
+}

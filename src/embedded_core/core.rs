@@ -1,0 +1,422 @@
+//! The core itself: all of its state, stepped from one task of one thread.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+
+use super::accounts::{Accounts, LinesAt};
+use super::calls::Call;
+use super::listener::{Arrival, Arrivals};
+use super::post::{Mark, Order};
+use super::slab::{Id, Slab};
+use super::{CoreOptions, Truth};
+use crate::law::{Distribution, Draws, Time};
+use crate::protocol::{CloseCode, CoreSession, Dialect, Heard, SessionRules, Violation};
+use crate::transport::{
+    Alarm, Clock, Deadlines, End, FrameError, Initiator, Link, ReadySet, ReadyWaker, Received, Utf8Bytes,
+};
+
+/// How many messages of one connection are taken before the others have their turn.
+const BURST: usize = 32;
+
+/// How many requests are held until the state is out.
+const MAX_HELD: usize = 32;
+
+/// How long the other end has to close too (protocol, section 1.6).
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// How long a core that stops waits for its clients to close.
+const STOPPING: Duration = Duration::from_secs(2);
+
+/// How many tenants are told apart; their names come from clients.
+const MAX_TENANTS: usize = 64;
+
+/// What the core's owner asks of it.
+#[derive(Debug)]
+pub(super) enum Control {
+    /// What has been counted up to now.
+    Truth(std::sync::mpsc::Sender<Truth>),
+    /// Close all connections with 1001 and end.
+    Stop,
+}
+
+/// What is due at some time.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// This text goes out to this connection.
+    Send(Id, Utf8Bytes, Mark),
+    /// This connection gets its state.
+    State(Id),
+    /// SIP registration of this connection's session goes on.
+    Registration(Id),
+    /// This connection may have been silent for too long.
+    Supervise(Id),
+    /// This account may have been away for too long; it had been attached so many times when it went.
+    Grace(u32, u32),
+    /// This connection should have closed by now.
+    Drop(Id),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) link: Link,
+    pub(super) session: CoreSession,
+    /// Whose it is; nobody's if its token is unknown.
+    pub(super) account: Option<u32>,
+    /// A close has been sent or received: nothing is sent any more.
+    pub(super) is_closing: bool,
+    /// The code with which the core itself closed it.
+    closed_with: Option<CloseCode>,
+    /// Counted among those that are registered now.
+    pub(super) is_signed_on: bool,
+    /// Has been told `registering`.
+    pub(super) is_registering: bool,
+    /// Texts that wait for the state.
+    held: Vec<Utf8Bytes>,
+    ready: Arc<ReadyWaker>,
+    waker: Waker,
+}
+
+/// The core.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) options: CoreOptions,
+    pub(super) rules: SessionRules,
+    pub(super) clock: Clock,
+    /// The time of this turn.
+    pub(super) now: Time,
+    /// Milliseconds from the epoch to the clock's zero.
+    epoch: i64,
+    pub(super) accounts: Accounts,
+    pub(super) calls: Slab<Call>,
+    pub(super) connections: Slab<Connection>,
+    pub(super) due: Deadlines<Due>,
+    pub(super) truth: Truth,
+    pub(super) signed_on_now: u64,
+    pub(super) scratch: Vec<u8>,
+    pub(super) draws: Draws,
+    ready: ReadySet,
+    stop_at: Option<Time>,
+}
+
+impl Core {
+    pub(super) fn new(options: CoreOptions, clock: Clock) -> Core {
+        let now = clock.now();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let epoch = since_epoch.as_millis() as i64 - now.as_nanos() as i64 / 1_000_000;
+        let dialect = options.dialect.unwrap_or(Dialect::Flat);
+        Core {
+            rules: options.session_rules(),
+            clock,
+            now,
+            epoch,
+            accounts: Accounts::new(&options.subscribers, options.lines, dialect),
+            calls: Slab::default(),
+            connections: Slab::default(),
+            due: Deadlines::default(),
+            truth: Truth::default(),
+            signed_on_now: 0,
+            scratch: Vec::new(),
+            draws: options.seed.stream("embedded core", 0),
+            ready: ReadySet::default(),
+            stop_at: None,
+            options,
+        }
+    }
+
+    /// Steps whatever has something to do, until told to stop.
+    ///
+    /// # Errors
+    /// The system's, when there is no descriptor for the alarm.
+    pub(super) async fn run(
+        mut self,
+        arrivals: Rc<Arrivals>,
+        mut control: mpsc::Receiver<Control>,
+    ) -> io::Result<Truth> {
+        let mut alarm = Alarm::new(self.clock)?;
+        let (mut arrived, mut ready) = (Vec::new(), Vec::new());
+        let stepping = poll_fn(|cx| {
+            self.now = self.clock.now();
+            self.controlled(&mut control, &arrivals, cx);
+            arrivals.take(&mut arrived, cx);
+            arrived.drain(..).for_each(|arrival| self.arrive(arrival));
+            self.ready.take(&mut ready, cx);
+            ready.drain(..).for_each(|index| self.step(index));
+            self.alarmed(&mut alarm, cx)?;
+            let has_stopped =
+                self.stop_at.is_some_and(|stop_at| self.now >= stop_at || self.connections.len() == 0);
+            if has_stopped { Poll::Ready(Ok::<(), io::Error>(())) } else { Poll::Pending }
+        });
+        // Each turn does what is ready and no more, so the runtime's own budget would only cut it in two.
+        tokio::task::unconstrained(stepping).await?;
+        for id in self.connections.ids() {
+            self.give_up(id);
+        }
+        Ok(self.counted(&arrivals))
+    }
+
+    /// Does what is due, and sets the alarm for what is due next.
+    fn alarmed(&mut self, alarm: &mut Alarm, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            while let Some((_, due)) = self.due.pop(self.now) {
+                self.is_due(due);
+            }
+            let next = self.due.next().min(self.stop_at.unwrap_or(Time::NEVER));
+            match alarm.poll(next, cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(())) => self.now = self.clock.now(),
+            }
+            if self.stop_at.is_some_and(|stop_at| self.now >= stop_at) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_due(&mut self, due: Due) {
+        match due {
+            Due::Send(to, text, mark) => self.deliver(to, text, mark),
+            Due::State(id) => self.send_state(id),
+            Due::Registration(id) => self.register_on(id),
+            Due::Supervise(id) => self.supervise(id),
+            Due::Grace(account, attached) => self.grace_is_over(account, attached),
+            Due::Drop(id) => self.give_up(id),
+        }
+    }
+
+    fn controlled(
+        &mut self,
+        control: &mut mpsc::Receiver<Control>,
+        arrivals: &Arrivals,
+        cx: &mut Context<'_>,
+    ) {
+        // A stopped core listens no more: its owner's going is what may have stopped it.
+        while self.stop_at.is_none() {
+            match control.poll_recv(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Control::Truth(answer))) => {
+                    let truth = self.counted(arrivals);
+                    // Whoever asked may have gone.
+                    let _ = answer.send(truth);
+                }
+                Poll::Ready(Some(Control::Stop) | None) => self.stop(),
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stop_at = Some(self.now + STOPPING);
+        for id in self.connections.ids() {
+            self.close(id, CloseCode::GoingAway, "core stops");
+        }
+    }
+
+    /// The truth as it stands.
+    fn counted(&mut self, arrivals: &Arrivals) -> Truth {
+        let (refused, out_of_descriptors) = arrivals.counted();
+        self.truth.upgrades_refused += refused;
+        self.truth.out_of_descriptors += out_of_descriptors;
+        let mut truth = self.truth.clone();
+        truth.calls_up = self.calls.len() as u64;
+        truth.attempts.unfinished = self.calls.iter().filter(|call| !call.is_answered()).count() as u64;
+        truth
+    }
+
+    /// Takes a connection that was upgraded.
+    fn arrive(&mut self, Arrival { link, address }: Arrival) {
+        self.truth.clients.connections += 1;
+        if let Some(tenant) = address.tenant.as_deref() {
+            count_tenant(&mut self.truth.tenants, tenant);
+        }
+        let session = CoreSession::new(self.rules, self.now);
+        let ready = &self.ready;
+        let id = self.connections.insert_with(|id| {
+            let ready = ready.waker(id.index);
+            let waker = Waker::from(Arc::clone(&ready));
+            Connection {
+                link,
+                session,
+                account: None,
+                is_closing: false,
+                closed_with: None,
+                is_signed_on: false,
+                is_registering: false,
+                held: Vec::new(),
+                ready,
+                waker,
+            }
+        });
+        if self.stop_at.is_some() {
+            self.close(id, CloseCode::GoingAway, "core stops");
+        } else {
+            self.attach(id, &address);
+        }
+        // What came behind the upgrade already, and the registration of the waker.
+        self.step(id.index);
+    }
+
+    /// Takes what a connection has to say.
+    fn step(&mut self, index: u32) {
+        let Some(id) = self.connections.at(index) else { return };
+        for _ in 0..BURST {
+            let Some(connection) = self.connections.get_mut(id) else { return };
+            connection.ready.stepping();
+            let mut cx = Context::from_waker(&connection.waker);
+            match connection.link.poll_receive(End::Server, &mut cx) {
+                Poll::Pending => return self.settle(id),
+                Poll::Ready(Received::Text { text, at }) => self.hear(id, text, at),
+                Poll::Ready(Received::Binary(_)) => self.violated(id, Violation::Binary),
+                Poll::Ready(Received::Closed(closed)) => {
+                    return self.ended(id, closed.code, closed.initiator);
+                }
+            }
+        }
+        if let Some(connection) = self.connections.get(id) {
+            connection.waker.wake_by_ref();
+        }
+    }
+
+    /// Nothing more has come: writes what is still to be written, and notes a close that the client began.
+    fn settle(&mut self, id: Id) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.link.is_closing() && !connection.is_closing {
+            connection.is_closing = true;
+            self.detach(id);
+            self.due.push(self.now + CLOSING, Due::Drop(id));
+        }
+    }
+
+    pub(super) fn hear(&mut self, id: Id, text: Utf8Bytes, at: Time) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Some(account) = connection.account.filter(|_| !connection.is_closing) else { return };
+        let lines = LinesAt { slots: &self.accounts.get(account).lines, now: at };
+        match connection.session.receive(&text, at, &lines) {
+            Heard::Keepalive(keepalive) => self.keepalive(id, &keepalive, &text),
+            Heard::Request(request) => self.execute(id, account, &request, &text, at, false),
+            Heard::Late(request) => self.execute(id, account, &request, &text, at, true),
+            Heard::Refused(request, refusal, violation) => {
+                let due = at + self.draw(self.options.ack_delay);
+                let order = Order { from: id, account, request: &request, text: &text, due };
+                self.refused(&order, refusal, violation);
+            }
+            Heard::Repeated(request, answer) => self.repeat(id, &request, answer, at),
+            Heard::Hold if connection.held.len() < MAX_HELD => connection.held.push(text),
+            Heard::Hold => self.violated(id, Violation::EarlyRequest),
+            Heard::Close(violation, request) => {
+                if let Some(name) = request {
+                    self.truth.requests[name.index()] += 1;
+                }
+                self.violated(id, violation);
+            }
+            Heard::Ignore => self.truth.keepalives.sent += 1,
+        }
+    }
+
+    /// Hands in what was held until the state was out.
+    pub(super) fn release_held(&mut self, id: Id) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        for text in std::mem::take(&mut connection.held) {
+            self.hear(id, text, self.now);
+        }
+    }
+
+    /// Counts a violation, and closes the connection if that is what it is for.
+    pub(super) fn violated(&mut self, id: Id, violation: Violation) {
+        if self.connections.get(id).is_none_or(|connection| connection.is_closing) {
+            return;
+        }
+        self.truth.violated(violation);
+        if let Some((code, reason)) = violation.closes() {
+            self.close(id, code, reason);
+        }
+    }
+
+    fn supervise(&mut self, id: Id) {
+        let Some(connection) = self.connections.get(id).filter(|connection| !connection.is_closing) else {
+            return;
+        };
+        let silent_at = connection.session.silent_at();
+        if silent_at > self.now {
+            self.due.push(silent_at, Due::Supervise(id));
+        } else {
+            self.violated(id, Violation::Silent);
+        }
+    }
+
+    /// Begins to close a connection.
+    pub(super) fn close(&mut self, id: Id, code: CloseCode, reason: &str) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.is_closing {
+            return;
+        }
+        connection.is_closing = true;
+        connection.closed_with = Some(code);
+        connection.held = Vec::new();
+        let mut cx = Context::from_waker(&connection.waker);
+        connection.link.close(End::Server, code.code(), reason, self.now, &mut cx);
+        self.detach(id);
+        self.due.push(self.now + CLOSING, Due::Drop(id));
+    }
+
+    /// Sends a text to a connection that is not closing, and counts it.
+    pub(super) fn deliver(&mut self, to: Id, text: Utf8Bytes, mark: Mark) {
+        let Some(connection) = self.connections.get_mut(to).filter(|connection| !connection.is_closing)
+        else {
+            return;
+        };
+        let mut cx = Context::from_waker(&connection.waker);
+        match connection.link.send(text, &mut cx) {
+            Ok(()) => self.sent(to, mark),
+            Err(FrameError::Stuck) => {
+                self.truth.violated(Violation::NotReading);
+                self.lost(to);
+            }
+            // The next receive tells how it ended.
+            Err(_) => {}
+        }
+    }
+
+    /// Drops a connection whose other end did not close in time.
+    fn give_up(&mut self, id: Id) {
+        let Some(connection) = self.connections.get(id) else { return };
+        match connection.closed_with {
+            Some(code) => self.ended(id, code.code(), Initiator::Server),
+            None => self.lost(id),
+        }
+    }
+
+    /// A connection is no more, and nobody closed it.
+    fn lost(&mut self, id: Id) {
+        self.ended(id, CloseCode::AbnormalClosure.code(), Initiator::Network);
+    }
+
+    fn ended(&mut self, id: Id, code: u16, initiator: Initiator) {
+        self.detach(id);
+        if self.connections.remove(id).is_some() {
+            *self.truth.disconnects.entry((code, initiator)).or_default() += 1;
+        }
+    }
+
+    /// Draws a delay.
+    pub(super) fn draw(&mut self, delay: Distribution) -> Duration {
+        delay.sample(&mut self.draws)
+    }
+
+    /// `time` as milliseconds since the epoch.
+    pub(super) fn stamp(&self, time: Time) -> i64 {
+        self.epoch + (time.as_nanos() / 1_000_000) as i64
+    }
+}
+
+fn count_tenant(tenants: &mut BTreeMap<String, u64>, tenant: &str) {
+    let is_room = tenants.len() < MAX_TENANTS && tenant.len() <= 64;
+    let name = if is_room || tenants.contains_key(tenant) { tenant } else { "other" };
+    *tenants.entry(name.to_owned()).or_default() += 1;
+}

@@ -1,0 +1,220 @@
+//! What goes out: encoded once, logged, due at its time, counted when it is written.
+
+use std::rc::Rc;
+
+use super::calls::LegRef;
+use super::core::{Core, Due};
+use super::slab::Id;
+use crate::law::Time;
+use crate::protocol::{
+    Answer, Dialect, EarlyRequests, Event, EventBody, EventName, Keepalive, Line, Request, RequestName,
+    RequestRefusal, Response, ResponseOutcome, Text, Violation,
+};
+use crate::transport::Utf8Bytes;
+
+/// As what a text is counted once it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mark {
+    /// A state, and whether it says `registered`.
+    State { is_registered: bool },
+    /// An answer to a keepalive.
+    Keepalive,
+    /// A response.
+    Response(Answer),
+    /// A response that was given before.
+    Repeated,
+    /// An event, and its code if it has one that is counted.
+    Event(EventName, Option<i32>),
+}
+
+/// A request under way: where it came from, and when what it causes goes out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order<'a> {
+    pub(super) from: Id,
+    pub(super) account: u32,
+    pub(super) request: &'a Request<'a>,
+    /// The text of the request.
+    pub(super) text: &'a Utf8Bytes,
+    /// When its response goes out, and the events that it causes behind it.
+    pub(super) due: Time,
+}
+
+/// Where an event goes, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope<'a> {
+    pub(super) account: u32,
+    pub(super) line: Line,
+    pub(super) call_id: Option<&'a str>,
+    pub(super) transaction: Option<&'a str>,
+    pub(super) due: Time,
+}
+
+impl Core {
+    /// Answers a request, and notes that it was. Gives back the response for the call's log.
+    pub(super) fn respond(&mut self, order: &Order<'_>, answer: Answer) -> Option<Utf8Bytes> {
+        let session = &mut self.connections.get_mut(order.from)?.session;
+        session.answered(&order.request.transaction, answer);
+        let response = self.encode_response(order.from, order.request, answer)?;
+        self.schedule(order.from, order.due, response.clone(), Mark::Response(answer));
+        Some(response)
+    }
+
+    /// Refuses a request, and counts what was wrong with it.
+    pub(super) fn refuse(&mut self, order: &Order<'_>, code: i32, reason: &'static str, why: Violation) {
+        self.truth.violated(why);
+        self.respond(order, Err(RequestRefusal { code, reason }));
+    }
+
+    /// Refuses a request that its session finds fault with.
+    pub(super) fn refused(&mut self, order: &Order<'_>, refusal: RequestRefusal, why: Violation) {
+        let name = order.request.body.name();
+        self.truth.requests[name.index()] += 1;
+        if name == RequestName::OutgoingCall {
+            self.truth.attempts.started += 1;
+            self.truth.attempts.failed += 1;
+        }
+        self.refuse(order, refusal.code, refusal.reason, why);
+    }
+
+    /// Sends the response that a retransmitted request had before.
+    pub(super) fn repeat(&mut self, to: Id, request: &Request<'_>, answer: Answer, at: Time) {
+        self.truth.violated(Violation::Retransmission);
+        let due = at + self.draw(self.options.ack_delay);
+        if let Some(response) = self.encode_response(to, request, answer) {
+            self.schedule(to, due, response, Mark::Repeated);
+        }
+    }
+
+    /// Answers a keepalive in kind, at once: a flat one byte for byte (protocol, section 4).
+    pub(super) fn keepalive(&mut self, to: Id, keepalive: &Keepalive<'_>, text: &Utf8Bytes) {
+        self.truth.keepalives.sent += 1;
+        let answer = match keepalive.form {
+            Dialect::Flat => Some(text.clone()),
+            Dialect::Nested => {
+                let response = Response {
+                    transaction: keepalive.transaction.as_deref().map(Text::Borrowed),
+                    line: keepalive.line,
+                    call_id: None,
+                    outcome: ResponseOutcome::Ack,
+                };
+                let is_written = response.encode(Dialect::Nested, &mut self.scratch).is_ok();
+                is_written.then(|| self.written()).flatten()
+            }
+        };
+        if let Some(answer) = answer {
+            self.deliver(to, answer, Mark::Keepalive);
+        }
+    }
+
+    /// Sends an event on a leg, behind all that was sent on it before, and logs it there.
+    pub(super) fn event(&mut self, leg: LegRef, due: Time, transaction: Option<&str>, body: EventBody<'_>) {
+        let Some(call) = self.calls.get_mut(leg.call) else { return };
+        let on = call.leg_mut(leg.side);
+        on.not_before = on.not_before.max(due);
+        let (account, call_id, due) = (on.account, Rc::clone(&on.call_id), on.not_before);
+        let line = Line::Main(on.line);
+        let envelope = Envelope { account, line, call_id: Some(&call_id), transaction, due };
+        if let Some(text) = self.post(envelope, body) {
+            self.log(leg, due, text);
+        }
+    }
+
+    /// Adds what was said at `at` to the log of a leg.
+    pub(super) fn log(&mut self, leg: LegRef, at: Time, text: Utf8Bytes) {
+        let stamp = self.stamp(at);
+        if let Some(call) = self.calls.get_mut(leg.call) {
+            call.leg_mut(leg.side).log.add(stamp, text);
+        }
+    }
+
+    /// Sends an event to an account, if it is there to receive it. Gives back its text for a log, unless the
+    /// dialect has no words for it.
+    pub(super) fn post(&mut self, envelope: Envelope<'_>, body: EventBody<'_>) -> Option<Utf8Bytes> {
+        let account = self.accounts.get(envelope.account);
+        let connection = account.connection.and_then(|id| Some((id, self.connections.get(id)?)));
+        let dialect = connection.map_or(account.dialect, |(_, connection)| connection.session.dialect());
+        let name = body.name();
+        let code = match &body {
+            EventBody::Hangup { code, .. } | EventBody::Error { code, .. } => *code,
+            _ => None,
+        };
+        let is_early = self.rules.early_requests == EarlyRequests::Process;
+        let to = connection.filter(|(_, connection)| connection.session.is_state_sent() || is_early);
+        let to = to.map(|(id, _)| id);
+        let event = Event {
+            transaction: envelope.transaction.map(Text::Borrowed),
+            line: envelope.line,
+            call_id: envelope.call_id.map(Text::Borrowed),
+            body,
+        };
+        event.encode(dialect, &mut self.scratch).ok()?;
+        let text = self.written()?;
+        if let Some(to) = to {
+            self.schedule(to, envelope.due, text.clone(), Mark::Event(name, code));
+        }
+        Some(text)
+    }
+
+    /// Sends `text` when it is due: now, or later.
+    pub(super) fn schedule(&mut self, to: Id, due: Time, text: Utf8Bytes, mark: Mark) {
+        if due <= self.now {
+            self.deliver(to, text, mark);
+        } else {
+            self.due.push(due, Due::Send(to, text, mark));
+        }
+    }
+
+    /// What has been encoded last, as a text of its own.
+    pub(super) fn written(&self) -> Option<Utf8Bytes> {
+        std::str::from_utf8(&self.scratch).ok().map(Utf8Bytes::from)
+    }
+
+    /// Counts a text that was written to a connection.
+    pub(super) fn sent(&mut self, to: Id, mark: Mark) {
+        match mark {
+            Mark::State { is_registered } => {
+                self.truth.states_sent += 1;
+                if is_registered {
+                    self.signed_on(to);
+                }
+            }
+            Mark::Keepalive => self.truth.keepalives.answered += 1,
+            Mark::Response(Ok(())) => self.truth.acked += 1,
+            Mark::Response(Err(refusal)) => {
+                *self.truth.request_errors.entry(refusal.code).or_default() += 1;
+            }
+            Mark::Repeated => {}
+            Mark::Event(name, code) => {
+                self.truth.events[name.index()] += 1;
+                match (name, code) {
+                    (EventName::Hangup, Some(code)) => *self.truth.hangups.entry(code).or_default() += 1,
+                    (EventName::Error, Some(code)) => *self.truth.event_errors.entry(code).or_default() += 1,
+                    (EventName::Registered, _) => self.signed_on(to),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn encode_response(&mut self, to: Id, request: &Request<'_>, answer: Answer) -> Option<Utf8Bytes> {
+        let dialect = self.connections.get(to)?.session.dialect();
+        // A line that cannot be written back has been refused by its type, or is none of this dialect's.
+        let line = match (request.line, dialect) {
+            (Line::Invalid, _) | (Line::Guest, Dialect::Nested) => Line::Absent,
+            (line, _) => line,
+        };
+        let response = Response {
+            transaction: Some(Text::Borrowed(&request.transaction)),
+            line,
+            call_id: request.call_id.as_deref().map(Text::Borrowed),
+            outcome: match answer {
+                Ok(()) => ResponseOutcome::Ack,
+                Err(RequestRefusal { code, reason }) => {
+                    ResponseOutcome::Error { code: Some(code), reason: Some(Text::Borrowed(reason)) }
+                }
+            },
+        };
+        response.encode(dialect, &mut self.scratch).ok()?;
+        self.written()
+    }
+}

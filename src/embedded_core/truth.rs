@@ -1,0 +1,209 @@
+//! What the core counted itself: the truth that a run's own report is held against (protocol, Appendix C, point 13).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::protocol::{CloseCode, EventName, HangupClass, HangupCode, RequestName, Violation};
+use crate::transport::Initiator;
+
+/// What a core counted, by the names of `run.json`, as its clients should have seen it. Messages are counted by
+/// their flat names in both dialects, keepalives apart. Sent is what was written to a connection that was not closing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truth {
+    /// Clients.
+    pub clients: Clients,
+    /// What became of each call that was asked for.
+    pub attempts: Attempts,
+    /// Calls up at the end.
+    pub calls_up: u64,
+    /// `hangup` events sent, by code.
+    pub hangups: BTreeMap<i32, u64>,
+    /// `error` events sent, by code.
+    pub event_errors: BTreeMap<i32, u64>,
+    /// Requests received, in the order of [`RequestName::ALL`]. Retransmissions and keepalives are not among them.
+    pub requests: [u64; RequestName::COUNT],
+    /// `ack` responses sent, repeated ones and those to keepalives not counted.
+    pub acked: u64,
+    /// `error` responses sent, by code; repeated ones not counted.
+    pub request_errors: BTreeMap<i32, u64>,
+    /// Events sent, in the order of [`EventName::ALL`].
+    pub events: [u64; EventName::COUNT],
+    /// Keepalives.
+    pub keepalives: Keepalives,
+    /// Ended connections, by close code and who closed first.
+    pub disconnects: BTreeMap<(u16, Initiator), u64>,
+    /// Handshake states sent.
+    pub states_sent: u64,
+    /// What clients did wrong, in the order of [`Violation::ALL`].
+    pub violations: [u64; Violation::COUNT],
+    /// Upgrades that did not come about: no WebSocket, a wrong path, a failed TLS handshake.
+    pub upgrades_refused: u64,
+    /// How often there was no descriptor left for a connection.
+    pub out_of_descriptors: u64,
+    /// Connections by tenant; beyond so many names, `other`.
+    pub tenants: BTreeMap<String, u64>,
+}
+
+/// Clients, as counted by their core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clients {
+    /// Different subscribers that were registered at some time.
+    pub signed_on: u64,
+    /// Connections that were upgraded.
+    pub connections: u64,
+    /// The most that were registered at the same time.
+    pub peak: u64,
+}
+
+/// What became of each `outgoing_call`: `started` is the sum of the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Answered with `ack` or `error`.
+    pub started: u64,
+    /// Accepted by the callee, whatever came after.
+    pub answered: u64,
+    /// Ended with 603, 607 or 608.
+    pub declined: u64,
+    /// Ended with 486 or 600.
+    pub busy: u64,
+    /// Ended with 487, or with 200 before an answer.
+    pub cancelled: u64,
+    /// Ended with 480.
+    pub unavailable: u64,
+    /// Ended with 3xx.
+    pub redirected: u64,
+    /// Ended in any other way, or refused.
+    pub failed: u64,
+    /// Neither answered nor ended yet.
+    pub unfinished: u64,
+}
+
+/// Keepalives, in both forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keepalives {
+    /// Received.
+    pub sent: u64,
+    /// Answered.
+    pub answered: u64,
+}
+
+impl Default for Truth {
+    fn default() -> Self {
+        Truth {
+            clients: Clients::default(),
+            attempts: Attempts::default(),
+            calls_up: 0,
+            hangups: BTreeMap::new(),
+            event_errors: BTreeMap::new(),
+            requests: [0; RequestName::COUNT],
+            acked: 0,
+            request_errors: BTreeMap::new(),
+            events: [0; EventName::COUNT],
+            keepalives: Keepalives::default(),
+            disconnects: BTreeMap::new(),
+            states_sent: 0,
+            violations: [0; Violation::COUNT],
+            upgrades_refused: 0,
+            out_of_descriptors: 0,
+            tenants: BTreeMap::new(),
+        }
+    }
+}
+
+impl Attempts {
+    /// A call that was not answered ended with this SIP status (protocol, section 6.4).
+    pub(super) fn ended(&mut self, code: HangupCode) {
+        *match code.end_of_call(false) {
+            HangupClass::Busy => &mut self.busy,
+            HangupClass::Cancelled => &mut self.cancelled,
+            HangupClass::Declined => &mut self.declined,
+            HangupClass::Unavailable => &mut self.unavailable,
+            HangupClass::Redirected => &mut self.redirected,
+            _ => &mut self.failed,
+        } += 1;
+    }
+}
+
+impl Truth {
+    /// How many requests of this name were received.
+    pub fn requests(&self, name: RequestName) -> u64 {
+        self.requests[name.index()]
+    }
+
+    /// How many events of this name were sent.
+    pub fn events(&self, name: EventName) -> u64 {
+        self.events[name.index()]
+    }
+
+    /// How often clients did this.
+    pub fn violations(&self, violation: Violation) -> u64 {
+        self.violations[violation.index()]
+    }
+
+    pub(super) fn violated(&mut self, violation: Violation) {
+        self.violations[violation.index()] += 1;
+    }
+
+    /// As JSON, by the names of `run.json`; what was never counted is left out of the maps.
+    pub fn to_json(&self) -> Value {
+        let requests = counted(RequestName::ALL.iter().map(|name| name.name()), &self.requests);
+        let events = counted(EventName::ALL.iter().map(|name| name.name()), &self.events);
+        let violations: Vec<Value> = Violation::ALL
+            .iter()
+            .filter(|violation| self.violations(**violation) > 0)
+            .map(|violation| json!({ "what": violation.name(), "count": self.violations(*violation) }))
+            .collect();
+        let attempts = &self.attempts;
+        json!({
+            "clients": {
+                "signed_on": self.clients.signed_on,
+                "connections": self.clients.connections,
+                "peak": self.clients.peak,
+            },
+            "attempts": {
+                "started": attempts.started,
+                "answered": attempts.answered,
+                "declined": attempts.declined,
+                "busy": attempts.busy,
+                "cancelled": attempts.cancelled,
+                "unavailable": attempts.unavailable,
+                "redirected": attempts.redirected,
+                "failed": attempts.failed,
+                "unfinished": attempts.unfinished,
+            },
+            "calls_up": self.calls_up,
+            "hangups": self.hangups,
+            "event_errors": self.event_errors,
+            "requests": { "sent": requests, "acked": self.acked, "errors": self.request_errors },
+            "events": events,
+            "keepalives": { "sent": self.keepalives.sent, "answered": self.keepalives.answered },
+            "disconnects": self.disconnects(),
+            "states_sent": self.states_sent,
+            "violations": violations,
+            "upgrades_refused": self.upgrades_refused,
+            "out_of_descriptors": self.out_of_descriptors,
+            "tenants": self.tenants,
+        })
+    }
+
+    fn disconnects(&self) -> Vec<Value> {
+        let ended = self.disconnects.iter();
+        ended
+            .map(|(&(code, initiator), count)| {
+                let known = CloseCode::new(code);
+                json!({
+                    "code": code,
+                    "name": known.name(),
+                    "class": known.class().name(),
+                    "initiator": initiator.name(),
+                    "count": count,
+                })
+            })
+            .collect()
+    }
+}
+
+fn counted<'a>(names: impl Iterator<Item = &'a str>, counts: &[u64]) -> BTreeMap<&'a str, u64> {
+    names.zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect()
+}

@@ -9,6 +9,9 @@ use super::{
 use crate::metrics::{Metric, Tally};
 use crate::protocol::RequestName;
 
+/// The shortest piece of a second, in microseconds, whose use of processor time is taken seriously.
+const SHORTEST_US: u64 = 250_000;
+
 /// Adds the seconds of a run up, in memory that does not grow with their number.
 #[derive(Default)]
 pub struct Fold {
@@ -73,7 +76,10 @@ impl Fold {
         self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
         self.cpu_us += stored.health.cpu_cores * stored.length_us as f64;
         self.rss_peak_bytes = self.rss_peak_bytes.max(stored.health.rss_bytes);
-        self.worker_cpu_max = self.worker_cpu_max.max(stored.health.worker_cpu_max);
+        // The last second is mostly a piece of one: over a few milliseconds a use of processor time is noise.
+        if stored.length_us >= SHORTEST_US {
+            self.worker_cpu_max = self.worker_cpu_max.max(stored.health.worker_cpu_max);
+        }
         self.turn_max_us = self.turn_max_us.max(stored.health.turn_max_us);
     }
 

@@ -5,9 +5,12 @@ mod latency;
 use std::io::{self, Write};
 
 use super::units::{bytes, count, duration, figure, latency as time, of, percent};
+use super::{HLOG_FILE, TIMELINE_FILE};
 use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
-use crate::record::{Disconnects, RecordError, RunRecord, StageInfo, TargetInfo, Validity};
+use crate::record::{
+    Disconnects, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord, StageInfo, TargetInfo, Validity,
+};
 use crate::verdict::{Verdict, VerdictResult};
 
 /// How a summary is written.
@@ -118,6 +121,7 @@ impl Page<'_> {
 
     fn verdict(&mut self, record: &RunRecord, verdict: &Verdict) -> io::Result<()> {
         let meaning = match verdict.result {
+            VerdictResult::Pass if record.interrupted => "pass, as far as it got before it was interrupted",
             VerdictResult::Pass => "pass: every sign-on and every call went as it should",
             VerdictResult::Fail => "fail:",
             VerdictResult::Void => "void: the generator was unfit, so the figures below prove nothing",
@@ -333,7 +337,9 @@ impl Page<'_> {
             self.line("")?;
             // Not wrapped: a path that is cut cannot be pasted.
             writeln!(self.out, "{:<INDENT$}{}", "Files", directory.display())?;
-            writeln!(self.out, "{:<INDENT$}run.json  intervals.jsonl  latency.hlog  timeline.csv", "")?;
+            let names = [RUN_FILE, INTERVALS_FILE, HLOG_FILE, TIMELINE_FILE];
+            let there: Vec<&str> = names.into_iter().filter(|name| directory.join(name).exists()).collect();
+            self.line(&format!("{:<INDENT$}{}", "", there.join("  ")))?;
         }
         Ok(())
     }

@@ -100,7 +100,8 @@ mod tests {
     fn latencies_have_three_digits_and_never_a_thousand() {
         let written = [0, 870, 1_000, 9_996, 23_148, 99_960, 999_400, 1_020_000, 59_000_000, 150_000_000];
         let expected = [
-            "0 µs", "870 µs", "1.00 ms", "10.0 ms", "23.1 ms", "100 ms", "999 ms", "1.02 s", "59.0 s", "2.5 min",
+            "0 µs", "870 µs", "1.00 ms", "10.0 ms", "23.1 ms", "100 ms", "999 ms", "1.02 s", "59.0 s",
+            "2.5 min",
         ];
         assert_eq!(written.map(latency), expected);
         assert!(latency(600_000_000).chars().count() <= 8);
@@ -120,7 +121,10 @@ mod tests {
 
     #[test]
     fn durations_and_sizes() {
-        assert_eq!([0.5, 28.0, 70.0, 120.0, 7_500.0].map(duration), ["0.5 s", "28 s", "1 min 10 s", "2 min", "2 h 05 min"]);
+        assert_eq!(
+            [0.5, 28.0, 70.0, 120.0, 7_500.0].map(duration),
+            ["0.5 s", "28 s", "1 min 10 s", "2 min", "2 h 05 min"]
+        );
         assert_eq!([812, 24_000, 1 << 31].map(bytes), ["812 B", "23.4 KiB", "2.0 GiB"]);
     }
 }

@@ -333,7 +333,13 @@ impl Answered {
             out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
         }
         match (self.phase, leg) {
-            (Phase::SetUp, Leg::Caller) => self.end(outcome_of(code), out),
+            (Phase::SetUp, Leg::Caller) => {
+                let outcome = outcome_of(code);
+                if outcome == Outcome::Failed(AttemptFailure::Rejected) && !self.ended {
+                    out.push(Direction::Rejected(code));
+                }
+                self.end(outcome, out);
+            }
             (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
                 // The caller's own word on it says why; it is due at once.
                 self.timeout = self.timeout.min(at + ERROR_GRACE);

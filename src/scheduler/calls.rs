@@ -363,6 +363,7 @@ impl Worker {
                 counters.end(outcome);
                 counters.intended += u64::from(outcome == Outcome::Answered);
             }
+            Direction::Rejected(code) => self.recorder.counters().rejections.count(code),
             Direction::Talked { time, completed } => {
                 let counters = self.recorder.counters();
                 counters.talks += 1;

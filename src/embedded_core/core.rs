@@ -37,13 +37,11 @@ const STOPPING: Duration = Duration::from_secs(2);
 /// How many tenants are told apart; their names come from clients.
 const MAX_TENANTS: usize = 64;
 
-/// What the core's owner asks of it.
+/// What the core's owner asks of it. When the owner has gone, it closes all connections with 1001 and ends.
 #[derive(Debug)]
 pub(super) enum Control {
     /// What has been counted up to now.
     Truth(std::sync::mpsc::Sender<Truth>),
-    /// Close all connections with 1001 and end.
-    Stop,
 }
 
 /// What is due at some time.
@@ -206,7 +204,7 @@ impl Core {
                     // Whoever asked may have gone.
                     let _ = answer.send(truth);
                 }
-                Poll::Ready(Some(Control::Stop) | None) => self.stop(),
+                Poll::Ready(None) => self.stop(),
             }
         }
     }

@@ -1,13 +1,46 @@
 //! The command line: a file per subcommand, and the only place that prints.
 
+pub mod check;
+pub mod run;
+pub mod schema;
 pub mod serve;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
+use crate::profile::Overrides;
+
+/// Exit codes, as the design has them.
+pub(crate) mod exit {
+    /// A threshold failed.
+    pub const FAIL: u8 = 1;
+    /// Usage or profile.
+    pub const USAGE: u8 = 2;
+    /// Could not run, or could not write.
+    pub const CANNOT: u8 = 3;
+    /// The generator was unfit: the numbers prove nothing.
+    pub const VOID: u8 = 4;
+    /// Stopped by a signal.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  See it work, against the embedded core:
+    wtsp-load run profiles/quickstart.toml
+
+  Load a staging Core with your own profile, and see first what would be done:
+    wtsp-load check staging.toml
+    wtsp-load run staging.toml
+
+Exit codes: 0 pass, 1 a threshold failed, 2 usage or profile, 3 could not run or write, 4 void (the generator was
+unfit, so the numbers prove nothing), 130 interrupted.";
+
+/// Load and stress harness for the WebTrit Signaling Protocol (WTSP)
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -15,12 +48,56 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArgs),
+    /// Validate profiles and print what they would do; no connection is made
+    Check(CheckArgs),
+    /// Print the JSON schema of a profile
+    Schema,
     Serve(serve::ServeArgs),
+}
+
+#[derive(Args, Debug)]
+struct CheckArgs {
+    /// The profiles
+    #[arg(required = true, value_name = "PROFILE")]
+    profiles: Vec<PathBuf>,
+    #[command(flatten)]
+    overrides: OverrideArgs,
+}
+
+/// What the command line changes in a profile.
+#[derive(Args, Clone, Debug, Default)]
+pub struct OverrideArgs {
+    /// Server to load: a ws or wss URL, or `embedded`
+    #[arg(long, value_name = "URL")]
+    target: Option<String>,
+    /// Dialect to speak: nested, flat or auto
+    #[arg(long, value_name = "DIALECT")]
+    dialect: Option<String>,
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Make all calls follow this flow
+    #[arg(long, value_name = "NAME")]
+    flow: Option<String>,
+    /// Change one key of the profile, as in `--set stages.1.calls_per_second=50`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl From<OverrideArgs> for Overrides {
+    fn from(args: OverrideArgs) -> Overrides {
+        let OverrideArgs { target, dialect, seed, flow, set } = args;
+        Overrides { target, dialect, seed, flow, set }
+    }
 }
 
 /// Parses the command line, runs the subcommand, and returns its exit code.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(&args.profiles, &args.overrides.into()),
+        Command::Schema => schema::run(),
         Command::Serve(args) => serve::run(args),
     }
 }

@@ -1,1 +1,13 @@
-//! `client`: to be written.
+//! One simulated WebTrit app: a [`Client`] is a subscriber on one connection, stepped by its worker.
+//!
+//! It has no task and no timer of its own. What comes off its link becomes facts; what it is asked to send is written at
+//! once. Which calls it takes part in is the worker's business.
+
+mod connection;
+mod media;
+mod scout;
+
+pub use connection::{Client, Connection, LegRef, Signon};
+pub use media::Media;
+pub use scout::{ScoutError, Scouted, Wishes, scout};
+pub(crate) use scout::count_fact;

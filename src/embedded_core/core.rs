@@ -286,7 +286,6 @@ impl Core {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let mut cx = Context::from_waker(&connection.waker);
         // An error here is told by the next receive.
-        let _ = connection.link.poll_flush(&mut cx);
         if connection.link.is_closing() && !connection.is_closing {
             connection.is_closing = true;
             self.detach(id);

@@ -255,6 +255,8 @@ reasons! {
         RegisteredLimited = "registered_limited",
         /// This machine could open no more connections: not the server's doing.
         LocalLimit = "local_limit",
+        /// The run ended, or the client was to sign off, before it was done.
+        Unfinished = "unfinished",
     }
 }
 

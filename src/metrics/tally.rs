@@ -185,6 +185,8 @@ pub struct Counters {
     pub unfinished: u64,
     /// Attempts that failed, by [`AttemptFailure::index`].
     pub failed: Each<{ AttemptFailure::COUNT }>,
+    /// Codes with which attempts ended as [`AttemptFailure::Rejected`]; `None` for a `hangup` without one.
+    pub rejections: Counts<Option<i32>>,
     /// Attempts that ended as their flow intended.
     pub intended: u64,
     /// Answered calls that ended with a regular `hangup` on both legs.
@@ -346,6 +348,7 @@ impl Counters {
             blocked,
             unfinished,
             failed,
+            rejections,
             intended,
             completed,
             talk_micros,
@@ -387,6 +390,7 @@ impl Counters {
         self.blocked += blocked;
         self.unfinished += unfinished;
         self.failed.add(failed);
+        self.rejections.add(rejections);
         self.intended += intended;
         self.completed += completed;
         self.talk_micros += talk_micros;

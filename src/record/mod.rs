@@ -1,1 +1,35 @@
-//! `record`: to be written.
+//! What is kept of a run, and the files it is kept in.
+//!
+//! A [`RunWriter`] makes the run's directory and appends a line a second to `intervals.jsonl`, which is the source of
+//! everything: counters by name, and every histogram without loss. A [`Fold`] adds the seconds up to a [`RunRecord`],
+//! while the run lasts and, by the same code, from the file of a run that was killed ([`load`]). The memory of both
+//! does not grow with the length of the run.
+//!
+//! No secret has a place in any of these types.
+
+mod counted;
+mod error;
+mod fold;
+mod header;
+mod histogram;
+mod interval;
+mod kpi;
+mod load;
+mod run;
+mod save;
+mod writer;
+
+pub use counted::{
+    Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Requests, SignonCounts,
+    SignonFailures,
+};
+pub use error::RecordError;
+pub use fold::Fold;
+pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
+pub use histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
+pub use interval::{Health, Interval, StoredGauges, StoredInterval};
+pub use kpi::Kpi;
+pub use load::{IntervalReader, load};
+pub use run::{Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};
+pub use save::save;
+pub use writer::{INTERVALS_FILE, RUN_FILE, Recorded, RunWriter};

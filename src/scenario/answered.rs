@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use super::{Ask, Direction, Finding, Leg};
-use crate::law::{Distribution, Draws, Time};
+use crate::law::Time;
 use crate::metrics::{AttemptFailure, Metric, Outcome, Sample};
 use crate::protocol::{EventBody, HangupClass, HangupCode, RequestName, ResponseOutcome};
 
@@ -39,7 +39,7 @@ pub struct AnsweredPlan {
     /// Candidates that each side trickles before its end mark.
     pub candidates: u32,
     /// The time between two of them.
-    pub candidate_spacing: Distribution,
+    pub candidate_spacing: Duration,
 }
 
 /// Who of the call's parties is ours.
@@ -58,7 +58,6 @@ pub enum Parties {
 pub struct Answered {
     plan: AnsweredPlan,
     parties: Parties,
-    draws: Draws,
     due: Time,
     phase: Phase,
     caller: LegState,
@@ -103,11 +102,10 @@ impl LegState {
 
 impl Answered {
     /// The script of a call that was due at `due`.
-    pub fn new(plan: AnsweredPlan, parties: Parties, due: Time, draws: Draws) -> Answered {
+    pub fn new(plan: AnsweredPlan, parties: Parties, due: Time) -> Answered {
         Answered {
             plan,
             parties,
-            draws,
             due,
             phase: Phase::SetUp,
             caller: LegState::NEW,
@@ -442,7 +440,7 @@ impl Answered {
     }
 
     fn trickle(&mut self, leg: Leg, from: Time) {
-        let spacing = self.plan.candidate_spacing.sample(&mut self.draws);
+        let spacing = self.plan.candidate_spacing;
         if self.leg(leg).up {
             self.leg(leg).candidate_due = from + spacing;
         }
@@ -471,7 +469,7 @@ impl Answered {
 
 /// What the code of a `hangup` before the answer makes of the attempt (protocol, section 6.4).
 fn outcome_of(code: Option<i32>) -> Outcome {
-    match code.map(|code| HangupCode::new(code).class()) {
+    match code.map(|code| HangupCode::from(code).class()) {
         Some(HangupClass::Busy) => Outcome::Busy,
         Some(HangupClass::Declined) => Outcome::Declined,
         Some(HangupClass::Unavailable) => Outcome::Unavailable,

@@ -1,1 +1,388 @@
-//! `scheduler`: to be written.
+//! From a plan to a record: worker threads that share nothing, a schedule that says when things are due, and a
+//! collector that gathers what was measured.
+//!
+//! What is due happens when it is due, or is counted as blocked: the load does not slow down when the server does.
+
+mod calls;
+mod collect;
+mod prepare;
+mod signon;
+mod stop;
+mod worker;
+
+use std::future::poll_fn;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+pub use stop::{Stop, Urgency};
+
+use self::collect::{Channel, Collected, collector, rss_bytes};
+use self::prepare::{Prepared, prepare};
+use self::worker::{Shared, Worker};
+use crate::client::{ScoutError, Scouted, Wishes, scout};
+use crate::law::Seed;
+use crate::metrics::{Recorder, Tally};
+use crate::profile::{DialectChoice, Force, Plan, Server};
+use crate::protocol::{Dialect, SessionSettings};
+use crate::record::{
+    Environment, Interval, ProfileInfo, RecordError, Recorded, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
+};
+use crate::subscribers::SubscriberError;
+use crate::transport::{Clock, TlsError};
+use crate::workload::{ArrivalLaw, Segment, Stage};
+
+/// The time that workers get to be ready before the first thing is due.
+const HEAD_START: Duration = Duration::from_millis(100);
+
+/// Why there was no run, or no more of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The descriptor limit cannot be read.
+    #[error("the limit of open descriptors cannot be read: {0}")]
+    Limit(#[source] io::Error),
+    /// Not enough descriptors.
+    #[error(
+        "the plan needs {needed} open descriptors, and this process may have {limit}: raise the hard limit \
+         (`ulimit -Hn`), plan fewer clients, or share them out among several generators"
+    )]
+    Descriptors {
+        /// How many the plan needs.
+        needed: u64,
+        /// How many there are.
+        limit: u64,
+    },
+    /// Not enough local ports.
+    #[error(
+        "the plan needs {needed} connections to the target, and this machine has {ports} ports for them: name more \
+         `source_addresses`, or widen net.ipv4.ip_local_port_range"
+    )]
+    Ports {
+        /// How many the plan needs.
+        needed: u64,
+        /// How many there are.
+        ports: u64,
+    },
+    /// Not enough subscribers.
+    #[error("the plan needs {needed} subscribers, and there are {given}: add some, or plan fewer clients")]
+    Subscribers {
+        /// How many the plan needs.
+        needed: usize,
+        /// How many there are.
+        given: usize,
+    },
+    /// The list of subscribers.
+    #[error(transparent)]
+    SubscriberList(#[from] SubscriberError),
+    /// The target's name has no address.
+    #[error("the target `{host}` has no address that can be found: {reason}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The embedded core.
+    #[error("the embedded core cannot start: {0}")]
+    Core(#[source] io::Error),
+    /// The scout.
+    #[error("the target {url} cannot be loaded: {reason}")]
+    Scout {
+        /// The target.
+        url: String,
+        /// What the scout met.
+        #[source]
+        reason: ScoutError,
+    },
+    /// The record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The run was stopped before it began.
+    #[error("stopped before the first stage")]
+    Stopped,
+    /// This machine.
+    #[error("a worker cannot run: {0}")]
+    Worker(#[source] io::Error),
+    /// A fault of this program's own.
+    #[error("a worker broke down: this is a fault of wtsp-load, please report it")]
+    Panicked,
+}
+
+/// Where the record of a run goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Into a new directory, named after profile and time, below this one.
+    Under(PathBuf),
+    /// Into this very directory.
+    At(PathBuf),
+}
+
+/// What happens while a run is prepared and goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The target is known; nothing has been dialled yet.
+    Target {
+        /// Its URL, without token.
+        url: &'a str,
+        /// Whether it is another machine.
+        remote: bool,
+        /// The record's directory.
+        directory: &'a Path,
+    },
+    /// The scout is back.
+    Scouted(&'a Scouted),
+    /// Another interval was measured.
+    Interval(&'a Interval),
+    /// The record cannot be written any more; the run goes on.
+    NotRecorded(&'a RecordError),
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// What is kept of it.
+    pub recorded: Recorded,
+    /// Where.
+    pub directory: PathBuf,
+    /// A worker's breakdown, if there was one: the record holds what was measured until then.
+    pub breakdown: Option<RunError>,
+}
+
+/// Runs `plan` and tells `observer` what happens. Blocks until the run is over or `stop` ends it.
+///
+/// # Errors
+/// [`RunError`]: nothing was measured. What goes wrong later is in [`Ran`].
+pub fn run(
+    plan: Plan,
+    output: &Output,
+    stop: &Stop,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Ran, RunError> {
+    let clock = Clock::start();
+    let prepared = prepare(&plan, clock)?;
+    let mut writer = match output {
+        Output::Under(root) => RunWriter::create_under(root, header(&plan, &prepared, None))?,
+        Output::At(directory) => RunWriter::create_at(directory, header(&plan, &prepared, None))?,
+    };
+    let directory = writer.directory().to_owned();
+    observer(Event::Target { url: &prepared.url, remote: prepared.remote, directory: &directory });
+    let run_number = Seed(now_millis().unsigned_abs()).stream("run", u64::from(std::process::id()));
+    let run_number = rand::RngExt::random(&mut { run_number });
+    let settings = SessionSettings {
+        request_timeout: plan.clients.request_timeout,
+        keepalive_jitter: plan.clients.keepalive_jitter,
+        ..SessionSettings::default()
+    };
+    let mut scouting = Recorder::default();
+    let scouted = match send_scout(&plan, &prepared, settings, run_number, &mut scouting) {
+        Ok(scouted) => scouted,
+        Err(error) => {
+            writer.discard();
+            return Err(error);
+        }
+    };
+    if stop.urgency() != Urgency::Run {
+        writer.discard();
+        return Err(RunError::Stopped);
+    }
+    observer(Event::Scouted(&scouted));
+    writer.begin(header(&plan, &prepared, Some(&scouted)))?;
+    let rss_before = rss_bytes();
+    let (workers, segments) = (plan.workers, plan.workers);
+    let (mut collector, channels) = collector(workers, &plan.stages);
+    let Prepared { subscribers, dialer, core, .. } = prepared;
+    let shared = Arc::new(Shared {
+        numbers: prepare::numbers(&subscribers),
+        plan,
+        subscribers,
+        dialer,
+        dialect: scouted.dialect,
+        settings,
+        run_number,
+        clock,
+        start: clock.now() + HEAD_START,
+        stop: stop.clone(),
+    });
+    let threads = start_workers(&shared, segments, channels)?;
+    let mut measured = Measured { rss_before, scouting: Some(scouting.swap(Tally::default())), ..Measured::default() };
+    loop {
+        match collector.next(Duration::from_millis(500)) {
+            Collected::Done => break,
+            Collected::Nothing => {}
+            Collected::Interval(mut interval) => {
+                measured.interval(&mut interval);
+                if let Err(error) = writer.interval(&interval) {
+                    observer(Event::NotRecorded(&error));
+                }
+                observer(Event::Interval(&interval));
+            }
+        }
+    }
+    let breakdown = join(threads).err();
+    if let Some(core) = core {
+        // What it counted is its own; the record is the clients'.
+        let _ = core.stop();
+    }
+    let end = RunEnd {
+        ended_at: now_millis(),
+        interrupted: stop.urgency() != Urgency::Run || breakdown.is_some(),
+        bytes_per_client: measured.bytes_per_client(shared.plan.target.server == Server::Embedded),
+        rss_peak_bytes: Some(measured.rss_peak),
+    };
+    Ok(Ran { recorded: writer.finish(&end), directory, breakdown })
+}
+
+/// What is measured of the process itself while intervals come in.
+#[derive(Debug, Default)]
+struct Measured {
+    scouting: Option<Tally>,
+    rss_before: u64,
+    rss_peak: u64,
+    /// The most clients connected in any interval, and the memory then.
+    peak: (u64, u64),
+}
+
+impl Measured {
+    fn interval(&mut self, interval: &mut Interval) {
+        // What the scout sent and received is part of what the server saw.
+        if let Some(scouting) = self.scouting.take() {
+            interval.tally.add(&scouting);
+        }
+        self.rss_peak = self.rss_peak.max(interval.health.rss_bytes);
+        if interval.gauges.connected > self.peak.0 {
+            self.peak = (interval.gauges.connected, interval.health.rss_bytes);
+        }
+    }
+
+    /// Memory a client; nothing where the process holds the server's ends too, or too few clients to tell.
+    fn bytes_per_client(&self, embedded: bool) -> Option<u64> {
+        let (clients, rss) = self.peak;
+        (!embedded && clients >= 100).then(|| rss.saturating_sub(self.rss_before) / clients)
+    }
+}
+
+fn send_scout(
+    plan: &Plan,
+    prepared: &Prepared,
+    settings: SessionSettings,
+    run: u32,
+    recorder: &mut Recorder,
+) -> Result<Scouted, RunError> {
+    let Some(first) = prepared.subscribers.first() else {
+        return Err(RunError::Subscribers { needed: 1, given: 0 });
+    };
+    let wishes = Wishes {
+        dialect: match plan.target.dialect {
+            DialectChoice::Nested => Some(Dialect::Nested),
+            DialectChoice::Flat => Some(Dialect::Flat),
+            DialectChoice::Auto => None,
+        },
+        token: first.token.expose().to_owned(),
+        force: plan.target.force == Force::Always,
+        connect_timeout: plan.target.connect_timeout,
+        settings,
+        run,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Worker)?;
+    let scouted = runtime.block_on(scout(Arc::clone(&prepared.dialer), &wishes, recorder));
+    scouted.map_err(|reason| RunError::Scout { url: prepared.url.clone(), reason })
+}
+
+type Thread = JoinHandle<io::Result<()>>;
+
+fn start_workers(shared: &Arc<Shared>, of: usize, channels: Vec<Channel>) -> Result<Vec<Thread>, RunError> {
+    let start = |(index, channel)| {
+        let shared = Arc::clone(shared);
+        let body = move || work(shared, Segment { index, of }, channel);
+        thread::Builder::new().name(format!("worker {index}")).spawn(body).map_err(RunError::Worker)
+    };
+    let threads = channels.into_iter().enumerate().map(start).collect::<Result<Vec<_>, _>>();
+    if threads.is_err() {
+        // Those that did start have nobody to report to.
+        shared.stop.request();
+        shared.stop.request();
+    }
+    threads
+}
+
+fn work(shared: Arc<Shared>, segment: Segment, channel: Channel) -> io::Result<()> {
+    // Only the kernel's timers are used, and they are not rounded to the default slack of 50 µs then.
+    let _ = nix::sys::prctl::set_timerslack(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut worker = Worker::new(shared, segment, channel)?;
+        // The budget that tokio gives a task is for many tasks that share a thread; this is the only one.
+        tokio::task::unconstrained(poll_fn(move |cx| worker.poll(cx))).await
+    })
+}
+
+fn join(threads: Vec<Thread>) -> Result<(), RunError> {
+    for thread in threads {
+        thread.join().map_err(|_| RunError::Panicked)?.map_err(RunError::Worker)?;
+    }
+    Ok(())
+}
+
+fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHeader {
+    let target = &plan.target;
+    RunHeader {
+        tool: Default::default(),
+        profile: ProfileInfo { name: plan.name.clone(), hash: plan.hash.clone(), seed: plan.seed.0 },
+        target: TargetInfo {
+            url: prepared.url.clone(),
+            embedded: target.server == Server::Embedded,
+            remote: prepared.remote,
+            dialect: match target.dialect {
+                DialectChoice::Nested => "nested",
+                DialectChoice::Flat => "flat",
+                DialectChoice::Auto => "auto",
+            }
+            .to_owned(),
+            dialect_detected: scouted.map(|scouted| scouted.dialect.name().to_owned()),
+            subprotocol: scouted.map(|scouted| scouted.subprotocol),
+            tls_insecure: target.tls.insecure,
+            lines: scouted.map(|scouted| scouted.lines as u32),
+            keepalive_interval_ms: scouted.map(|scouted| scouted.keepalive_interval.as_millis() as u64),
+        },
+        started_at: now_millis(),
+        clients_planned: u64::from(plan.peak_clients()),
+        stages: stage_infos(&plan.stages),
+        workers: plan.workers as u32,
+        fd_limit: prepared.descriptor_limit,
+        mean_hold_us: plan.has_calls().then(|| plan.calls.hold.mean().as_micros() as u64),
+        environment: Environment::here(),
+    }
+}
+
+fn stage_infos(stages: &[Stage]) -> Vec<StageInfo> {
+    let mut starts = Duration::ZERO;
+    let info = |stage: &Stage| {
+        let starts_s = starts.as_secs_f64();
+        starts += stage.duration;
+        StageInfo {
+            name: stage.name.clone(),
+            starts_s,
+            duration_s: stage.duration.as_secs_f64(),
+            clients: u64::from(stage.clients_to),
+            calls_per_second_from: stage.calls.map_or(0.0, |rate| rate.from),
+            calls_per_second_to: stage.calls.map_or(0.0, |rate| rate.to),
+            arrivals: match stage.arrivals {
+                ArrivalLaw::AtOnce => "at_once",
+                ArrivalLaw::Constant => "constant",
+                ArrivalLaw::Poisson => "poisson",
+            }
+            .to_owned(),
+        }
+    };
+    stages.iter().map(info).collect()
+}
+
+fn now_millis() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -133,7 +133,7 @@ impl Frames {
         }
     }
 
-    /// Queues `text` and writes as much as the socket takes.
+    /// Queues `text` and writes as much as the socket takes; [`Frames::poll_flush`] writes the rest.
     ///
     /// # Errors
     /// [`FrameError::Stuck`] when too much is queued already, else why the connection has ended.
@@ -141,7 +141,7 @@ impl Frames {
         self.queue(Message::Text(text), cx)
     }
 
-    /// Queues a close frame and writes as much as the socket takes.
+    /// Queues a close frame, likewise.
     ///
     /// # Errors
     /// As [`Frames::send`].
@@ -160,10 +160,6 @@ impl Frames {
         if let Poll::Ready(Err(error)) = Pin::new(&mut self.socket).poll_ready(cx) {
             return Err(error.into());
         }
-        Pin::new(&mut self.socket).start_send(message)?;
-        match self.poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
-        }
+        Ok(Pin::new(&mut self.socket).start_send(message)?)
     }
 }

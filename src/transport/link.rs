@@ -15,6 +15,7 @@ pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 pub struct Link {
     frames: Frames,
     ending: Option<Closed>,
+    unflushed: bool,
 }
 
 /// What comes off a link.
@@ -95,11 +96,15 @@ impl End {
 
 impl Link {
     pub(super) fn new(frames: Frames) -> Link {
-        Link { frames, ending: None }
+        Link { frames, ending: None, unflushed: false }
     }
 
     /// What comes next. Texts still come after [`Link::close`], until the other end has closed too.
     pub fn poll_receive(&mut self, end: End, cx: &mut Context<'_>) -> Poll<Received> {
+        if self.unflushed {
+            // An error shows in the next frame.
+            self.unflushed = self.frames.poll_flush(cx).is_pending();
+        }
         loop {
             let Poll::Ready(frame) = self.frames.poll_frame(cx) else { return Poll::Pending };
             let at = self.frames.stream().last_read();
@@ -116,13 +121,16 @@ impl Link {
         }
     }
 
-    /// Queues `text` and writes as much of it as the socket takes; the rest goes with [`Link::poll_flush`].
+    /// Queues `text` and writes as much of it as the socket takes; the rest goes with [`Link::poll_receive`], which the
+    /// task is woken for.
     ///
     /// # Errors
     /// The connection has ended or its other end does not read: [`Link::poll_receive`] tells the rest, except for
     /// [`FrameError::Stuck`], on which the owner ends the connection.
     pub fn send(&mut self, text: Utf8Bytes, cx: &mut Context<'_>) -> Result<(), FrameError> {
-        self.frames.send(text, cx)
+        self.frames.send(text, cx)?;
+        self.unflushed = self.frames.poll_flush(cx).is_pending();
+        Ok(())
     }
 
     /// When bytes last went to the socket.
@@ -137,17 +145,13 @@ impl Link {
             self.ending = Some(Closed { initiator: end.us(), code, reason: reason.to_owned(), at: now });
             // If it cannot be sent any more, the next receive says how the connection ended.
             let _ = self.frames.close(code, reason, cx);
+            self.unflushed = self.frames.poll_flush(cx).is_pending();
         }
     }
 
     /// Whether either end has begun to close.
     pub fn is_closing(&self) -> bool {
         self.ending.is_some()
-    }
-
-    /// Writes what is queued; ready when nothing is left of it or the connection has ended.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FrameError>> {
-        self.frames.poll_flush(cx)
     }
 
     fn ended(&mut self, error: FrameError, end: End, at: Time, cx: &mut Context<'_>) -> Closed {

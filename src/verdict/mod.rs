@@ -1,1 +1,164 @@
-//! `verdict`: to be written.
+//! What a run proves: whether the generator was fit to measure, and whether the server passed.
+
+pub mod limits;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{RunRecord, Validity};
+
+/// What a run proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VerdictResult {
+    /// Every threshold holds.
+    Pass,
+    /// A threshold does not hold.
+    Fail,
+    /// Nothing: the generator was unfit.
+    Void,
+}
+
+impl VerdictResult {
+    /// The name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            VerdictResult::Pass => "pass",
+            VerdictResult::Fail => "fail",
+            VerdictResult::Void => "void",
+        }
+    }
+}
+
+/// What a run proves, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// Pass, fail or void.
+    pub result: VerdictResult,
+    /// Why it is not a pass; what makes the generator doubtful is in `generator.validity_reasons`.
+    pub reasons: Vec<String>,
+}
+
+/// Exit codes of a command: the contract of the command line.
+pub mod exit {
+    /// Everything holds.
+    pub const PASS: u8 = 0;
+    /// A threshold failed.
+    pub const FAIL: u8 = 1;
+    /// Bad usage, or a bad profile.
+    pub const USAGE: u8 = 2;
+    /// The run could not be made, or something could not be written.
+    pub const CANNOT: u8 = 3;
+    /// The generator was unfit: the numbers prove nothing.
+    pub const VOID: u8 = 4;
+    /// Interrupted.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// The exit code of a run that could be made and written: interrupted before void before fail.
+pub fn exit_code(record: &RunRecord, verdict: &Verdict) -> u8 {
+    match verdict.result {
+        _ if record.interrupted => exit::INTERRUPTED,
+        VerdictResult::Void => exit::VOID,
+        VerdictResult::Fail => exit::FAIL,
+        VerdictResult::Pass => exit::PASS,
+    }
+}
+
+/// Judges a run: writes into the record whether the generator was fit to measure, and returns the verdict by the
+/// default thresholds: no failed sign-on, no failed attempt.
+pub fn judge(record: &mut RunRecord) -> Verdict {
+    let findings = findings(record);
+    let validity = findings.iter().map(|(validity, _)| *validity).max().unwrap_or_default();
+    let reasons = |of: Validity| findings.iter().filter(move |(one, _)| *one == of).map(|(_, why)| why.clone());
+    record.generator.validity = validity;
+    record.generator.validity_reasons = reasons(Validity::Void).chain(reasons(Validity::Degraded)).collect();
+    if validity == Validity::Void {
+        return Verdict { result: VerdictResult::Void, reasons: reasons(Validity::Void).collect() };
+    }
+    let failures = failures(record);
+    let result = if failures.is_empty() { VerdictResult::Pass } else { VerdictResult::Fail };
+    Verdict { result, reasons: failures }
+}
+
+/// What speaks against the generator, and how heavily.
+fn findings(record: &RunRecord) -> Vec<(Validity, String)> {
+    let mut findings = Vec::new();
+    for wrong in &record.sums.wrong {
+        findings.push((Validity::Void, format!("the counts do not add up: {wrong}")));
+    }
+    findings.extend(lag_finding(record));
+    findings.extend(late_finding(record));
+    let generator = &record.generator;
+    if generator.worker_cpu_max > limits::WORKER_CPU_DEGRADED {
+        let why = format!(
+            "a worker used {:.0} % of a core in its busiest second (limit {:.0} %): use more workers or machines",
+            generator.worker_cpu_max * 100.0,
+            limits::WORKER_CPU_DEGRADED * 100.0
+        );
+        findings.push((Validity::Degraded, why));
+    }
+    if generator.cut_off > 0 {
+        let why = format!(
+            "the run was cut off: {} calls were in flight and count as unfinished",
+            generator.cut_off
+        );
+        findings.push((Validity::Degraded, why));
+    }
+    findings
+}
+
+/// What the lag of calls says about the generator.
+fn lag_finding(record: &RunRecord) -> Option<(Validity, String)> {
+    let lag = &record.generator.lag;
+    if lag.count == 0 {
+        return None;
+    }
+    // A p99 that is unknown lies beyond the range of 10 minutes.
+    let p99 = lag.p99.unwrap_or(u64::MAX);
+    let (validity, limit) = match p99 {
+        p99 if p99 > limits::LAG_P99_VOID_US => (Validity::Void, limits::LAG_P99_VOID_US),
+        p99 if p99 > limits::LAG_P99_DEGRADED_US => (Validity::Degraded, limits::LAG_P99_DEGRADED_US),
+        _ => return None,
+    };
+    let late = lag.p99.map_or("more than 10 min".to_owned(), |p99| format!("{:.1} ms", p99 as f64 / 1e3));
+    let why = format!(
+        "1 call in 100 was sent {late} late or more (limit {} ms): the generator was too slow for this load",
+        limit / 1000
+    );
+    Some((validity, why))
+}
+
+/// What the number of late calls says about the generator.
+fn late_finding(record: &RunRecord) -> Option<(Validity, String)> {
+    let (late, started) = (record.generator.late, record.counted.attempts.started);
+    let why = || {
+        format!("{late} of {started} calls were sent more than {} ms late", limits::LATE_US / 1000)
+    };
+    (late as f64 > started as f64 * limits::LATE_PART_DEGRADED).then(|| (Validity::Degraded, why()))
+}
+
+/// The default thresholds that do not hold.
+fn failures(record: &RunRecord) -> Vec<String> {
+    let mut failures = Vec::new();
+    let signon_failed = record.clients.signons.signon_failed;
+    if signon_failed > 0 {
+        let worst = record.counted.signon_failures.iter().max_by_key(|one| one.count);
+        let worst = worst.map(|one| format!(", most of them {}", one.cause)).unwrap_or_default();
+        failures.push(format!("{signon_failed} sign-ons failed{worst}"));
+    }
+    let failed = failed_attempts(record);
+    if failed > 0 {
+        failures.push(format!("{failed} of {} calls failed", record.counted.attempts.due));
+    }
+    failures
+}
+
+/// Attempts that did not end as their flow intended. Those that were never sent, or that the run's end cut off, did
+/// not fail.
+pub fn failed_attempts(record: &RunRecord) -> u64 {
+    let attempts = &record.counted.attempts;
+    attempts
+        .ended()
+        .saturating_sub(attempts.blocked + attempts.unfinished + record.counted.attempts_intended)
+}

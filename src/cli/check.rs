@@ -1,0 +1,238 @@
+//! `wtsp-load check`: validates profiles and prints what they would do. It connects to nothing.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::law::Distribution;
+use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, write_duration};
+use crate::workload::{ArrivalLaw, Rate, Stage};
+
+/// Checks each profile: the plan on stdout, what is wrong on stderr. Exit code 0, or 2 if any profile is wrong, or 3
+/// when stdout cannot be written.
+pub fn run(profiles: &[PathBuf], overrides: &Overrides) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match check(profiles, overrides, &mut out) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(2),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot write the plan: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn check(profiles: &[PathBuf], overrides: &Overrides, out: &mut impl Write) -> io::Result<bool> {
+    let styled =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let mut good = true;
+    for (index, path) in profiles.iter().enumerate() {
+        match profile::load(path, overrides) {
+            Ok(plan) => {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                write_plan(out, path, &plan)?;
+            }
+            Err(errors) => {
+                good = false;
+                // What was printed so far comes first, also where both streams end in one terminal.
+                out.flush()?;
+                eprintln!("{}", errors.render(styled));
+            }
+        }
+    }
+    out.flush()?;
+    Ok(good)
+}
+
+/// Writes in a person's words what a plan will do.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<()> {
+    writeln!(out, "{}: the profile is good, and this is what a run of it does", path.display())?;
+    writeln!(out)?;
+    let target = match &plan.target.server {
+        Server::Embedded => "the embedded core, in this process".to_owned(),
+        Server::Url(url) => url.to_string(),
+    };
+    writeln!(out, "  name         {}, load {}", plan.name, plan.hash)?;
+    writeln!(out, "  target       {target}")?;
+    writeln!(out, "  subscribers  {}", subscribers(plan))?;
+    writeln!(out, "  clients      {} at the peak, {} sign-ons", plan.peak_clients(), plan.sign_ons())?;
+    let of_itself = if plan.seed_drawn { ", drawn; each run draws its own" } else { "" };
+    writeln!(out, "  seed         {}{of_itself}", plan.seed.0)?;
+    writeln!(out, "  workers      {}", plan.workers)?;
+    writeln!(out, "  descriptors  {}", plan.descriptors())?;
+    writeln!(out, "  duration     {}", write_duration(plan.duration()))?;
+    writeln!(out)?;
+    write_stages(out, plan)?;
+    if plan.has_calls() {
+        let calls = &plan.calls;
+        writeln!(out)?;
+        write_calls(out, plan, calls)?;
+    }
+    for warning in &plan.warnings {
+        writeln!(out)?;
+        writeln!(out, "  warning: {warning}")?;
+    }
+    Ok(())
+}
+
+fn subscribers(plan: &Plan) -> String {
+    match &plan.subscribers {
+        SubscriberSource::File(path) => format!("{} from {}", plan.subscriber_count, path.display()),
+        SubscriberSource::Count(count) => format!("{count}, provisioned in the embedded core"),
+    }
+}
+
+fn write_stages(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+    let width = plan.stages.iter().map(|stage| stage.name.chars().count()).max().unwrap_or(0).max(5);
+    writeln!(
+        out,
+        "  {:width$}  {:>8}  {:>8}  {:>8}  {:>18}  {:>10}  arrivals",
+        "stage", "lasts", "clients", "sign-ons", "calls/s", "calls"
+    )?;
+    for stage in &plan.stages {
+        writeln!(
+            out,
+            "  {:width$}  {:>8}  {:>8}  {:>8}  {:>18}  {:>10}  {}",
+            stage.name,
+            write_duration(stage.duration),
+            stage.clients_to,
+            changes(stage),
+            stage.calls.map_or_else(|| "-".to_owned(), rate),
+            expected_calls(stage),
+            law(stage.arrivals),
+        )?;
+    }
+    Ok(())
+}
+
+/// Sign-ons of a stage; sign-offs with a minus.
+fn changes(stage: &Stage) -> String {
+    match i64::from(stage.clients_to) - i64::from(stage.clients_from) {
+        0 => "-".to_owned(),
+        change => change.to_string(),
+    }
+}
+
+fn rate(rate: Rate) -> String {
+    if rate.from == rate.to {
+        figure(rate.from)
+    } else {
+        format!("{} to {}", figure(rate.from), figure(rate.to))
+    }
+}
+
+fn figure(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn expected_calls(stage: &Stage) -> String {
+    if stage.calls.is_none() {
+        return "-".to_owned();
+    }
+    let about = if stage.arrivals == ArrivalLaw::Poisson { "about " } else { "" };
+    format!("{about}{:.0}", stage.expected_calls())
+}
+
+const fn law(law: ArrivalLaw) -> &'static str {
+    match law {
+        ArrivalLaw::AtOnce => "at_once",
+        ArrivalLaw::Constant => "constant",
+        ArrivalLaw::Poisson => "poisson",
+    }
+}
+
+fn write_calls(out: &mut impl Write, plan: &Plan, calls: &CallPlan) -> io::Result<()> {
+    let whom = calls.number.as_ref().map_or_else(
+        || "between paired clients".to_owned(),
+        |number| format!("from single clients to {number}"),
+    );
+    let weights: f64 = calls.mix.iter().map(|share| share.weight).sum();
+    let mix: Vec<String> = calls
+        .mix
+        .iter()
+        .map(|share| format!("{} {} %", share.flow, figure(100.0 * share.weight / weights)))
+        .collect();
+    writeln!(out, "  calls        {}, {whom}", mix.join(", "))?;
+    let peak = plan.expected_peak_calls();
+    writeln!(out, "  at a time    {peak:.0} calls in the busiest stage, on average")?;
+    writeln!(out, "  ring         {}", distribution(calls.ring))?;
+    let callee = figure(100.0 * calls.hangup_by_callee);
+    writeln!(out, "  hold         {}, hung up by the callee in {callee} %", distribution(calls.hold))?;
+    writeln!(
+        out,
+        "  media        SDP of {} bytes, {} candidates a side, {} apart",
+        calls.sdp_bytes,
+        calls.candidates,
+        write_duration(calls.candidate_spacing)
+    )
+}
+
+fn distribution(law: Distribution) -> String {
+    match law {
+        Distribution::Fixed(time) => format!("always {}", write_duration(time)),
+        Distribution::Uniform { min, max } => {
+            format!("{} to {}", write_duration(min), write_duration(max))
+        }
+        Distribution::Exponential { mean } => format!("exponential with mean {}", write_duration(mean)),
+        Distribution::Lognormal { median, p95 } => {
+            format!("lognormal, half below {}, 95 % below {}", write_duration(median), write_duration(p95))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(set: &[&str]) -> String {
+        let set = set.iter().map(|set| (*set).to_owned()).collect();
+        let path = Path::new("profiles/quickstart.toml");
+        let plan = profile::load(path, &Overrides { set, ..Overrides::default() }).expect("a plan");
+        let mut out = Vec::new();
+        write_plan(&mut out, path, &plan).expect("written");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_plan_is_printed_in_a_persons_words() {
+        let text = printed(&["generator.workers=2"]);
+        for line in [
+            "  target       the embedded core, in this process\n",
+            "  clients      500 at the peak, 500 sign-ons\n",
+            "  seed         7\n",
+            "  workers      2\n",
+            "  descriptors  1096\n",
+            "  duration     28s\n",
+            "  sign-on       10s       500       500                   -           -  constant\n",
+            "  steady        18s       500         -                  20   about 360  poisson\n",
+            "  calls        answered 100 %, between paired clients\n",
+            "  at a time    92 calls in the busiest stage, on average\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+        assert!(!text.contains("warning"), "{text}");
+    }
+
+    #[test]
+    fn every_profile_is_checked_also_after_one_that_is_wrong() {
+        let profiles = ["profiles/none.toml", "profiles/quickstart.toml"].map(PathBuf::from);
+        let mut out = Vec::new();
+        assert!(!check(&profiles, &Overrides::default(), &mut out).expect("written"));
+        assert!(
+            String::from_utf8(out).expect("text").contains("profiles/quickstart.toml: the profile is good")
+        );
+    }
+
+    #[test]
+    fn warnings_are_printed_with_the_plan() {
+        let text = printed(&["stages.1.calls_per_second=200"]);
+        assert!(text.contains("warning: stage `steady`: about "), "{text}");
+    }
+}

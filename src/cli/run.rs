@@ -1,0 +1,150 @@
+//! `run`: a profile against its target.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::OverrideArgs;
+use super::progress::Progress;
+use crate::profile::{self, Plan};
+use crate::report::Format;
+use crate::scheduler::{self, Event, Output, RunError, Stop, Urgency};
+use crate::verdict::exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  See it work, against the embedded core:
+    wtsp-load run profiles/quickstart.toml
+
+  The same profile, shorter and with more calls:
+    wtsp-load run profiles/quickstart.toml --set stages.1.duration=5s --set stages.1.calls_per_second=100
+
+  Load a Core that runs elsewhere, and keep the record in a directory of your own:
+    wtsp-load run staging.toml --target wss://core.example.com --out results/monday
+
+The first ^C stops new calls, hangs up, signs off and reports. The second leaves at once; what was measured is kept.";
+
+/// Run a profile: sign clients on, let them call each other, and report
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// The profile
+    #[arg(value_name = "PROFILE")]
+    profile: PathBuf,
+    #[command(flatten)]
+    overrides: OverrideArgs,
+    /// Directory for the record of this run; by default a new one below `reports`
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Say nothing while it runs
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs a profile and prints the summary.
+pub fn run(args: RunArgs) -> ExitCode {
+    let plan = match profile::load(&args.profile, &args.overrides.into()) {
+        Ok(plan) => plan,
+        Err(errors) => {
+            eprint!("{}", errors.render(super::has_colour(&io::stderr())));
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    if !args.quiet {
+        plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
+    let output = match args.out {
+        Some(directory) => Output::At(directory),
+        None => Output::Under(PathBuf::from("reports")),
+    };
+    let stop = Stop::default();
+    if let Err(error) = listen_for_signals(stop.clone(), args.quiet) {
+        eprintln!("error: signals cannot be received: {error}");
+        return ExitCode::from(exit::CANNOT);
+    }
+    let mut progress = Progress::new(&plan, args.quiet);
+    let announcement = announcement(&plan);
+    let ran = scheduler::run(plan, &output, &stop, &mut |event| {
+        if let Event::Target { remote: true, url, .. } = event {
+            eprintln!("{url} is not on this machine: {announcement}");
+        }
+        progress.show(&event);
+    });
+    progress.clear();
+    match ran {
+        Ok(ran) => conclude(&ran),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if matches!(error, RunError::Stopped) { exit::INTERRUPTED } else { exit::CANNOT })
+        }
+    }
+}
+
+/// What is about to be done to a target.
+fn announcement(plan: &Plan) -> String {
+    let calls = match plan.expected_calls() {
+        0.0 => "no calls".to_owned(),
+        calls => format!("about {calls:.0} calls"),
+    };
+    format!(
+        "up to {} clients will sign on there and place {calls} in {}. ^C stops it.",
+        plan.peak_clients(),
+        profile::write_duration(plan.duration()),
+    )
+}
+
+/// Prints the summary, and what went wrong.
+fn conclude(ran: &scheduler::Ran) -> ExitCode {
+    let finished = &ran.finished;
+    let mut stdout = io::stdout().lock();
+    let colour = super::has_colour(&io::stdout());
+    let summary = if colour { Format::ColouredText } else { Format::Text };
+    let printed = summary.write(&finished.record, &finished.verdict, &mut stdout);
+    drop(stdout.flush());
+    for error in finished.problem.iter().map(ToString::to_string).chain(ran.breakdown.iter().map(ToString::to_string)) {
+        eprintln!("error: {error}");
+    }
+    if ran.breakdown.is_some() {
+        return ExitCode::from(exit::CANNOT);
+    }
+    match printed {
+        Err(error) if !super::is_broken_pipe(&error) => {
+            eprintln!("error: the summary cannot be printed: {error}");
+            ExitCode::from(exit::CANNOT)
+        }
+        _ => ExitCode::from(finished.exit_code()),
+    }
+}
+
+/// Turns SIGINT and SIGTERM into requests to stop, on a thread of its own that ends with the process.
+fn listen_for_signals(stop: Stop, quiet: bool) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    // Registered here, so that no signal is lost between now and the thread's first turn.
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let listen = move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    Some(()) = interrupt.recv() => {}
+                    Some(()) = terminate.recv() => {}
+                    else => return,
+                }
+                let said = match stop.request() {
+                    Urgency::Drain => "stopping: hanging up and signing off; ^C again leaves at once",
+                    _ => "leaving",
+                };
+                if !quiet {
+                    eprintln!("{}{said}", if io::stderr().is_terminal() { "\r\x1b[K" } else { "" });
+                }
+            }
+        });
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
+}

@@ -1,0 +1,248 @@
+//! A client and its connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::law::Time;
+use crate::metrics::Phase;
+use crate::protocol::{NotInDialect, RequestBody, Session};
+use crate::scenario::Leg;
+use crate::transport::{DialError, Dialled, End, FrameError, Link, ReadyWaker, Received, Utf8Bytes};
+
+/// A dial under way.
+type Dialling = Pin<Box<dyn Future<Output = Result<Dialled, DialError>>>>;
+
+/// One simulated app.
+#[derive(Debug)]
+pub struct Client {
+    /// Its protocol state; it outlives its connections.
+    pub session: Session,
+    /// Its connection.
+    pub connection: Connection,
+    /// The sign-on under way.
+    pub signon: Option<Signon>,
+    /// Which leg of which call is on each line.
+    pub legs: Vec<Option<LegRef>>,
+    /// The leg that waits here for an incoming call.
+    pub expecting: Option<LegRef>,
+    /// It signs off as soon as its calls are over.
+    pub leaving: bool,
+    /// It is signed on.
+    pub signed_on: bool,
+    /// It stands in the queue of idle clients.
+    pub queued: bool,
+    /// The earliest time for which its worker has a deadline of this client.
+    pub wake_at: Time,
+    waker: Arc<ReadyWaker>,
+    task: Waker,
+}
+
+/// A leg of a call: which call of the worker, which of its legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegRef {
+    /// The call's place in its worker's list.
+    pub call: usize,
+    /// Tells calls apart that had the same place one after the other.
+    pub serial: u32,
+    /// The leg.
+    pub leg: Leg,
+}
+
+/// A sign-on under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signon {
+    /// When it was due.
+    pub due: Time,
+    /// When it was dialled.
+    pub sent: Time,
+    /// When it will have taken too long.
+    pub timeout: Time,
+}
+
+/// The connection of a client.
+pub enum Connection {
+    /// None.
+    Off,
+    /// On its way.
+    Dialling(Dialling),
+    /// Open.
+    Open {
+        /// The link.
+        link: Box<Link>,
+        /// When the server had agreed to the upgrade.
+        opened: Time,
+        /// When the server's part of the closing handshake will have taken too long.
+        close_timeout: Time,
+    },
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Connection::Off => "Off",
+            Connection::Dialling(_) => "Dialling",
+            Connection::Open { .. } => "Open",
+        })
+    }
+}
+
+impl Client {
+    /// A client that is not connected.
+    pub fn new(session: Session, waker: Arc<ReadyWaker>) -> Client {
+        let task = Waker::from(Arc::clone(&waker));
+        Client {
+            session,
+            connection: Connection::Off,
+            signon: None,
+            legs: Vec::new(),
+            expecting: None,
+            leaving: false,
+            signed_on: false,
+            queued: false,
+            wake_at: Time::NEVER,
+            waker,
+            task,
+        }
+    }
+
+    /// Starts to dial: the client is to be stepped at once.
+    pub fn dial(
+        &mut self,
+        dialling: impl Future<Output = Result<Dialled, DialError>> + 'static,
+        signon: Signon,
+    ) {
+        self.connection = Connection::Dialling(Box::pin(dialling));
+        self.signon = Some(signon);
+        self.task.wake_by_ref();
+    }
+
+    /// Says that the client is being stepped: it is listed again at its next wake-up.
+    pub fn stepping(&self) {
+        self.waker.stepping();
+    }
+
+    /// Polls the dial under way; ready at once with `None` if there is none.
+    pub fn poll_dial(&mut self) -> Poll<Option<Result<Dialled, DialError>>> {
+        let Connection::Dialling(dialling) = &mut self.connection else { return Poll::Ready(None) };
+        dialling.as_mut().poll(&mut Context::from_waker(&self.task)).map(Some)
+    }
+
+    /// What comes next off the link; pending if there is none.
+    pub fn poll_receive(&mut self) -> Poll<Received> {
+        let Connection::Open { link, .. } = &mut self.connection else { return Poll::Pending };
+        link.poll_receive(End::Client, &mut Context::from_waker(&self.task))
+    }
+
+    /// Sends the request `body` on `line`; when it was handed over and when it was written to the socket.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn request(
+        &mut self,
+        line: usize,
+        body: RequestBody<'_>,
+        tag: u32,
+        now: Time,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Time, SendError> {
+        self.link()?;
+        self.session.request(line, body, tag, now, buffer)?;
+        self.write(buffer)
+    }
+
+    /// Sends a keepalive.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn keepalive(&mut self, now: Time, buffer: &mut Vec<u8>) -> Result<Time, SendError> {
+        self.link()?;
+        self.session.keepalive(now, buffer);
+        self.write(buffer)
+    }
+
+    /// Starts to close; the connection is over when [`Client::poll_receive`] says so, or at `timeout`.
+    pub fn close(&mut self, code: u16, now: Time, timeout: Time) {
+        if let Connection::Open { link, close_timeout, .. } = &mut self.connection
+            && !link.is_closing()
+        {
+            link.close(End::Client, code, "", now, &mut Context::from_waker(&self.task));
+            *close_timeout = timeout;
+            // What the socket says to it is seen at once.
+            self.task.wake_by_ref();
+        }
+    }
+
+    /// Whether there is a connection, or one on its way.
+    pub fn is_on(&self) -> bool {
+        !matches!(self.connection, Connection::Off)
+    }
+
+    /// Whether a call is on a line, or awaited.
+    pub fn in_call(&self) -> bool {
+        self.expecting.is_some() || self.legs.iter().any(Option::is_some)
+    }
+
+    /// What the connection is doing.
+    pub fn phase(&self) -> Phase {
+        match &self.connection {
+            Connection::Off | Connection::Dialling(_) => Phase::Connecting,
+            Connection::Open { .. } if self.leaving => Phase::Draining,
+            Connection::Open { .. } if !self.session.is_attached() => Phase::WaitingState,
+            Connection::Open { .. } if self.in_call() => Phase::InCall,
+            Connection::Open { .. } => Phase::Idle,
+        }
+    }
+
+    /// When the client next wants to be asked what is due.
+    pub fn next_due(&self) -> Time {
+        let signon = self.signon.map_or(Time::NEVER, |signon| signon.timeout);
+        match &self.connection {
+            Connection::Off => Time::NEVER,
+            Connection::Dialling(_) => signon,
+            Connection::Open { link, close_timeout, .. } if link.is_closing() => *close_timeout,
+            Connection::Open { .. } => signon.min(self.session.next_due()),
+        }
+    }
+
+    /// The leg with this serial number that is on one of the lines.
+    pub fn leg(&self, serial: u32) -> Option<LegRef> {
+        self.legs.iter().flatten().copied().find(|leg| leg.serial == serial)
+    }
+
+    fn link(&mut self) -> Result<&mut Link, SendError> {
+        match &mut self.connection {
+            Connection::Open { link, .. } if !link.is_closing() => Ok(link),
+            _ => Err(SendError::NotOpen),
+        }
+    }
+
+    fn write(&mut self, buffer: &[u8]) -> Result<Time, SendError> {
+        // The encoders write UTF-8 and nothing else; checking costs less than an `unsafe` is worth.
+        let text = std::str::from_utf8(buffer).map_err(|_| SendError::NotOpen)?;
+        let Connection::Open { link, .. } = &mut self.connection else { return Err(SendError::NotOpen) };
+        link.send(Utf8Bytes::from(text), &mut Context::from_waker(&self.task))?;
+        Ok(link.last_write())
+    }
+}
+
+/// Why something could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// There is no connection, or it is being closed.
+    #[error("not connected")]
+    NotOpen,
+    /// The dialect cannot say it.
+    #[error("not in this dialect")]
+    Dialect,
+    /// The connection has ended, or its other end does not read.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+impl From<NotInDialect> for SendError {
+    fn from(_: NotInDialect) -> SendError {
+        SendError::Dialect
+    }
+}

@@ -1,0 +1,316 @@
+//! A profile as it is written: TOML, read without judging what it means.
+//!
+//! Choices are externally tagged (`{ name = settings }`) and nothing is flattened, so that the parser can point at
+//! the exact value that is wrong. The doc comments here are the descriptions in the JSON schema.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+use super::duration::WrittenDuration;
+
+/// A load profile of `wtsp-load`: whom to load, with which clients, calls and stages.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "wtsp-load profile")]
+pub struct ProfileFile {
+    /// The name of the run, used in the run directory: letters, digits, `-`, `_` and `.`. Default: the file's name.
+    pub name: Option<String>,
+    /// The number from which every random draw follows: the same seed gives the same schedule. Default: drawn, and
+    /// recorded.
+    pub seed: Option<u64>,
+    /// Whom to load.
+    #[serde(default)]
+    pub target: TargetFile,
+    /// Who signs on.
+    #[serde(default)]
+    pub subscribers: SubscribersFile,
+    /// The load generator itself.
+    #[serde(default)]
+    pub generator: GeneratorFile,
+    /// How every client behaves.
+    #[serde(default)]
+    pub clients: ClientsFile,
+    /// The stages of the run, one after the other.
+    #[schemars(length(min = 1))]
+    pub stages: Vec<StageFile>,
+    /// How every call goes.
+    pub calls: Option<CallsFile>,
+    /// The embedded core, where that is the target.
+    pub embedded_core: Option<EmbeddedCoreFile>,
+}
+
+/// Whom to load.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetFile {
+    /// The URL of a Core (`wss://core.example.com`; `/signaling/v1` is added when the path lacks it), or `embedded`
+    /// for the embedded core. Never with a token.
+    #[schemars(extend("default" = "embedded"))]
+    pub url: Option<String>,
+    /// The dialect of the protocol. `auto` lets one client find out before the run.
+    #[schemars(extend("default" = "auto"))]
+    pub dialect: Option<DialectFile>,
+    /// The tenant's id, for a Core that serves several.
+    pub tenant: Option<String>,
+    /// Whether a client displaces an earlier connection of the same session: always, never, or when it reconnects.
+    #[schemars(extend("default" = "on-reconnect"))]
+    pub force: Option<ForceFile>,
+    /// How long a connection may take, from dialling to the upgraded WebSocket.
+    #[schemars(extend("default" = "10s"))]
+    pub connect_timeout: Option<WrittenDuration>,
+    /// Local addresses to dial from, in turn. Each has some 28,000 ports per destination.
+    #[serde(default)]
+    pub source_addresses: Vec<IpAddr>,
+    /// TLS, for a `wss` target.
+    #[serde(default)]
+    pub tls: TlsFile,
+}
+
+/// The dialect of the protocol.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DialectFile {
+    /// The founding document's: properties in a nested `data` object.
+    Nested,
+    /// Today's: properties at the top level.
+    Flat,
+    /// Found out before the run.
+    Auto,
+}
+
+/// When a client displaces an earlier connection: `true`, `false` or `"on-reconnect"`.
+#[derive(Clone, Copy, Debug)]
+pub enum ForceFile {
+    /// `true`
+    Always,
+    /// `false`
+    Never,
+    /// `"on-reconnect"`
+    OnReconnect,
+}
+
+/// TLS, for a `wss` target.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFile {
+    /// A PEM file of certificates to trust instead of the machine's own; relative to the profile.
+    pub ca_file: Option<String>,
+    /// Accept any certificate. This also spares the client the work of checking it, so it changes what is measured.
+    #[serde(default)]
+    pub insecure: bool,
+    /// The name to ask for and to check, where it is not the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// Who signs on: `file` or `count`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubscribersFile {
+    /// A CSV file with the header `token,number`; relative to the profile.
+    pub file: Option<String>,
+    /// That many subscribers are provisioned in the embedded core. Default: as many as the stages need.
+    #[schemars(range(min = 1))]
+    pub count: Option<u32>,
+}
+
+/// The load generator itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratorFile {
+    /// Worker threads. Default: one a core, leaving one to the embedded core when that is the target, and one for every
+    /// 100 clients at most.
+    #[schemars(range(min = 1))]
+    pub workers: Option<u32>,
+}
+
+/// How every client behaves.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientsFile {
+    /// By what share of the server's interval keepalives may come early, at random; 0 is exactly the interval.
+    #[schemars(range(min = 0.0, max = 0.9), extend("default" = 0.1))]
+    pub keepalive_jitter: Option<f64>,
+    /// How long a request may wait for its response.
+    #[schemars(extend("default" = "10s"))]
+    pub request_timeout: Option<WrittenDuration>,
+    /// What a client does that lost its connection.
+    #[schemars(extend("default" = "none"))]
+    pub reconnect: Option<ReconnectFile>,
+}
+
+/// What a client does that lost its connection.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReconnectFile {
+    /// It stays away.
+    None,
+}
+
+/// A stretch of the run with its own load. At most one of `calls_per_second`, `calls_ramp`, `bhca` and `erlangs`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageFile {
+    /// The name that reports use. Default: `stage-1` and so on.
+    pub name: Option<String>,
+    /// How long the stage lasts; up to 30 days.
+    pub duration: WrittenDuration,
+    /// How many clients are signed on by the end of the stage; a lower figure than before signs clients off. Default:
+    /// as many as before.
+    pub clients: Option<u32>,
+    /// The law of sign-ons, sign-offs and calls in this stage.
+    #[schemars(extend("default" = "constant"))]
+    pub arrivals: Option<ArrivalsFile>,
+    /// Calls due per second.
+    #[schemars(range(min = 0.0))]
+    pub calls_per_second: Option<f64>,
+    /// Calls due per second, rising or falling linearly over the stage.
+    pub calls_ramp: Option<RampFile>,
+    /// Busy hour call attempts: calls due per hour.
+    #[schemars(range(min = 0.0))]
+    pub bhca: Option<f64>,
+    /// Calls that are up at the same time on average: the rate follows from the mean of `calls.hold`.
+    #[schemars(range(min = 0.0))]
+    pub erlangs: Option<f64>,
+}
+
+/// The law of arrivals.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArrivalsFile {
+    /// All at the stage's start.
+    AtOnce,
+    /// Evenly spaced.
+    Constant,
+    /// At random, independently of each other.
+    Poisson,
+}
+
+/// Two rates, in calls per second.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RampFile {
+    /// At the stage's start.
+    #[schemars(range(min = 0.0))]
+    pub from: f64,
+    /// At the stage's end.
+    #[schemars(range(min = 0.0))]
+    pub to: f64,
+}
+
+/// How every call goes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallsFile {
+    /// How long a callee lets it ring.
+    #[schemars(extend("default" = {"uniform": {"min": "200ms", "max": "1s"}}))]
+    pub ring: Option<DistributionFile>,
+    /// How long a call lasts, from the answer to the hang-up.
+    #[schemars(extend("default" = {"exponential": "5s"}))]
+    pub hold: Option<DistributionFile>,
+    /// ICE candidates that each side trickles before the end mark.
+    #[schemars(range(max = 100), extend("default" = 6))]
+    pub candidates: Option<u32>,
+    /// The time from one trickled candidate to the next.
+    #[schemars(extend("default" = "50ms"))]
+    pub candidate_spacing: Option<WrittenDuration>,
+    /// The size of each SDP, in bytes.
+    #[schemars(range(min = 200, max = 60_000), extend("default" = 3_000))]
+    pub sdp_bytes: Option<u32>,
+    /// The share of calls, 0 to 1, that the callee hangs up; the caller hangs up the others.
+    #[schemars(range(min = 0.0, max = 1.0), extend("default" = 0.2))]
+    pub hangup_by_callee: Option<f64>,
+    /// Dial this number instead of one's own partner: an echo service, or a phone that is not simulated.
+    pub number: Option<String>,
+    /// The flows that calls follow, by weight.
+    #[schemars(extend("default" = [{"flow": "answered", "weight": 1}]))]
+    pub mix: Option<Vec<FlowShareFile>>,
+}
+
+/// A flow's share of the calls.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowShareFile {
+    /// The flow's name.
+    #[schemars(extend("enum" = ["answered"]))]
+    pub flow: String,
+    /// Its weight among all flows of the mix.
+    #[schemars(range(min = 0.0))]
+    pub weight: f64,
+}
+
+/// How long something takes, as a law of chance.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum DistributionFile {
+    /// Always the same time.
+    Fixed(WrittenDuration),
+    /// Any time between the two, equally likely.
+    Uniform {
+        /// The shortest time.
+        min: WrittenDuration,
+        /// The longest time.
+        max: WrittenDuration,
+    },
+    /// Exponential with this mean.
+    Exponential(WrittenDuration),
+    /// Lognormal, told by two of its quantiles.
+    Lognormal {
+        /// Half of the times are shorter.
+        median: WrittenDuration,
+        /// 95 % of the times are shorter.
+        p95: WrittenDuration,
+    },
+}
+
+/// The embedded core, where that is the target.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedCoreFile {
+    /// The keepalive interval that it asks of its clients.
+    #[schemars(extend("default" = "30s"))]
+    pub keepalive_interval: Option<WrittenDuration>,
+    /// How many lines each subscriber has.
+    #[schemars(range(min = 1, max = 64), extend("default" = 2))]
+    pub lines: Option<u32>,
+}
+
+impl<'de> Deserialize<'de> for ForceFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ForceFile, D::Error> {
+        deserializer.deserialize_any(ForceVisitor)
+    }
+}
+
+struct ForceVisitor;
+
+impl Visitor<'_> for ForceVisitor {
+    type Value = ForceFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or \"on-reconnect\"")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<ForceFile, E> {
+        Ok(if value { ForceFile::Always } else { ForceFile::Never })
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ForceFile, E> {
+        match text {
+            "on-reconnect" => Ok(ForceFile::OnReconnect),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+impl JsonSchema for ForceFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Force".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "enum": [true, false, "on-reconnect"] })
+    }
+}

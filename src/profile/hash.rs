@@ -1,0 +1,117 @@
+//! The hash of the load that a plan describes.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use super::plan::{DialectChoice, Force, Plan, Server};
+use crate::law::Distribution;
+use crate::workload::ArrivalLaw;
+
+/// The hash of a plan's load: 32 hexadecimal digits. What it covers is said at [`Plan::hash`].
+///
+/// The names and values are written out one by one, so that the hash does not change with the code's own names.
+pub(super) fn of(plan: &Plan) -> String {
+    let mut hash = Fnv::new();
+    // A hash takes everything that is written to it.
+    let _ = write_plan(&mut hash, plan);
+    format!("{:032x}", hash.0)
+}
+
+fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
+    let embedded = plan.target.server == Server::Embedded;
+    write!(out, "wtsp-load plan 1;embedded={embedded}")?;
+    let dialect = match plan.target.dialect {
+        DialectChoice::Nested => "nested",
+        DialectChoice::Flat => "flat",
+        DialectChoice::Auto => "auto",
+    };
+    let force = match plan.target.force {
+        Force::Always => "true",
+        Force::Never => "false",
+        Force::OnReconnect => "on-reconnect",
+    };
+    let timeout = plan.target.connect_timeout.as_nanos();
+    write!(out, ";dialect={dialect};force={force};connect_timeout={timeout}")?;
+    write!(out, ";tls_insecure={};subscribers={}", plan.target.tls.insecure, plan.subscriber_count)?;
+    let request_timeout = plan.clients.request_timeout.as_nanos();
+    write!(out, ";jitter={:?};request_timeout={request_timeout}", plan.clients.keepalive_jitter)?;
+    if embedded {
+        let core = &plan.embedded_core;
+        write!(out, ";keepalive={};lines={}", core.keepalive_interval.as_nanos(), core.lines)?;
+    }
+    write_stages(out, plan)?;
+    write_calls(out, plan)
+}
+
+fn write_stages(out: &mut Fnv, plan: &Plan) -> fmt::Result {
+    for stage in &plan.stages {
+        let law = match stage.arrivals {
+            ArrivalLaw::AtOnce => "at_once",
+            ArrivalLaw::Constant => "constant",
+            ArrivalLaw::Poisson => "poisson",
+        };
+        let rate = stage.calls.map_or((0.0, 0.0), |rate| (rate.from, rate.to));
+        let (from, to) = (stage.clients_from, stage.clients_to);
+        write!(out, ";stage={:?},{},{from},{to},{law},", stage.name, stage.duration.as_nanos())?;
+        write!(out, "{:?},{:?}", rate.0, rate.1)?;
+    }
+    Ok(())
+}
+
+fn write_calls(out: &mut Fnv, plan: &Plan) -> fmt::Result {
+    if !plan.has_calls() {
+        return Ok(());
+    }
+    let calls = &plan.calls;
+    out.write_str(";ring=")?;
+    write_distribution(out, calls.ring)?;
+    out.write_str(";hold=")?;
+    write_distribution(out, calls.hold)?;
+    write!(out, ";candidates={},{}", calls.candidates, calls.candidate_spacing.as_nanos())?;
+    write!(out, ";sdp={};callee={:?}", calls.sdp_bytes, calls.hangup_by_callee)?;
+    write!(out, ";number={:?}", calls.number)?;
+    for share in &calls.mix {
+        write!(out, ";flow={:?},{:?}", share.flow, share.weight)?;
+    }
+    Ok(())
+}
+
+fn write_distribution(out: &mut Fnv, law: Distribution) -> fmt::Result {
+    let (name, first, second) = match law {
+        Distribution::Fixed(time) => ("fixed", time, Duration::ZERO),
+        Distribution::Uniform { min, max } => ("uniform", min, max),
+        Distribution::Exponential { mean } => ("exponential", mean, Duration::ZERO),
+        Distribution::Lognormal { median, p95 } => ("lognormal", median, p95),
+    };
+    write!(out, "{name},{},{}", first.as_nanos(), second.as_nanos())
+}
+
+/// FNV-1a with 128 bits: small, stable, and without adversaries here.
+struct Fnv(u128);
+
+impl Fnv {
+    const fn new() -> Fnv {
+        Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+}
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_function_is_fnv_1a() {
+        let mut hash = Fnv::new();
+        hash.write_str("hello").expect("written");
+        assert_eq!(format!("{:032x}", hash.0), "e3e1efd54283d94f7081314b599d31b3");
+    }
+}

@@ -1,0 +1,300 @@
+//! A profile as it is meant: every default filled in, proved feasible.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::url::ServerUrl;
+use crate::law::{Distribution, Seed};
+use crate::workload::{AttemptNumber, Stage};
+
+/// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The name of the run.
+    pub name: String,
+    /// What load the plan describes, as 32 hexadecimal digits: two plans with the same hash put the same load on a
+    /// target. It covers clients, stages, calls, dialect, `force`, the embedded core's settings and the number of
+    /// subscribers, and leaves out where and with what: URL, tenant, TLS, addresses, paths, workers, name and seed.
+    pub hash: String,
+    /// The seed of every random draw.
+    pub seed: Seed,
+    /// Whether the seed was drawn, as the profile gives none.
+    pub seed_drawn: bool,
+    /// Whom to load.
+    pub target: Target,
+    /// Who signs on.
+    pub subscribers: SubscriberSource,
+    /// How many subscribers there are: at least [`Plan::peak_clients`].
+    pub subscriber_count: u32,
+    /// Worker threads; at least one.
+    pub workers: usize,
+    /// How every client behaves.
+    pub clients: ClientPlan,
+    /// The stages, one after the other; at least one.
+    pub stages: Vec<Stage>,
+    /// How every call goes: those that stages have, and those that somebody else makes to a client of the run.
+    pub calls: CallPlan,
+    /// The embedded core's settings, of use when the target is [`Server::Embedded`].
+    pub embedded_core: EmbeddedPlan,
+    /// What is feasible but probably not meant, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Whom to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The server.
+    pub server: Server,
+    /// The dialect to speak.
+    pub dialect: DialectChoice,
+    /// The tenant's id; it is part of the server's path already.
+    pub tenant: Option<String>,
+    /// When a client displaces an earlier connection of its session.
+    pub force: Force,
+    /// How long a connection may take, from dialling to the upgraded WebSocket.
+    pub connect_timeout: Duration,
+    /// Local addresses to dial from, in turn; empty for the system's choice.
+    pub source_addresses: Vec<IpAddr>,
+    /// TLS, for a `wss` server.
+    pub tls: TlsPlan,
+}
+
+/// The server to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// The embedded core, in this process.
+    Embedded,
+    /// A Core at a URL.
+    Url(ServerUrl),
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Server::Embedded => f.write_str("embedded"),
+            Server::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+/// The dialect to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialectChoice {
+    /// The founding document's: properties in a nested `data` object.
+    Nested,
+    /// Today's: properties at the top level.
+    Flat,
+    /// The one that a scout finds out before the run.
+    Auto,
+}
+
+/// When a client displaces an earlier connection of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// On every sign-on.
+    Always,
+    /// Never.
+    Never,
+    /// On every sign-on but a client's first.
+    OnReconnect,
+}
+
+/// TLS, for a `wss` server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsPlan {
+    /// A PEM file of certificates to trust instead of the machine's own.
+    pub ca_file: Option<PathBuf>,
+    /// Accept any certificate.
+    pub insecure: bool,
+    /// The name to ask for and to check, where it is not the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// Where subscribers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriberSource {
+    /// A CSV file, to be read with [`subscribers::load`](crate::subscribers::load).
+    File(PathBuf),
+    /// That many are provisioned in the embedded core.
+    Count(u32),
+}
+
+/// How every client behaves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClientPlan {
+    /// By what share of the server's interval keepalives may come early, at random; 0 is exactly the interval.
+    pub keepalive_jitter: f64,
+    /// How long a request may wait for its response.
+    pub request_timeout: Duration,
+}
+
+/// How every call goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallPlan {
+    /// How long a callee lets it ring.
+    pub ring: Distribution,
+    /// How long a call lasts, from the answer to the hang-up.
+    pub hold: Distribution,
+    /// ICE candidates that each side trickles before the end mark.
+    pub candidates: u32,
+    /// The time from one trickled candidate to the next.
+    pub candidate_spacing: Duration,
+    /// The size of each SDP, in bytes.
+    pub sdp_bytes: usize,
+    /// The share of calls, 0 to 1, that the callee hangs up.
+    pub hangup_by_callee: f64,
+    /// The flows that calls follow; at least one, with weights that are finite and above zero.
+    pub mix: Vec<FlowShare>,
+    /// The number to dial instead of one's own partner.
+    pub number: Option<String>,
+}
+
+impl CallPlan {
+    /// How many clients of this run a call needs: two, or one when it dials a foreign number.
+    pub const fn parties(&self) -> u32 {
+        if self.number.is_some() { 1 } else { 2 }
+    }
+
+    /// What the call with this number in the run draws: the same for the same seed, whoever places it.
+    pub fn draw(&self, seed: Seed, attempt: AttemptNumber) -> CallDraw {
+        let mut draws = seed.stream("call", attempt);
+        // The order of the draws is part of what a seed means; new ones go to the end.
+        let flow = self.draw_flow(draws.random());
+        let hangup_by_callee = draws.random::<f64>() < self.hangup_by_callee;
+        let ring = self.ring.sample(&mut draws);
+        let hold = self.hold.sample(&mut draws);
+        CallDraw { flow, hangup_by_callee, ring, hold }
+    }
+
+    fn draw_flow(&self, share: f64) -> usize {
+        let total: f64 = self.mix.iter().map(|share| share.weight).sum();
+        let mut left = share * total;
+        let chosen = self.mix.iter().position(|share| {
+            left -= share.weight;
+            left < 0.0
+        });
+        // Rounding may leave a crumb after the last one.
+        chosen.unwrap_or(self.mix.len().saturating_sub(1))
+    }
+
+    /// How long a call keeps its clients busy on average: ring and hold.
+    pub fn mean_busy(&self) -> Duration {
+        self.ring.mean() + self.hold.mean()
+    }
+}
+
+/// What one call drew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallDraw {
+    /// Its flow: an index into [`CallPlan::mix`].
+    pub flow: usize,
+    /// Whether the callee hangs up.
+    pub hangup_by_callee: bool,
+    /// How long the callee lets it ring.
+    pub ring: Duration,
+    /// How long it lasts, from the answer to the hang-up.
+    pub hold: Duration,
+}
+
+/// A flow's share of the calls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowShare {
+    /// The flow's name.
+    pub flow: String,
+    /// Its weight among all flows of the mix.
+    pub weight: f64,
+}
+
+/// The embedded core's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddedPlan {
+    /// The keepalive interval that it asks of its clients.
+    pub keepalive_interval: Duration,
+    /// How many lines each subscriber has.
+    pub lines: u32,
+}
+
+impl Plan {
+    /// How long all stages last together.
+    pub fn duration(&self) -> Duration {
+        self.stages.iter().map(|stage| stage.duration).sum()
+    }
+
+    /// The largest number of clients that are to be signed on at any time.
+    pub fn peak_clients(&self) -> u32 {
+        self.stages.iter().map(Stage::peak_clients).max().unwrap_or(0)
+    }
+
+    /// How many sign-ons are planned; a client that comes again counts again.
+    pub fn sign_ons(&self) -> u64 {
+        let up = |stage: &Stage| u64::from(stage.clients_to.saturating_sub(stage.clients_from));
+        self.stages.iter().map(up).sum()
+    }
+
+    /// Whether any stage has calls.
+    pub fn has_calls(&self) -> bool {
+        self.stages.iter().any(|stage| stage.calls.is_some())
+    }
+
+    /// How many calls are expected in all.
+    pub fn expected_calls(&self) -> f64 {
+        self.stages.iter().map(Stage::expected_calls).sum()
+    }
+
+    /// How many calls are expected to be up or ringing at the same time, in the busiest moment, if none is blocked.
+    pub fn expected_peak_calls(&self) -> f64 {
+        let rates = self.stages.iter().filter_map(|stage| stage.calls);
+        rates.map(|rate| rate.peak() * self.calls.mean_busy().as_secs_f64()).fold(0.0, f64::max)
+    }
+
+    /// How many file descriptors the process needs: one a client, two when the embedded core holds the other end,
+    /// and some for itself.
+    pub fn descriptors(&self) -> u64 {
+        let ends = if self.target.server == Server::Embedded { 2 } else { 1 };
+        u64::from(self.peak_clients()) * ends + 16 * (self.workers as u64 + 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls() -> CallPlan {
+        let share = |flow: &str, weight| FlowShare { flow: flow.to_owned(), weight };
+        CallPlan {
+            ring: Distribution::Uniform { min: Duration::from_millis(200), max: Duration::from_secs(1) },
+            hold: Distribution::Exponential { mean: Duration::from_secs(5) },
+            candidates: 6,
+            candidate_spacing: Duration::from_millis(50),
+            sdp_bytes: 3_000,
+            hangup_by_callee: 0.2,
+            mix: vec![share("answered", 9.0), share("declined", 1.0)],
+            number: None,
+        }
+    }
+
+    #[test]
+    fn a_call_draws_the_same_for_the_same_seed_and_number() {
+        let calls = calls();
+        assert_eq!(calls.draw(Seed(7), 41), calls.draw(Seed(7), 41));
+        assert_ne!(calls.draw(Seed(7), 41), calls.draw(Seed(7), 42));
+        assert_ne!(calls.draw(Seed(7), 41), calls.draw(Seed(8), 41));
+    }
+
+    #[test]
+    fn calls_draw_in_the_shares_that_the_plan_gives() {
+        let (calls, count) = (calls(), 20_000);
+        let draws: Vec<CallDraw> = (0..count).map(|number| calls.draw(Seed(7), number)).collect();
+        let share = |which: &dyn Fn(&CallDraw) -> bool| {
+            draws.iter().filter(|draw| which(draw)).count() as f64 / count as f64
+        };
+        assert!((share(&|draw| draw.flow == 1) - 0.1).abs() < 0.01);
+        assert!((share(&|draw| draw.hangup_by_callee) - 0.2).abs() < 0.01);
+        assert!((share(&|draw| draw.hold < Duration::from_millis(3_466)) - 0.5).abs() < 0.015);
+        assert!((share(&|draw| draw.ring < Duration::from_millis(600)) - 0.5).abs() < 0.015);
+    }
+}

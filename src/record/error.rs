@@ -1,0 +1,94 @@
+//! What can go wrong with a record.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A record could not be written or read. Each names the file and, where there is one, the cure.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The operating system refused to write.
+    #[error("cannot write {}: {source}{}", path.display(), cure(source))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A stream could not be written to; whoever opened it knows its name.
+    #[error("cannot write: {0}")]
+    Stream(#[from] io::Error),
+    /// The operating system refused to read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The directory holds no record of a run.
+    #[error(
+        "{} holds no record of a run: neither run.json nor intervals.jsonl; give a directory under reports/",
+        path.display()
+    )]
+    NoRecord {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The output directory holds a run already.
+    #[error("{} holds a run already; give --out a new directory", path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file is damaged.
+    #[error("{} line {line}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file was written by a version of this program that this one does not know.
+    #[error("{} has schema version {found}; this program reads version {known}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The version that this program writes.
+        known: u32,
+    },
+}
+
+impl RecordError {
+    /// A failure to write `path`.
+    pub fn write(path: &Path, source: io::Error) -> RecordError {
+        RecordError::Write { path: path.to_owned(), source }
+    }
+
+    /// A failure to read `path`.
+    pub fn read(path: &Path, source: io::Error) -> RecordError {
+        RecordError::Read { path: path.to_owned(), source }
+    }
+
+    /// Damage at a line of `path`, counted from 1.
+    pub fn damaged(path: &Path, line: usize, reason: impl ToString) -> RecordError {
+        RecordError::Damaged { path: path.to_owned(), line, reason: reason.to_string() }
+    }
+}
+
+/// What the user can do about a failed write.
+fn cure(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space, or write elsewhere with --out"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; write elsewhere with --out"
+        }
+        _ => "",
+    }
+}

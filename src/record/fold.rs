@@ -1,0 +1,137 @@
+//! Adding seconds up to a run.
+
+use super::histogram::Decoder;
+use super::kpi::{closes_per_1000_connection_hours, Kpi};
+use super::{
+    Clients, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency, RunEnd, RunHeader,
+    RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary, Sums, Validity,
+};
+use crate::metrics::{Metric, Tally};
+use crate::protocol::RequestName;
+
+/// Adds the seconds of a run up, in memory that does not grow with their number.
+#[derive(Default)]
+pub struct Fold {
+    /// The latencies only; the counters are kept by their names.
+    tally: Tally,
+    counted: Counted,
+    signons: SignonCounts,
+    peak: u64,
+    length_us: u64,
+    ends_us: u64,
+    cpu_us: f64,
+    rss_peak_bytes: u64,
+    worker_cpu_max: f64,
+    turn_max_us: u64,
+    decoder: Decoder,
+}
+
+impl Fold {
+    /// Adds a second that was stored.
+    ///
+    /// # Errors
+    /// One of its histograms is damaged.
+    pub fn add(&mut self, stored: &StoredInterval) -> Result<(), HistogramError> {
+        for (metric, latency) in Metric::ALL.iter().zip(&mut self.tally.latencies) {
+            let Some(stored) = stored.latency.metrics.get(metric.name()) else { continue };
+            let parts = [(&stored.response, latency.response.as_mut()), (&stored.service, Some(&mut latency.service))];
+            for (stored, total) in parts {
+                if let (Some(stored), Some(total)) = (stored, total) {
+                    self.decoder.add(stored, total)?;
+                }
+            }
+        }
+        for (request, total) in RequestName::ALL.iter().zip(&mut self.tally.acks) {
+            let stored: Option<&StoredHistogram> = stored.latency.ack_by_request.get(request.name());
+            stored.map_or(Ok(()), |stored| self.decoder.add(stored, total))?;
+        }
+        self.add_figures(stored);
+        Ok(())
+    }
+
+    /// Adds a second whose latencies are at hand: `tally` is what `stored` was made from.
+    pub(super) fn add_measured(&mut self, stored: &StoredInterval, tally: &Tally) {
+        for (total, latency) in self.tally.latencies.iter_mut().zip(&tally.latencies) {
+            total.service.add(&latency.service);
+            if let (Some(total), Some(response)) = (&mut total.response, &latency.response) {
+                total.add(response);
+            }
+        }
+        self.tally.acks.iter_mut().zip(&tally.acks).for_each(|(total, latency)| total.add(latency));
+        self.add_figures(stored);
+    }
+
+    /// Adds everything but the latencies.
+    fn add_figures(&mut self, stored: &StoredInterval) {
+        self.counted.add(&stored.counted);
+        self.signons.add(&stored.clients);
+        self.peak = self.peak.max(stored.gauges.signed_on);
+        self.length_us += stored.length_us;
+        self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
+        self.cpu_us += stored.health.cpu_cores * stored.length_us as f64;
+        self.rss_peak_bytes = self.rss_peak_bytes.max(stored.health.rss_bytes);
+        self.worker_cpu_max = self.worker_cpu_max.max(stored.health.worker_cpu_max);
+        self.turn_max_us = self.turn_max_us.max(stored.health.turn_max_us);
+    }
+
+    /// The record of the run; without an `end` it is that of a run that was killed.
+    pub fn finish(mut self, header: &RunHeader, end: Option<&RunEnd>, intervals: Intervals) -> RunRecord {
+        let attempts = &mut self.counted.attempts;
+        // A killed process could not say what became of the calls it had in flight: the run ended before they did.
+        let cut_off = if end.is_none() { attempts.due.saturating_sub(attempts.ended()) } else { 0 };
+        attempts.unfinished += cut_off;
+        RunRecord {
+            schema_version: SCHEMA_VERSION,
+            tool: header.tool.clone(),
+            profile: header.profile.clone(),
+            target: header.target.clone(),
+            started_at: header.started_at,
+            ended_at: end.map_or(header.started_at + (self.ends_us / 1000) as i64, |end| end.ended_at),
+            duration_us: self.ends_us,
+            interrupted: end.is_none_or(|end| end.interrupted),
+            environment: header.environment.clone(),
+            clients: Clients { planned: header.clients_planned, peak: self.peak, signons: self.signons },
+            stages: header.stages.clone(),
+            mean_hold_us: header.mean_hold_us,
+            sums: Sums::of(&self.counted, &self.signons),
+            closes_per_1000_connection_hours: closes_per_1000_connection_hours(&self.counted),
+            latency: self.latencies(),
+            kpi: Kpi::of(&self.counted, &self.signons, header, self.ends_us),
+            generator: self.generator(header, end, cut_off),
+            counted: self.counted,
+            intervals,
+        }
+    }
+
+    /// The figures of all latencies; of metrics that were never measured, too.
+    fn latencies(&self) -> Latencies<Summary> {
+        let metrics = Metric::ALL.iter().zip(&self.tally.latencies).map(|(metric, latency)| {
+            let response = latency.response.as_ref().map(Summary::from);
+            let service = Some(Summary::from(&latency.service));
+            (metric.name().to_owned(), MetricLatency { response, service })
+        });
+        let acks = RequestName::ALL
+            .iter()
+            .zip(&self.tally.acks)
+            .filter(|(_, latency)| latency.count() > 0)
+            .map(|(request, latency)| (request.name().to_owned(), Summary::from(latency)));
+        Latencies { ack_by_request: acks.collect(), metrics: metrics.collect() }
+    }
+
+    fn generator(&self, header: &RunHeader, end: Option<&RunEnd>, cut_off: u64) -> Generator {
+        Generator {
+            lag: Summary::from(self.tally.service(Metric::Lag)),
+            cpu_cores: (self.length_us > 0).then(|| self.cpu_us / self.length_us as f64),
+            worker_cpu_max: self.worker_cpu_max,
+            turn_max_us: self.turn_max_us,
+            rss_peak_bytes: end.and_then(|end| end.rss_peak_bytes).unwrap_or(self.rss_peak_bytes),
+            bytes_per_client: end.and_then(|end| end.bytes_per_client),
+            fd_limit: header.fd_limit,
+            workers: header.workers,
+            late: self.counted.late,
+            cut_off,
+            validity: Validity::Valid,
+            validity_reasons: Vec::new(),
+        }
+    }
+}

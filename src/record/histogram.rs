@@ -1,0 +1,204 @@
+//! Histograms as they are stored: figures for people, and the whole of it for programs.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::LatencyHistogram;
+
+/// The figures of some latencies, in microseconds at 3 significant digits.
+///
+/// A figure is `null` where it is unknown: nothing was measured, or it lies beyond the range of 10 minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Summary {
+    /// How many were measured, those beyond the range included.
+    pub count: u64,
+    /// The shortest.
+    pub min: Option<u64>,
+    /// The mean.
+    pub mean: Option<f64>,
+    /// The median: half took longer.
+    pub p50: Option<u64>,
+    /// One in 10 took longer.
+    pub p90: Option<u64>,
+    /// One in 100 took longer.
+    pub p99: Option<u64>,
+    /// One in 1000 took longer.
+    pub p999: Option<u64>,
+    /// The longest.
+    pub max: Option<u64>,
+    /// How many took longer than 10 minutes: they are counted, but not in the histogram.
+    pub over_range: u64,
+}
+
+impl From<&LatencyHistogram> for Summary {
+    fn from(latency: &LatencyHistogram) -> Self {
+        let histogram = latency.histogram();
+        let (count, over_range) = (latency.count(), latency.over_range());
+        // With latencies beyond the range, what depends on their size is unknown.
+        let within = over_range == 0 && count > 0;
+        Summary {
+            count,
+            min: (!histogram.is_empty()).then(|| histogram.min()),
+            mean: within.then(|| (histogram.mean() * 10.0).round() / 10.0),
+            p50: quantile(latency, 0.5),
+            p90: quantile(latency, 0.9),
+            p99: quantile(latency, 0.99),
+            p999: quantile(latency, 0.999),
+            max: within.then(|| histogram.max()),
+            over_range,
+        }
+    }
+}
+
+/// The latency that a part `q` of all did not exceed; unknown if that one lies beyond the range.
+fn quantile(latency: &LatencyHistogram, q: f64) -> Option<u64> {
+    let histogram = latency.histogram();
+    if latency.over_range() == 0 {
+        return (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));
+    }
+    let rank = (q * latency.count() as f64).ceil();
+    let within = histogram.len() as f64;
+    (rank <= within).then(|| histogram.value_at_quantile(rank / within))
+}
+
+/// Some latencies, as they are stored: their figures, and their histogram.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StoredHistogram {
+    /// The figures.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The histogram, losslessly: HdrHistogram V2, compressed, in base64. In `intervals.jsonl` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<String>,
+}
+
+/// The latencies of one metric. What has no due time has no `response`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricLatency<H> {
+    /// From the due time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<H>,
+    /// From the time sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<H>,
+}
+
+/// Latencies of every metric.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latencies<H> {
+    /// Those of responses, by request name.
+    pub ack_by_request: BTreeMap<String, H>,
+    /// By metric.
+    #[serde(flatten)]
+    pub metrics: BTreeMap<String, MetricLatency<H>>,
+}
+
+/// A histogram could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistogramError {
+    /// It could not be written.
+    #[error("a histogram cannot be stored: {0}")]
+    Encode(#[from] hdrhistogram::serialization::V2DeflateSerializeError),
+    /// It is not base64.
+    #[error("a histogram is damaged: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// It is not a histogram.
+    #[error("a histogram is damaged: {0}")]
+    Decode(#[from] hdrhistogram::serialization::DeserializeError),
+    /// Its values do not fit.
+    #[error("a histogram holds values beyond 10 minutes")]
+    Range,
+}
+
+/// Writes histograms as they are stored, with buffers that are used again.
+#[derive(Default)]
+pub struct Encoder {
+    serializer: V2DeflateSerializer,
+    buffer: Vec<u8>,
+}
+
+impl Encoder {
+    /// The stored form of `latency`; `None` if nothing was measured.
+    ///
+    /// # Errors
+    /// The library refuses, which it does not for histograms of these bounds.
+    pub fn encode(&mut self, latency: &LatencyHistogram) -> Result<Option<StoredHistogram>, HistogramError> {
+        if latency.count() == 0 {
+            return Ok(None);
+        }
+        self.buffer.clear();
+        self.serializer.serialize(latency.histogram(), &mut self.buffer)?;
+        let histogram = Some(BASE64.encode(&self.buffer));
+        Ok(Some(StoredHistogram { summary: Summary::from(latency), histogram }))
+    }
+}
+
+/// Reads stored histograms, with buffers that are used again.
+#[derive(Default)]
+pub struct Decoder {
+    deserializer: Deserializer,
+    buffer: Vec<u8>,
+}
+
+impl Decoder {
+    /// Adds what is stored to `latency`.
+    ///
+    /// # Errors
+    /// It is damaged, or holds values that do not fit.
+    pub fn add(
+        &mut self,
+        stored: &StoredHistogram,
+        latency: &mut LatencyHistogram,
+    ) -> Result<(), HistogramError> {
+        let Some(encoded) = &stored.histogram else {
+            return Ok(());
+        };
+        self.buffer.clear();
+        BASE64.decode_vec(encoded, &mut self.buffer)?;
+        let histogram: Histogram<u64> = self.deserializer.deserialize(&mut self.buffer.as_slice())?;
+        latency.add_stored(&histogram, stored.summary.over_range).map_err(|_| HistogramError::Range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_is_stored_without_loss() {
+        let mut latency = LatencyHistogram::default();
+        for micros in [0, 1, 999, 25_000, 599_000_000, 600_000_000, 1_000_000_000] {
+            latency.record(micros);
+        }
+        let stored = Encoder::default().encode(&latency).unwrap().unwrap();
+        let mut back = LatencyHistogram::default();
+        Decoder::default().add(&stored, &mut back).unwrap();
+        assert_eq!(back, latency);
+        assert_eq!(Summary::from(&back), stored.summary);
+    }
+
+    #[test]
+    fn figures_that_lie_beyond_the_range_are_unknown() {
+        let mut latency = LatencyHistogram::default();
+        (0..9).for_each(|_| latency.record(1_000));
+        latency.record(3_600_000_000);
+        let summary = Summary::from(&latency);
+        assert_eq!((summary.count, summary.over_range), (10, 1));
+        assert_eq!((summary.p50, summary.p90), (Some(1_000), Some(1_000)));
+        assert_eq!((summary.p99, summary.max, summary.mean), (None, None, None));
+    }
+
+    #[test]
+    fn a_damaged_histogram_is_an_error() {
+        let stored = StoredHistogram { histogram: Some("HISTFAAA!".into()), ..StoredHistogram::default() };
+        let mut latency = LatencyHistogram::default();
+        assert!(Decoder::default().add(&stored, &mut latency).is_err());
+    }
+}

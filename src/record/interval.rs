@@ -1,0 +1,134 @@
+//! A second of a run: as the scheduler hands it in, and as it is stored.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::counted::{Counted, SignonCounts};
+use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram};
+use crate::metrics::{Gauges, Metric, Tally};
+use crate::protocol::RequestName;
+
+/// A second of a run, or what there was of it.
+#[derive(Clone, Debug)]
+pub struct Interval {
+    /// When it began, from the start of the run.
+    pub at: Duration,
+    /// How long it lasted.
+    pub length: Duration,
+    /// The index of the stage in [`RunHeader::stages`](super::RunHeader::stages); `None` before the first and after
+    /// the last.
+    pub stage: Option<u32>,
+    /// What all workers together counted and timed.
+    pub tally: Tally,
+    /// What there was at its end.
+    pub gauges: Gauges,
+    /// How the generator was.
+    pub health: Health,
+}
+
+/// How the generator was in some second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Health {
+    /// Processor time used, in cores. An embedded core in the same process is left out where its share is known.
+    pub cpu_cores: f64,
+    /// Memory in use (RSS), in bytes.
+    pub rss_bytes: u64,
+    /// Processor time of the busiest worker, as a part of one core: 0 to 1.
+    pub worker_cpu_max: f64,
+    /// The longest turn of a worker's loop, in microseconds: how long something that was ready may have waited.
+    pub turn_max_us: u64,
+}
+
+/// What there was at the end of a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct StoredGauges {
+    /// Clients with an open connection.
+    pub connected: u64,
+    /// Clients that are signed on.
+    pub signed_on: u64,
+    /// Calls that are being set up or are up.
+    pub calls: u64,
+    /// Calls that are answered and up.
+    pub calls_answered: u64,
+}
+
+impl From<Gauges> for StoredGauges {
+    fn from(gauges: Gauges) -> Self {
+        let Gauges { connected, signed_on, calls, calls_answered } = gauges;
+        StoredGauges { connected, signed_on, calls, calls_answered }
+    }
+}
+
+/// A second of a run, as it is stored: a line of `intervals.jsonl`, and (without histograms) a member of
+/// `intervals` in `run.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StoredInterval {
+    /// When it began, in microseconds from the start of the run.
+    pub at_us: u64,
+    /// How long it lasted, in microseconds.
+    pub length_us: u64,
+    /// The index of the stage in `stages`; `null` before the first and after the last.
+    pub stage: Option<u32>,
+    /// What there was at its end.
+    pub gauges: StoredGauges,
+    /// How the generator was.
+    pub health: Health,
+    /// Sign-ons.
+    pub clients: SignonCounts,
+    /// What was counted.
+    #[serde(flatten)]
+    pub counted: Counted,
+    /// Latencies; what was not measured in this second is left out.
+    pub latency: Latencies<StoredHistogram>,
+}
+
+impl StoredInterval {
+    /// The stored form of `interval`, histograms and all.
+    ///
+    /// # Errors
+    /// See [`Encoder::encode`].
+    pub fn new(interval: &Interval, encoder: &mut Encoder) -> Result<StoredInterval, HistogramError> {
+        Ok(StoredInterval {
+            at_us: interval.at.as_micros() as u64,
+            length_us: interval.length.as_micros() as u64,
+            stage: interval.stage,
+            gauges: interval.gauges.into(),
+            health: interval.health,
+            clients: SignonCounts::from(&interval.tally.counters),
+            counted: Counted::from(&interval.tally.counters),
+            latency: latencies(&interval.tally, encoder)?,
+        })
+    }
+
+    /// Forgets the histograms and keeps their figures.
+    pub fn drop_histograms(&mut self) {
+        for latency in self.latency.metrics.values_mut() {
+            for stored in [&mut latency.response, &mut latency.service].into_iter().flatten() {
+                stored.histogram = None;
+            }
+        }
+        self.latency.ack_by_request.values_mut().for_each(|stored| stored.histogram = None);
+    }
+}
+
+/// The latencies of `tally` as they are stored.
+fn latencies(tally: &Tally, encoder: &mut Encoder) -> Result<Latencies<StoredHistogram>, HistogramError> {
+    let mut latencies = Latencies::default();
+    for metric in Metric::ALL {
+        let response = tally.response(*metric).map(|response| encoder.encode(response)).transpose()?.flatten();
+        let service = encoder.encode(tally.service(*metric))?;
+        if response.is_some() || service.is_some() {
+            latencies.metrics.insert(metric.name().into(), MetricLatency { response, service });
+        }
+    }
+    for (request, latency) in RequestName::ALL.iter().zip(&tally.acks) {
+        if let Some(stored) = encoder.encode(latency)? {
+            latencies.ack_by_request.insert(request.name().into(), stored);
+        }
+    }
+    Ok(latencies)
+}

@@ -1,0 +1,178 @@
+//! The key figures of telephony: RFC 6076 and its kin, and whether the counts fit together.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Attempts, Counted, RunHeader, SignonCounts, StageInfo, Sums};
+use crate::metrics::{AttemptFailure, SignonFailure};
+
+/// The key figures of telephony. Ratios are in percent; a figure without a base is `null`, never 0.
+///
+/// Ratios are over the attempts that the server could have answered: due, less `blocked`, `unfinished` and
+/// `redirected`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Kpi {
+    /// Session establishment ratio: answered. Attempts that our own caller cancelled are left out of the base.
+    pub ser: Option<f64>,
+    /// The same, with the cancelled ones in the base.
+    pub ser_all: Option<f64>,
+    /// Session establishment effectiveness ratio: answered, busy, declined or unavailable, which are proper answers.
+    /// Cancelled attempts are left out of the base.
+    pub seer: Option<f64>,
+    /// The same, with the cancelled ones in the base.
+    pub seer_all: Option<f64>,
+    /// Ineffective session attempts: ended with 408, 500, 503 or 504. Failures that SIP does not know (no answer to a
+    /// request, a lost connection) are in `attempts_failed` and not in here.
+    pub isa: Option<f64>,
+    /// Session completion ratio: answered, and ended by a regular `hangup` on both legs.
+    pub scr: Option<f64>,
+    /// Ineffective registration attempts: `registration_failed` or not registered in time, of all that got as far.
+    pub ira: Option<f64>,
+    /// Answer-seizure ratio (ITU-T E.411): answered of all; the same as `ser_all`.
+    pub asr: Option<f64>,
+    /// Network effectiveness ratio (ITU-T E.425): answered, busy, declined, unavailable, or given up while it rang.
+    pub ner: Option<f64>,
+    /// Average call duration, in seconds, of the calls that have ended.
+    pub acd_s: Option<f64>,
+    /// Calls that came due per second, over the time of the stages that have calls.
+    pub cps_offered: Option<f64>,
+    /// Calls that were completed per second, over the same time.
+    pub cps_completed: Option<f64>,
+    /// Busy hour call attempts: `cps_offered` for an hour.
+    pub bhca: Option<f64>,
+    /// The traffic that the plan offers, in erlangs: `cps_offered` times the mean hold time.
+    pub erlangs_offered: Option<f64>,
+    /// The traffic that was carried, in erlangs: talk time per time, over the same time.
+    pub erlangs_carried: Option<f64>,
+}
+
+/// The `hangup` codes of ineffective session attempts (RFC 6076, section 4.8).
+const INEFFECTIVE: [&str; 4] = ["408", "500", "503", "504"];
+
+impl Kpi {
+    /// The key figures of what was counted in `ends_us` microseconds of a run.
+    pub(super) fn of(counted: &Counted, signons: &SignonCounts, header: &RunHeader, ends_us: u64) -> Kpi {
+        let attempts = &counted.attempts;
+        let all = base(attempts);
+        let wanted = all.saturating_sub(attempts.cancelled);
+        let proper = attempts.answered + attempts.busy + attempts.declined + attempts.unavailable;
+        let seconds = seconds_with_calls(&header.stages, ends_us as f64 / 1e6);
+        let cps_offered = per(attempts.due as f64, seconds);
+        let hold_s = header.mean_hold_us.map(|micros| micros as f64 / 1e6);
+        Kpi {
+            ser: percent(attempts.answered, wanted),
+            ser_all: percent(attempts.answered, all),
+            seer: percent(proper, wanted),
+            seer_all: percent(proper, all),
+            isa: ineffective(counted).and_then(|ineffective| percent(ineffective, all)),
+            scr: percent(counted.calls.completed, all),
+            ira: ineffective_registrations(counted, signons),
+            asr: percent(attempts.answered, all),
+            ner: percent(proper + attempts.cancelled, all),
+            acd_s: per(counted.calls.talk_us as f64 / 1e6, counted.calls.ended as f64),
+            cps_offered,
+            cps_completed: per(counted.calls.completed as f64, seconds),
+            bhca: cps_offered.map(|cps| cps * 3600.0),
+            erlangs_offered: cps_offered.zip(hold_s).map(|(cps, hold)| cps * hold),
+            erlangs_carried: per(counted.calls.talk_us as f64 / 1e6, seconds),
+        }
+    }
+}
+
+/// The attempts that the server could have answered.
+fn base(attempts: &Attempts) -> u64 {
+    attempts.due.saturating_sub(attempts.blocked + attempts.unfinished + attempts.redirected)
+}
+
+/// Ineffective attempts; unknown if not every rejected one has its code.
+fn ineffective(counted: &Counted) -> Option<u64> {
+    let of = |codes: &super::ByName, name: &str| codes.get(name).copied().unwrap_or(0);
+    let rejected = of(&counted.attempts_failed, AttemptFailure::Rejected.name());
+    let with_code: u64 = counted.attempts_rejected.values().sum();
+    (rejected == with_code).then(|| INEFFECTIVE.iter().map(|code| of(&counted.attempts_rejected, code)).sum())
+}
+
+/// Registrations that failed or were not done in time, in percent of all that were started.
+fn ineffective_registrations(counted: &Counted, signons: &SignonCounts) -> Option<f64> {
+    let of = |cause: SignonFailure| -> u64 {
+        counted.signon_failures.iter().filter(|one| one.cause == cause.name()).map(|one| one.count).sum()
+    };
+    let failed = of(SignonFailure::RegistrationFailed) + of(SignonFailure::RegistrationTimeout);
+    let done = signons.signed_on + signons.reconnects + of(SignonFailure::RegisteredLimited);
+    percent(failed, failed + done)
+}
+
+/// The time, in seconds, of the stages that have calls, as far as `run_s` seconds of run got.
+fn seconds_with_calls(stages: &[StageInfo], run_s: f64) -> f64 {
+    let with_calls = |stage: &&StageInfo| stage.calls_per_second_from > 0.0 || stage.calls_per_second_to > 0.0;
+    let elapsed = |stage: &StageInfo| (run_s - stage.starts_s).clamp(0.0, stage.duration_s);
+    stages.iter().filter(with_calls).map(elapsed).sum()
+}
+
+/// Open connections that the server or the network ended, per 1000 hours of connection.
+pub(super) fn closes_per_1000_connection_hours(counted: &Counted) -> Option<f64> {
+    let theirs = counted.disconnects.iter().filter(|one| one.initiator != "client" && one.phase != "connecting");
+    let closes: u64 = theirs.map(|one| one.count).sum();
+    let hours = counted.connected_us as f64 / 3.6e9;
+    per(closes as f64 * 1000.0, hours)
+}
+
+/// `part` of `whole` in percent, undefined without a whole.
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    per(part as f64 * 100.0, whole as f64)
+}
+
+/// `amount` by `by`, to 4 decimals, undefined without a divisor.
+fn per(amount: f64, by: f64) -> Option<f64> {
+    (by > 0.0).then(|| (amount / by * 1e4).round() / 1e4)
+}
+
+impl Sums {
+    /// Checks that the counts of a run that has ended fit together.
+    pub(super) fn of(counted: &Counted, signons: &SignonCounts) -> Sums {
+        let attempts = &counted.attempts;
+        let failed: u64 = counted.attempts_failed.values().sum();
+        let signon_failed: u64 = counted.signon_failures.iter().map(|one| one.count).sum();
+        let sent: u64 = counted.requests.sent.values().sum();
+        let answers =
+            counted.requests.acked + counted.requests.errors.values().sum::<u64>() + counted.requests.timeouts;
+        let keepalives = &counted.keepalives;
+        let checks = [
+            equal("attempts.due", attempts.due, "the sum of how attempts ended", attempts.ended()),
+            equal("attempts.failed", attempts.failed, "the sum of attempts_failed", failed),
+            equal(
+                "clients.signon_failed",
+                signons.signon_failed,
+                "the sum of signon_failures",
+                signon_failed,
+            ),
+            at_most(
+                "attempts.started + blocked",
+                attempts.started + attempts.blocked,
+                "attempts.due",
+                attempts.due,
+            ),
+            at_most("the answers to requests", answers, "the requests sent", sent),
+            at_most(
+                "keepalives.answered + missed",
+                keepalives.answered + keepalives.missed,
+                "keepalives.sent",
+                keepalives.sent,
+            ),
+            at_most("calls.completed", counted.calls.completed, "attempts.answered", attempts.answered),
+        ];
+        let wrong: Vec<String> = checks.into_iter().flatten().collect();
+        Sums { hold: wrong.is_empty(), wrong }
+    }
+}
+
+/// What is wrong if two figures differ.
+fn equal(left: &str, one: u64, right: &str, other: u64) -> Option<String> {
+    (one != other).then(|| format!("{left} is {one}, but {right} is {other}"))
+}
+
+/// What is wrong if the first is the greater one.
+fn at_most(left: &str, one: u64, right: &str, other: u64) -> Option<String> {
+    (one > other).then(|| format!("{left} is {one}, which is more than {right}, {other}"))
+}

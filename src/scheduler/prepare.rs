@@ -1,0 +1,162 @@
+//! What is done before the first connection: subscribers, addresses, TLS, limits.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use super::RunError;
+use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned};
+use crate::law::Distribution;
+use crate::profile::{DialectChoice, Plan, Server, ServerUrl, SubscriberSource};
+use crate::protocol::{Dialect, normalise_number};
+use crate::subscribers::{self, Secret, Subscriber};
+use crate::transport::{Clock, Dialer, Trust, connector, local_ports, raise_descriptor_limit, server_name};
+
+/// A run that can start.
+pub(super) struct Prepared {
+    pub subscribers: Vec<Subscriber>,
+    pub dialer: Arc<Dialer>,
+    /// Kept running for as long as the run.
+    pub core: Option<EmbeddedCore>,
+    /// The URL for people, without a token.
+    pub url: String,
+    /// Whether the target is another machine.
+    pub remote: bool,
+    pub descriptor_limit: u64,
+}
+
+/// Checks limits and subscribers, starts the embedded core if that is the target, and finds the target's addresses.
+pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
+    let descriptor_limit = raise_descriptor_limit().map_err(RunError::Limit)?;
+    if plan.descriptors() > descriptor_limit {
+        return Err(RunError::Descriptors { needed: plan.descriptors(), limit: descriptor_limit });
+    }
+    let listed = match &plan.subscribers {
+        SubscriberSource::File(path) => Some(subscribers::load(path)?),
+        SubscriberSource::Count(_) => None,
+    };
+    match &plan.target.server {
+        Server::Embedded => {
+            let core = start_core(plan, listed.as_deref())?;
+            let subscribers = match listed {
+                Some(listed) => listed,
+                None => core.subscribers().iter().map(subscriber).collect(),
+            };
+            check_subscribers(plan, &subscribers)?;
+            let dialer = dialer(plan, vec![core.address()], core.address().to_string(), "/signaling/v1", clock);
+            let url = core.url();
+            Ok(Prepared { subscribers, dialer, core: Some(core), url, remote: false, descriptor_limit })
+        }
+        Server::Url(url) => {
+            let subscribers = listed.unwrap_or_default();
+            check_subscribers(plan, &subscribers)?;
+            let addresses = resolve(url)?;
+            let remote = addresses.iter().any(|address| !address.ip().is_loopback());
+            check_ports(plan, addresses.len())?;
+            let mut dialer = dialer(plan, addresses, authority(url), &url.path, clock);
+            if url.secure {
+                // Nobody else has the dialer yet.
+                if let Some(dialer) = Arc::get_mut(&mut dialer) {
+                    dialer.tls = Some(tls(plan, url)?);
+                }
+            }
+            Ok(Prepared { subscribers, dialer, core: None, url: url.to_string(), remote, descriptor_limit })
+        }
+    }
+}
+
+/// The client numbers of the subscribers' numbers.
+pub(super) fn numbers(subscribers: &[Subscriber]) -> HashMap<Box<str>, u32> {
+    let numbered = subscribers.iter().enumerate();
+    numbered.map(|(place, subscriber)| (normalise_number(&subscriber.number).into(), place as u32)).collect()
+}
+
+fn subscriber(provisioned: &Provisioned) -> Subscriber {
+    Subscriber { token: Secret::new(provisioned.token.as_str()), number: provisioned.number.clone() }
+}
+
+fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore, RunError> {
+    let subscribers = match listed {
+        Some(listed) => {
+            let provision = |subscriber: &Subscriber| Provisioned {
+                token: subscriber.token.expose().to_owned(),
+                number: subscriber.number.clone(),
+            };
+            listed.iter().map(provision).collect()
+        }
+        None => Provisioned::many(plan.subscriber_count).map_err(RunError::Core)?,
+    };
+    let options = CoreOptions {
+        subscribers,
+        dialect: match plan.target.dialect {
+            DialectChoice::Nested => Some(Dialect::Nested),
+            DialectChoice::Flat => Some(Dialect::Flat),
+            DialectChoice::Auto => None,
+        },
+        lines: u16::try_from(plan.embedded_core.lines).unwrap_or(u16::MAX),
+        keepalive_interval: plan.embedded_core.keepalive_interval,
+        ack_delay: Distribution::Fixed(std::time::Duration::from_millis(1)),
+        ..CoreOptions::default()
+    };
+    EmbeddedCore::start(options).map_err(RunError::Core)
+}
+
+fn check_subscribers(plan: &Plan, subscribers: &[Subscriber]) -> Result<(), RunError> {
+    let needed = plan.peak_clients() as usize;
+    if subscribers.len() < needed {
+        return Err(RunError::Subscribers { needed, given: subscribers.len() });
+    }
+    Ok(())
+}
+
+fn check_ports(plan: &Plan, addresses: usize) -> Result<(), RunError> {
+    let sources = plan.target.source_addresses.len().max(1) as u64;
+    let ports = local_ports() * sources * addresses as u64;
+    let needed = u64::from(plan.peak_clients());
+    if needed > ports {
+        return Err(RunError::Ports { needed, ports });
+    }
+    Ok(())
+}
+
+fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, RunError> {
+    let host = url.host.trim_start_matches('[').trim_end_matches(']');
+    let found = (host, url.port).to_socket_addrs();
+    let addresses: Vec<SocketAddr> =
+        found.map_err(|error| RunError::Resolve { host: url.host.clone(), reason: error.to_string() })?.collect();
+    // A name with addresses of both families is dialled over the family that it names first.
+    let family = addresses.first().map(SocketAddr::is_ipv4);
+    let mut same: Vec<SocketAddr> =
+        addresses.into_iter().filter(|address| Some(address.is_ipv4()) == family).collect();
+    same.dedup();
+    if same.is_empty() {
+        return Err(RunError::Resolve { host: url.host.clone(), reason: "it has no address".to_owned() });
+    }
+    Ok(same)
+}
+
+/// The `Host` header: without the port where that is the scheme's own.
+fn authority(url: &ServerUrl) -> String {
+    match (url.secure, url.port) {
+        (true, 443) | (false, 80) => url.host.clone(),
+        (_, port) => format!("{}:{port}", url.host),
+    }
+}
+
+fn tls(
+    plan: &Plan,
+    url: &ServerUrl,
+) -> Result<(tokio_rustls::TlsConnector, rustls::pki_types::ServerName<'static>), RunError> {
+    let settings = &plan.target.tls;
+    let trust = match (&settings.ca_file, settings.insecure) {
+        (_, true) => Trust::Anybody,
+        (Some(path), false) => Trust::CaFile(path.clone()),
+        (None, false) => Trust::Platform,
+    };
+    Ok((connector(&trust)?, server_name(settings.server_name.as_deref().unwrap_or(&url.host))?))
+}
+
+fn dialer(plan: &Plan, addresses: Vec<SocketAddr>, host: String, path: &str, clock: Clock) -> Arc<Dialer> {
+    let source_addresses = plan.target.source_addresses.clone();
+    Arc::new(Dialer { addresses, host, path: path.to_owned(), source_addresses, tls: None, clock })
+}

@@ -1,0 +1,292 @@
+//! A worker's sign-ons, keepalives and sign-offs.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::worker::{CLOSE_TIMEOUT, Worker};
+use crate::client::{Connection, Signon, count_fact};
+use crate::law::Time;
+use crate::metrics::{DisconnectKey, Metric, Sample, SignonFailure, SignonFailureKey};
+use crate::protocol::{Due, EventBody, Fact, RegistrationStatus, RequestBody};
+use crate::transport::{Closed, DialError, Dialled, Initiator};
+
+/// The tag of a request that belongs to no call.
+const NO_CALL: u32 = u32::MAX;
+
+impl Worker {
+    /// Dials for the client, which was due to sign on at `due`.
+    pub fn sign_on(&mut self, place: usize, due: Time) {
+        let now = self.now();
+        let timeout = now + self.shared.plan.target.connect_timeout;
+        let token = self.subscriber_of(place).token.expose().to_owned();
+        let number = self.number_of(place) as usize;
+        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(false));
+        let client = &mut self.clients[place];
+        if client.is_on() {
+            // Still signing off from an earlier stage: the new connection would meet the old one.
+            self.drop_connection(place, now);
+        }
+        let client = &mut self.clients[place];
+        client.leaving = false;
+        client.dial(dialling, Signon { due, sent: now, timeout });
+        self.wake_client(place);
+    }
+
+    /// Signs the client off as soon as its calls are over.
+    pub fn sign_off(&mut self, place: usize) {
+        let now = self.now();
+        match self.clients[place].connection {
+            Connection::Off => {}
+            Connection::Dialling(_) => {
+                self.clients[place].connection = Connection::Off;
+                self.signon_failed(place, SignonFailure::Unfinished, None);
+            }
+            Connection::Open { .. } => {
+                self.clients[place].leaving = true;
+                if !self.clients[place].in_call() {
+                    self.say_goodbye(place, now);
+                }
+            }
+        }
+    }
+
+    fn say_goodbye(&mut self, place: usize, now: Time) {
+        if self.clients[place].signon.is_some() {
+            self.signon_failed(place, SignonFailure::Unfinished, None);
+        }
+        self.clients[place].close(1000, now, now + CLOSE_TIMEOUT);
+        self.wake_client(place);
+    }
+
+    /// The connection is open.
+    pub fn opened(&mut self, place: usize, dialled: Dialled) {
+        let Dialled { link, started, connected, secured, upgraded, subprotocol } = dialled;
+        self.recorder.service(Metric::Tcp, started, connected);
+        if secured > connected {
+            self.recorder.service(Metric::Tls, connected, secured);
+        }
+        self.recorder.service(Metric::Upgrade, secured, upgraded);
+        self.recorder.service(Metric::Connect, started, upgraded);
+        self.recorder.counters().subprotocol_missing += u64::from(!subprotocol);
+        self.count_connected_time(self.now());
+        self.gauges.change(|gauges| gauges.connected += 1);
+        let client = &mut self.clients[place];
+        client.connection =
+            Connection::Open { link: Box::new(link), opened: upgraded, close_timeout: Time::NEVER };
+        client.session.opened(upgraded);
+        if let Some(signon) = &mut client.signon {
+            // From here the session's own timeout counts, and then the registration's.
+            signon.timeout = Time::NEVER;
+        }
+    }
+
+    /// No connection came about.
+    pub fn dial_failed(&mut self, place: usize, error: &DialError) {
+        let cause = match error {
+            DialError::Refused => SignonFailure::Refused,
+            DialError::Reset | DialError::Closed => SignonFailure::Reset,
+            DialError::Timeout => SignonFailure::ConnectTimeout,
+            DialError::Tls(_) => SignonFailure::Tls,
+            DialError::Http(_) => SignonFailure::Http,
+            DialError::NotWebSocket => SignonFailure::NotWebSocket,
+            DialError::Local(_) => SignonFailure::LocalLimit,
+            _ => SignonFailure::Unreachable,
+        };
+        self.clients[place].connection = Connection::Off;
+        self.signon_failed(place, cause, error.status().map(i32::from));
+    }
+
+    /// A text came off the client's link.
+    pub fn received(&mut self, place: usize, text: &str, at: Time) {
+        let handled = self.clients[place].session.handle(text, at);
+        self.recorder.counters().repaired_messages += u64::from(!handled.repairs.is_empty());
+        count_fact(&mut self.recorder, &handled.fact);
+        match handled.fact {
+            Fact::State { again, .. } => self.attached(place, again, at),
+            Fact::KeepaliveAnswered { sent } => self.recorder.service(Metric::Keepalive, sent, at),
+            Fact::Response { request, tag, sent, outcome } => {
+                self.recorder.ack(request, sent, at);
+                self.responded(place, tag, request, &outcome, at);
+            }
+            Fact::Event(event) => self.session_event(place, &event.body, at),
+            Fact::LineEvent { line, event } => self.line_event(place, line, &event.body, at),
+            Fact::StrayEvent(_) | Fact::LateResponse | Fact::Unknown(_) | Fact::Malformed(_) => {}
+        }
+    }
+
+    fn attached(&mut self, place: usize, again: bool, at: Time) {
+        let client = &mut self.clients[place];
+        if again {
+            return;
+        }
+        if let Connection::Open { opened, .. } = client.connection {
+            self.recorder.service(Metric::State, opened, at);
+        }
+        client.legs = vec![None; client.session.lines().len()];
+        if let Some(signon) = &mut client.signon {
+            signon.timeout = at + self.shared.plan.clients.request_timeout;
+        }
+        self.clear_leftover_calls(place);
+        self.check_registration(place, at);
+    }
+
+    /// Hangs up what an earlier run or phone has left on the lines (protocol, section 2.7, harness minimum).
+    fn clear_leftover_calls(&mut self, place: usize) {
+        for line in 0..self.clients[place].session.lines().len() {
+            if self.clients[place].session.lines().is_busy(line) {
+                self.send(place, line, RequestBody::Hangup, NO_CALL);
+            }
+        }
+    }
+
+    fn session_event(&mut self, place: usize, event: &EventBody<'_>, at: Time) {
+        match event {
+            EventBody::Registered { .. }
+            | EventBody::RegistrationFailed { .. }
+            | EventBody::Unregistered
+            | EventBody::Unregistering
+            | EventBody::Registering => self.check_registration(place, at),
+            EventBody::IceHangup { .. } => self.make_idle(place),
+            _ => {}
+        }
+    }
+
+    /// Draws the conclusion from where the registration stands.
+    fn check_registration(&mut self, place: usize, at: Time) {
+        let client = &mut self.clients[place];
+        let failed = match client.session.registration() {
+            RegistrationStatus::RegistrationFailed => Some(SignonFailure::RegistrationFailed),
+            _ if client.session.is_limited() => Some(SignonFailure::RegisteredLimited),
+            _ => None,
+        };
+        match (client.signon, client.session.is_ready(), failed) {
+            (Some(Signon { due, sent, .. }), true, _) => {
+                client.signon = None;
+                client.signed_on = true;
+                self.recorder.sample(Sample { metric: Metric::Signon, due, sent, done: at });
+                self.recorder.counters().signed_on += 1;
+                self.gauges.change(|gauges| gauges.signed_on += 1);
+                self.make_idle(place);
+            }
+            // The connection stays up as a phone's would; the server may yet register it.
+            (Some(_), false, Some(cause)) => self.signon_failed(place, cause, None),
+            (None, ready, _) if ready != client.signed_on => {
+                client.signed_on = ready;
+                self.gauges.change(|gauges| {
+                    gauges.signed_on = if ready { gauges.signed_on + 1 } else { gauges.signed_on - 1 };
+                });
+                self.make_idle(place);
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what is due for the client.
+    pub fn client_due(&mut self, place: usize, now: Time) {
+        match &self.clients[place].connection {
+            Connection::Off => return,
+            Connection::Dialling(_) => {
+                if self.clients[place].signon.is_some_and(|signon| signon.timeout <= now) {
+                    self.dial_failed(place, &DialError::Timeout);
+                }
+            }
+            Connection::Open { link, close_timeout, .. } if link.is_closing() => {
+                if *close_timeout <= now {
+                    self.drop_connection(place, now);
+                }
+            }
+            Connection::Open { .. } => self.session_due(place, now),
+        }
+        self.wake_client(place);
+    }
+
+    fn session_due(&mut self, place: usize, now: Time) {
+        while let Some(due) = self.clients[place].session.due(now) {
+            match due {
+                Due::Keepalive => {
+                    if self.clients[place].keepalive(now, &mut self.buffer).is_ok() {
+                        self.recorder.counters().keepalives_sent += 1;
+                    }
+                }
+                Due::KeepaliveMissed => {
+                    // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
+                    self.recorder.counters().keepalives_missed += 1;
+                    self.drop_connection(place, now);
+                    return;
+                }
+                Due::RequestTimeout { request, tag } => {
+                    self.recorder.counters().request_timeouts += 1;
+                    self.not_responded(place, tag, request, now);
+                }
+                Due::StateTimeout => {
+                    self.signon_failed(place, SignonFailure::StateTimeout, None);
+                    self.clients[place].close(1000, now, now + CLOSE_TIMEOUT);
+                    return;
+                }
+            }
+        }
+        if self.clients[place].signon.is_some_and(|signon| signon.timeout <= now) {
+            self.signon_failed(place, SignonFailure::RegistrationTimeout, None);
+        }
+    }
+
+    /// The connection has ended.
+    pub fn closed(&mut self, place: usize, closed: &Closed) {
+        let phase = self.clients[place].phase();
+        if self.clients[place].signon.is_some() {
+            let cause = if self.clients[place].leaving { SignonFailure::Unfinished } else { SignonFailure::Closed };
+            self.signon_failed(place, cause, Some(i32::from(closed.code)));
+        }
+        let key = DisconnectKey { code: closed.code, initiator: closed.initiator, phase };
+        self.recorder.counters().disconnects.count(key);
+        self.gone(place);
+    }
+
+    /// Drops the connection without waiting for the server any longer.
+    pub fn drop_connection(&mut self, place: usize, now: Time) {
+        match &self.clients[place].connection {
+            Connection::Off => {}
+            Connection::Dialling(_) => {
+                self.clients[place].connection = Connection::Off;
+                self.signon_failed(place, SignonFailure::Unfinished, None);
+            }
+            Connection::Open { .. } => {
+                let reason = String::new();
+                let closed = Closed { initiator: Initiator::Client, code: 1006, reason, at: now };
+                self.closed(place, &closed);
+            }
+        }
+    }
+
+    fn gone(&mut self, place: usize) {
+        let now = self.now();
+        self.count_connected_time(now);
+        let client = &mut self.clients[place];
+        client.connection = Connection::Off;
+        let signed_on = mem::take(&mut client.signed_on);
+        let legs = mem::take(&mut client.legs);
+        let expecting = client.expecting.take();
+        self.gauges.change(|gauges| {
+            gauges.connected -= 1;
+            gauges.signed_on -= u64::from(signed_on);
+        });
+        for leg in legs.into_iter().flatten().chain(expecting) {
+            self.leg_lost(leg, now);
+        }
+    }
+
+    fn signon_failed(&mut self, place: usize, cause: SignonFailure, status: Option<i32>) {
+        if self.clients[place].signon.take().is_some() {
+            self.recorder.counters().signon_failures.count(SignonFailureKey { cause, status });
+        }
+    }
+
+    /// The last call of the client is over: it signs off if it was asked to, or waits for the next.
+    pub fn call_over(&mut self, place: usize) {
+        if self.clients[place].leaving && !self.clients[place].in_call() {
+            self.say_goodbye(place, self.now());
+        } else {
+            self.make_idle(place);
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! A worker: a thread with its own clients, its own calls, its own recorder, and nothing shared.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::calls::Calls;
+use super::collect::{Channel, Report};
+use super::stop::{Stop, Urgency};
+use crate::client::{Client, Media};
+use crate::law::Time;
+use crate::metrics::{Gauges, Outcome, Recorder};
+use crate::profile::{CallPlan, Force, Plan};
+use crate::protocol::{Dialect, Session, SessionSettings};
+use crate::scenario::Direction;
+use crate::subscribers::Subscriber;
+use crate::transport::{Alarm, Clock, Deadlines, Dialer, ReadySet, Received};
+use crate::workload::{self, Schedule, Segment, What};
+
+/// How often a worker looks at the stop signal and at the second on the clock.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a client waits for the server's part of the closing handshake (protocol, section 1.6).
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What all workers of a run share, and only read.
+pub(super) struct Shared {
+    pub plan: Plan,
+    pub subscribers: Vec<Subscriber>,
+    /// The subscribers' numbers, normalised, to the clients that have them.
+    pub numbers: HashMap<Box<str>, u32>,
+    pub dialer: Arc<Dialer>,
+    pub dialect: Dialect,
+    pub settings: SessionSettings,
+    /// Tells this run's transaction ids from another's.
+    pub run_number: u32,
+    pub clock: Clock,
+    /// When the first stage starts.
+    pub start: Time,
+    pub stop: Stop,
+}
+
+/// Where a worker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It follows the schedule.
+    Running,
+    /// The schedule is done; calls are hung up, sign-ons under way may still conclude until the time given.
+    Settling(Time),
+    /// All clients sign off.
+    SigningOff,
+    /// All is done.
+    Done,
+}
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner {
+    Client(usize),
+    Call { call: usize, serial: u32 },
+    Tick,
+}
+
+/// One worker.
+pub(super) struct Worker {
+    pub shared: Arc<Shared>,
+    pub segment: Segment,
+    pub clients: Vec<Client>,
+    pub calls: Calls,
+    pub idle: VecDeque<usize>,
+    pub media: Arc<Media>,
+    pub said: Vec<Direction>,
+    pub recorder: Recorder,
+    pub gauges: LiveGauges,
+    pub deadlines: Deadlines<Owner>,
+    pub buffer: Vec<u8>,
+    pub stage: Stage,
+    schedule: Peekable<Schedule>,
+    ready: ReadySet,
+    turn: Vec<u32>,
+    alarm: Alarm,
+    channel: Channel,
+    second: u64,
+    turn_max: Duration,
+    connected_since: Time,
+}
+
+/// What there is now, and the most there was since the last report.
+#[derive(Debug, Default)]
+pub(super) struct LiveGauges {
+    pub now: Gauges,
+    pub highest: Gauges,
+}
+
+impl LiveGauges {
+    /// Changes what there is now.
+    pub fn change(&mut self, change: impl FnOnce(&mut Gauges)) {
+        change(&mut self.now);
+        let Gauges { connected, signed_on, calls, calls_answered } = self.now;
+        self.highest.connected = self.highest.connected.max(connected);
+        self.highest.signed_on = self.highest.signed_on.max(signed_on);
+        self.highest.calls = self.highest.calls.max(calls);
+        self.highest.calls_answered = self.highest.calls_answered.max(calls_answered);
+    }
+}
+
+impl Worker {
+    /// The worker `segment.index` of `segment.of`. Must be made in the runtime that will run it.
+    pub fn new(shared: Arc<Shared>, segment: Segment, channel: Channel) -> io::Result<Worker> {
+        let ready = ReadySet::default();
+        let peak = shared.plan.peak_clients();
+        let mine = (0..peak).filter(|client| segment.owns_client(*client));
+        let clients = mine.enumerate().map(|(place, number)| {
+            let draws = shared.plan.seed.stream("client", u64::from(number));
+            let session = Session::new(shared.dialect, shared.settings, shared.run_number, number, draws);
+            Client::new(session, ready.waker(place as u32))
+        });
+        let clients: Vec<Client> = clients.collect();
+        let CallPlan { sdp_bytes, candidates, .. } = shared.plan.calls;
+        let mut draws = shared.plan.seed.stream("media", segment.index as u64);
+        let media = Media::new(sdp_bytes, candidates, &mut draws).map_err(io::Error::other)?;
+        let schedule = Schedule::new(&shared.plan.stages, shared.plan.seed, segment).peekable();
+        let alarm = Alarm::new(shared.clock)?;
+        let mut deadlines = Deadlines::default();
+        deadlines.push(shared.start, Owner::Tick);
+        let connected_since = shared.start;
+        Ok(Worker {
+            shared,
+            segment,
+            clients,
+            calls: Calls::default(),
+            idle: VecDeque::new(),
+            media: Arc::new(media),
+            said: Vec::new(),
+            recorder: Recorder::default(),
+            gauges: LiveGauges::default(),
+            deadlines,
+            buffer: Vec::with_capacity(8 * 1024),
+            stage: Stage::Running,
+            schedule,
+            ready,
+            turn: Vec::new(),
+            alarm,
+            channel,
+            second: 0,
+            turn_max: Duration::ZERO,
+            connected_since,
+        })
+    }
+
+    /// One turn: what is due, then what is ready. Ready when the worker is done.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let begun = self.now();
+        self.follow_schedule(begun);
+        self.meet_deadlines(begun);
+        let mut turn = std::mem::take(&mut self.turn);
+        self.ready.take(&mut turn, cx);
+        for place in turn.drain(..) {
+            self.step(place as usize);
+        }
+        self.turn = turn;
+        self.advance();
+        let ended = self.now();
+        self.turn_max = self.turn_max.max(ended.since(begun));
+        if self.stage == Stage::Done {
+            self.report(true);
+            return Poll::Ready(Ok(()));
+        }
+        // Back to the runtime after each turn, so that it looks at the sockets however much is due.
+        let next = self.next_deadline();
+        match self.alarm.poll(next, cx) {
+            Poll::Ready(Ok(())) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    pub fn now(&self) -> Time {
+        self.shared.clock.now()
+    }
+
+    /// The place among this worker's clients of the client with this number.
+    pub fn place_of(&self, number: u32) -> usize {
+        let pair = number as usize / 2 / self.segment.of;
+        pair * 2 + number as usize % 2
+    }
+
+    /// The number of the client at this place.
+    pub fn number_of(&self, place: usize) -> u32 {
+        let pair = place / 2 * self.segment.of + self.segment.index;
+        (pair * 2 + place % 2) as u32
+    }
+
+    /// The subscriber of the client at this place.
+    pub fn subscriber_of(&self, place: usize) -> &Subscriber {
+        &self.shared.subscribers[self.number_of(place) as usize]
+    }
+
+    fn next_deadline(&mut self) -> Time {
+        let start = self.shared.start;
+        let scheduled = match self.stage {
+            Stage::Running => self.schedule.peek().map_or(Time::NEVER, |due| start + due.at),
+            _ => Time::NEVER,
+        };
+        scheduled.min(self.deadlines.next())
+    }
+
+    /// Does what the schedule says is due by `now`.
+    fn follow_schedule(&mut self, now: Time) {
+        if self.stage != Stage::Running {
+            return;
+        }
+        let start = self.shared.start;
+        while let Some(workload::Due { at, what, .. }) = self.schedule.next_if(|due| start + due.at <= now) {
+            let due = start + at;
+            match what {
+                What::SignOn { client } => self.sign_on(self.place_of(client), due),
+                What::SignOff { client } => self.sign_off(self.place_of(client)),
+                What::Call { attempt } => self.attempt(attempt, due),
+            }
+        }
+    }
+
+    fn meet_deadlines(&mut self, now: Time) {
+        while let Some((at, owner)) = self.deadlines.pop(now) {
+            match owner {
+                Owner::Client(place) => {
+                    // Another deadline may have taken this one's place.
+                    if self.clients[place].wake_at == at {
+                        self.clients[place].wake_at = Time::NEVER;
+                        self.client_due(place, now);
+                    }
+                }
+                Owner::Call { call, serial } => self.call_due(call, serial, at, now),
+                Owner::Tick => self.tick(now),
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Time) {
+        self.deadlines.push(now + TICK, Owner::Tick);
+        let second = now.since(self.shared.start).as_secs();
+        if second > self.second && self.report(false) {
+            self.second = second;
+        }
+        match (self.shared.stop.urgency(), self.stage) {
+            (Urgency::Leave, _) => self.leave(now),
+            (Urgency::Drain, Stage::Running) => self.drain(now, now),
+            (Urgency::Drain, Stage::Settling(_)) => self.stage = Stage::Settling(now),
+            (Urgency::Run, Stage::Running) if now >= self.shared.start + self.shared.plan.duration() => {
+                // A sign-on that is due is owed its outcome, whatever the timeouts say.
+                let plan = &self.shared.plan;
+                let patience = plan.target.connect_timeout + 2 * plan.clients.request_timeout;
+                self.drain(now, now + patience);
+            }
+            _ => {}
+        }
+    }
+
+    /// No new attempts; hangs up every call.
+    fn drain(&mut self, now: Time, settled_by: Time) {
+        self.stage = Stage::Settling(settled_by);
+        for call in self.calls.places() {
+            self.drain_call(call, now);
+        }
+    }
+
+    /// Goes on from stage to stage of the end when nothing is left of the one before.
+    fn advance(&mut self) {
+        if let Stage::Settling(by) = self.stage {
+            let now = self.now();
+            let settling = now < by && self.clients.iter().any(|client| client.signon.is_some());
+            if self.calls.is_empty() && !settling {
+                self.stage = Stage::SigningOff;
+                for place in 0..self.clients.len() {
+                    self.sign_off(place);
+                }
+            }
+        }
+        if self.stage == Stage::SigningOff && self.clients.iter().all(|client| !client.is_on()) {
+            self.stage = Stage::Done;
+        }
+    }
+
+    /// Drops everything: the second request to stop.
+    fn leave(&mut self, now: Time) {
+        for call in self.calls.places() {
+            if self.calls.forget(call).is_some_and(|call| call.is_unended_attempt()) {
+                self.recorder.counters().end(Outcome::Unfinished);
+            }
+        }
+        for place in 0..self.clients.len() {
+            self.drop_connection(place, now);
+        }
+        self.stage = Stage::Done;
+    }
+
+    /// Steps a client that has something to do.
+    fn step(&mut self, place: usize) {
+        self.clients[place].stepping();
+        match self.clients[place].poll_dial() {
+            Poll::Pending => return,
+            Poll::Ready(None) => {}
+            Poll::Ready(Some(Ok(dialled))) => self.opened(place, dialled),
+            Poll::Ready(Some(Err(error))) => self.dial_failed(place, &error),
+        }
+        while let Poll::Ready(received) = self.clients[place].poll_receive() {
+            match received {
+                Received::Text { text, at } => self.received(place, &text, at),
+                Received::Binary(_) => self.recorder.counters().binary_messages += 1,
+                Received::Closed(closed) => self.closed(place, &closed),
+            }
+        }
+        self.wake_client(place);
+    }
+
+    /// Sees to it that the client is asked when its next thing is due.
+    pub fn wake_client(&mut self, place: usize) {
+        let client = &mut self.clients[place];
+        let next = client.next_due();
+        if next < client.wake_at {
+            client.wake_at = next;
+            self.deadlines.push(next, Owner::Client(place));
+        }
+    }
+
+    /// Counts the time for which clients were connected, up to `now`; called before their number changes.
+    pub fn count_connected_time(&mut self, now: Time) {
+        let micros = now.micros_since(self.connected_since) * self.gauges.now.connected;
+        self.recorder.counters().connected_micros += micros;
+        self.connected_since = self.connected_since.max(now);
+    }
+
+    /// Hands the figures so far to the collector; `false` if it has given no empty tally back yet, in which case they
+    /// go with the next report.
+    fn report(&mut self, last: bool) -> bool {
+        let now = self.now();
+        self.count_connected_time(now);
+        let Some(spare) = self.channel.spare(last) else { return false };
+        let report = Report {
+            worker: self.segment.index,
+            until: now.since(self.shared.start),
+            tally: self.recorder.swap(spare),
+            gauges: self.gauges.highest,
+            cpu: thread_cpu(),
+            turn_max: std::mem::take(&mut self.turn_max),
+            last,
+        };
+        self.gauges.highest = self.gauges.now;
+        self.channel.send(report);
+        true
+    }
+
+    /// The force of a client's sign-on.
+    pub fn force(&self, reconnect: bool) -> bool {
+        match self.shared.plan.target.force {
+            Force::Always => true,
+            Force::Never => false,
+            Force::OnReconnect => reconnect,
+        }
+    }
+}
+
+/// The processor time that this thread has used.
+fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}

@@ -1,5 +1,7 @@
 //! `wtsp-load`: load and stress harness for the WebTrit Signaling Protocol.
 
+#![forbid(unsafe_code)]
+
 pub mod cli;
 pub mod client;
 pub mod embedded_core;

@@ -7,7 +7,8 @@ mod event;
 mod request;
 mod state;
 
-use super::wire::{self, JsepSlot, Key, Value, Wire};
+use super::raw;
+use super::wire::{JsepSlot, Key, Value, Wire};
 use super::{
     Candidate, Dialect, FromClient, FromCore, Jsep, Keepalive, Line, MAX_CALL_ID, MAX_MESSAGE,
     MAX_TRANSACTION, Malformed, MessageKind, ReferId, Repair, Repairs, Response, ResponseOutcome, Text,
@@ -37,14 +38,16 @@ pub struct Decoded<M> {
 
 /// Reads what a core sent to a client.
 pub fn decode_from_core(text: &str, reading: Reading) -> Result<Decoded<FromCore<'_>>, Malformed> {
-    let mut view = View::read(text, reading, Reader::Client)?;
+    let mut view = View::new(Reader::Client);
+    view.read(text, reading)?;
     let message = from_core(&mut view, text)?;
     Ok(Decoded { message, repairs: view.repairs })
 }
 
 /// Reads what a client sent to a core.
 pub fn decode_from_client(text: &str, reading: Reading) -> Result<Decoded<FromClient<'_>>, Malformed> {
-    let mut view = View::read(text, reading, Reader::Core)?;
+    let mut view = View::new(Reader::Core);
+    view.read(text, reading)?;
     let message = from_client(&mut view, text)?;
     Ok(Decoded { message, repairs: view.repairs })
 }
@@ -175,30 +178,35 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn read(text: &'a str, reading: Reading, reader: Reader) -> Result<Self, Malformed> {
+    const fn new(reader: Reader) -> Self {
+        Self { wire: Wire::new(), reader, repairs: Repairs::NONE }
+    }
+
+    fn read(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
         if text.len() > MAX_MESSAGE {
             return Err(Malformed::TooLong);
         }
         if reading == Reading::Strict {
-            wire::check(text)?;
+            raw::check(text)?;
         }
-        let wire = Wire::read(text)?;
-        let mut repairs = Repairs::default();
-        if wire.kinds() > 1 {
-            repairs.add(Repair::MultiKind);
+        self.wire.read(text)?;
+        if self.wire.kinds() > 1 {
+            self.repairs.add(Repair::MultiKind);
         }
-        if wire.bad_data {
-            repairs.add(Repair::BadData);
+        if self.wire.bad_data {
+            self.repairs.add(Repair::BadData);
         }
-        if wire.mixes_dialects() {
-            repairs.add(Repair::DialectMix);
+        if self.wire.mixes_dialects() {
+            self.repairs.add(Repair::DialectMix);
         }
-        Ok(Self { wire, reader, repairs })
+        Ok(())
     }
 
     /// An object inside the message, read by the same rules. What it took to read it is not noted here.
     fn object(&self, raw: &'a serde_json::value::RawValue) -> Option<Self> {
-        Some(Self { wire: Wire::read(raw.get()).ok()?, reader: self.reader, repairs: Repairs::default() })
+        let mut view = Self::new(self.reader);
+        view.wire.read(raw.get()).ok()?;
+        Some(view)
     }
 
     /// The name under a kind key, if the key is there.

@@ -9,6 +9,7 @@ mod lines;
 mod message;
 mod names;
 mod object;
+mod raw;
 mod repair;
 mod session;
 mod wire;

@@ -138,6 +138,9 @@ repairs! {
 pub struct Repairs(u32);
 
 impl Repairs {
+    /// None.
+    pub const NONE: Self = Self(0);
+
     /// Adds one.
     pub const fn add(&mut self, repair: Repair) {
         self.0 |= 1 << repair as u32;

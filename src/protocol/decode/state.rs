@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::super::wire::{self, Key, Value};
+use super::super::raw::elements;
+use super::super::wire::{Key, Value};
 use super::super::{
     EventName, GuestLine, LineState, LogEntry, Registration, RegistrationStatus, Repair, RequestName, State,
 };
@@ -78,7 +79,7 @@ impl<'a> View<'a> {
         let mut lines = Vec::new();
         let raw = self.wire.take_raw(Key::Lines);
         let read = raw.and_then(|raw| {
-            wire::elements(raw, |line| {
+            elements(raw, |line| {
                 if lines.len() == MAX_LINES {
                     self.repairs.add(Repair::TooManyLines);
                 } else if line.get() == "null" {
@@ -115,7 +116,7 @@ impl<'a> View<'a> {
         }
         let entries = said.wire.take_raw(Key::CallLogs);
         let read = entries.and_then(|entries| {
-            wire::elements(entries, |entry| match log_entry(entry, &said) {
+            elements(entries, |entry| match log_entry(entry, &said) {
                 Some(entry) => line.call_logs.push(entry),
                 None => {
                     self.repairs.add(Repair::SkippedLogEntry);
@@ -134,7 +135,7 @@ impl<'a> View<'a> {
 /// An entry is `[stamp, message]`, the message one of a known name.
 fn log_entry<'a>(raw: &'a RawValue, view: &View<'a>) -> Option<LogEntry<'a>> {
     let (mut stamp, mut message, mut count) = (None, None, 0);
-    wire::elements(raw, |part| {
+    elements(raw, |part| {
         match count {
             0 => stamp = part.get().parse().ok(),
             1 => message = Some(part),

@@ -1,0 +1,96 @@
+//! Reading and writing the messages of a call allocates nothing.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may panic over")]
+#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
+
+use std::hint::black_box;
+
+use wtsp_load::protocol::{Dialect, Reading, decode_from_client, decode_from_core};
+
+#[path = "support/counting.rs"]
+mod counting;
+#[path = "support/vectors.rs"]
+mod vectors;
+
+use counting::allocations;
+
+/// What an answered call sends, in the order of section 5.2, with its keepalives.
+const FROM_CORE: [&str; 14] = [
+    "response-ack",
+    "event-calling",
+    "event-ringing",
+    "event-proceeding",
+    "event-progress",
+    "event-accepted-answer",
+    "event-accepted-callee",
+    "event-ice_webrtcup",
+    "event-ice_media",
+    "event-ice_slowlink",
+    "event-hangingup",
+    "event-hangup",
+    "event-ice_hangup",
+    "response-error",
+];
+
+const FROM_CLIENT: [&str; 6] = [
+    "request-accept",
+    "request-ice_trickle",
+    "request-ice_trickle-completed",
+    "request-hold",
+    "request-hangup",
+    "request-update-offer",
+];
+
+fn texts(dialect: Dialect, names: &[&str], others: [&str; 2]) -> Vec<String> {
+    let all = vectors::vectors();
+    let find = |name: &&str| all.iter().find(|vector| vector.dialect == dialect && vector.name == *name);
+    names.iter().chain(&others).map(|name| find(name).unwrap().text.clone()).collect()
+}
+
+fn both() -> [(Dialect, Vec<String>, Vec<String>); 2] {
+    [
+        (
+            Dialect::Nested,
+            texts(Dialect::Nested, &FROM_CORE, ["event-call", "response-ack-keepalive"]),
+            texts(Dialect::Nested, &FROM_CLIENT, ["request-call", "request-keepalive"]),
+        ),
+        (
+            Dialect::Flat,
+            texts(Dialect::Flat, &FROM_CORE, ["event-incoming_call", "handshake-keepalive-echo"]),
+            texts(Dialect::Flat, &FROM_CLIENT, ["request-outgoing_call", "handshake-keepalive-client"]),
+        ),
+    ]
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocations(|| drop(black_box(vec![1_u8]))) > 0);
+}
+
+#[test]
+fn reading_the_messages_of_a_call_allocates_nothing() {
+    for (dialect, from_core, from_client) in both() {
+        for text in &from_core {
+            let count = allocations(|| drop(black_box(decode_from_core(text, Reading::Tolerant).unwrap())));
+            assert_eq!(count, 0, "{dialect}: {text}");
+        }
+        for text in &from_client {
+            let count = allocations(|| drop(black_box(decode_from_client(text, Reading::Tolerant).unwrap())));
+            assert_eq!(count, 0, "{dialect}: {text}");
+        }
+    }
+}
+
+#[test]
+fn writing_them_into_a_warm_buffer_allocates_nothing() {
+    for (dialect, from_core, from_client) in both() {
+        let mut out = Vec::with_capacity(8192);
+        for text in &from_core {
+            let message = decode_from_core(text, Reading::Tolerant).unwrap().message;
+            assert_eq!(allocations(|| message.encode(dialect, &mut out).unwrap()), 0, "{dialect}: {text}");
+        }
+        for text in &from_client {
+            let message = decode_from_client(text, Reading::Tolerant).unwrap().message;
+            assert_eq!(allocations(|| message.encode(dialect, &mut out).unwrap()), 0, "{dialect}: {text}");
+        }
+    }
+}

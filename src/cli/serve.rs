@@ -11,13 +11,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::exit;
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned, RegistrationMode, Truth};
 use crate::law::Distribution;
 use crate::protocol::{Dialect, Reading, Supervision};
 use crate::transport::{SubProtocolRule, raise_descriptor_limit};
-
-/// Could not run, or could not write.
-const CANNOT: u8 = 3;
 
 /// How often it is looked whether the core has ended by itself.
 const LOOK: Duration = Duration::from_secs(1);
@@ -126,7 +124,7 @@ pub fn run(args: ServeArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("wtsp-load serve: {error}");
-            ExitCode::from(CANNOT)
+            ExitCode::from(exit::CANNOT)
         }
     }
 }

@@ -1,30 +1,20 @@
 //! The command line: a file per subcommand, and the only place that prints.
 
 pub mod check;
+mod progress;
+pub mod report;
 pub mod run;
 pub mod schema;
 pub mod serve;
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::profile::Overrides;
-
-/// Exit codes, as the design has them.
-pub(crate) mod exit {
-    /// A threshold failed.
-    pub const FAIL: u8 = 1;
-    /// Usage or profile.
-    pub const USAGE: u8 = 2;
-    /// Could not run, or could not write.
-    pub const CANNOT: u8 = 3;
-    /// The generator was unfit: the numbers prove nothing.
-    pub const VOID: u8 = 4;
-    /// Stopped by a signal.
-    pub const INTERRUPTED: u8 = 130;
-}
+use crate::record::RecordError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,6 +44,7 @@ enum Command {
     /// Print the JSON schema of a profile
     Schema,
     Serve(serve::ServeArgs),
+    Report(report::ReportArgs),
 }
 
 #[derive(Args, Debug)]
@@ -99,5 +90,16 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args.profiles, &args.overrides.into()),
         Command::Schema => schema::run(),
         Command::Serve(args) => serve::run(args),
+        Command::Report(args) => report::run(&args),
     }
+}
+
+/// Whether to write colours to this stream: to a terminal, unless `NO_COLOR` is set.
+fn has_colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether the reader of stdout has gone away, which is its right and no failure.
+fn is_broken_pipe(error: &RecordError) -> bool {
+    matches!(error, RecordError::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::OverrideArgs;
 use super::progress::Progress;
 use crate::profile::{self, Plan};
-use crate::report::Format;
+use crate::report::{self, Style};
 use crate::scheduler::{self, Event, Output, RunError, Stop, Urgency};
 use crate::verdict::exit;
 
@@ -101,9 +101,8 @@ fn announcement(plan: &Plan) -> String {
 fn conclude(ran: &scheduler::Ran) -> ExitCode {
     let finished = &ran.finished;
     let mut stdout = io::stdout().lock();
-    let colour = super::has_colour(&io::stdout());
-    let summary = if colour { Format::ColouredText } else { Format::Text };
-    let printed = summary.write(&finished.record, &finished.verdict, &mut stdout);
+    let style = Style { colour: super::has_colour(&io::stdout()), ..Style::default() };
+    let printed = report::text(&finished.record, &finished.verdict, style, &mut stdout);
     drop(stdout.flush());
     for error in finished.problem.iter().map(ToString::to_string).chain(ran.breakdown.iter().map(ToString::to_string)) {
         eprintln!("error: {error}");

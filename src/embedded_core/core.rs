@@ -284,8 +284,6 @@ impl Core {
     /// Nothing more has come: writes what is still to be written, and notes a close that the client began.
     fn settle(&mut self, id: Id) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let mut cx = Context::from_waker(&connection.waker);
-        // An error here is told by the next receive.
         if connection.link.is_closing() && !connection.is_closing {
             connection.is_closing = true;
             self.detach(id);

@@ -74,6 +74,14 @@ impl RecordError {
         RecordError::Read { path: path.to_owned(), source }
     }
 
+    /// The same, where a stream that could not be written to is known to be `path`.
+    pub(super) fn at(self, path: &Path) -> RecordError {
+        match self {
+            RecordError::Stream(source) => RecordError::write(path, source),
+            other => other,
+        }
+    }
+
     /// Damage at a line of `path`, counted from 1.
     pub fn damaged(path: &Path, line: usize, reason: impl ToString) -> RecordError {
         RecordError::Damaged { path: path.to_owned(), line, reason: reason.to_string() }

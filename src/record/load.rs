@@ -53,9 +53,8 @@ fn check_version(path: &Path, found: u32) -> Result<(), RecordError> {
 fn rebuild(log: &Path) -> Result<RunRecord, RecordError> {
     let mut reader = IntervalReader::open(log)?;
     let mut fold = Fold::default();
-    for interval in reader.by_ref() {
-        let interval = interval?;
-        fold.add(&interval).map_err(|error| RecordError::damaged(log, 0, error))?;
+    while let Some(interval) = reader.next() {
+        fold.add(&interval?).map_err(|error| reader.damaged(error))?;
     }
     Ok(fold.finish(&reader.header, reader.end.as_ref(), Intervals::of(log)))
 }

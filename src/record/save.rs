@@ -14,6 +14,11 @@ pub fn save(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), RecordError>,
 ) -> Result<(), RecordError> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        // A device or a pipe is written to; a file must not take its place.
+        let mut out = File::create(path).map_err(|source| RecordError::write(path, source))?;
+        return fill(&mut out).map_err(|error| error.at(path));
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.part"));
     let saved = write_and_rename(path, &beside, fill);
@@ -31,11 +36,7 @@ fn write_and_rename(
 ) -> Result<(), RecordError> {
     let failed = |source: io::Error| RecordError::write(path, source);
     let mut writer = BufWriter::new(File::create(beside).map_err(failed)?);
-    fill(&mut writer).map_err(|error| match error {
-        // The caller writes to a stream and cannot know its name.
-        RecordError::Stream(source) => failed(source),
-        other => other,
-    })?;
+    fill(&mut writer).map_err(|error| error.at(path))?;
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;
     fs::rename(beside, path).map_err(failed)?;
@@ -44,4 +45,34 @@ fn write_and_rename(
         let _ = directory.sync_all();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_save_leaves_what_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run.json");
+        fs::write(&path, "before").unwrap();
+        let failed = save(&path, |out| {
+            out.write_all(b"half of it")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull).into())
+        });
+        let message = failed.unwrap_err().to_string();
+        assert!(message.contains("run.json") && message.contains("free some space"), "{message}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        let full = Path::new("/dev/full");
+        if !full.exists() {
+            return;
+        }
+        assert!(save(full, |out| Ok(out.write_all(b"much")?)).is_err());
+        assert!(!fs::metadata(full).unwrap().is_file());
+    }
 }

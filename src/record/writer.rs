@@ -191,7 +191,7 @@ impl Log {
     }
 
     fn broken(&mut self, error: io::Error) -> RecordError {
-        let again = io::Error::from(error.kind());
+        let again = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
         self.problem = Some(RecordError::write(&self.path, again));
         RecordError::write(&self.path, error)
     }
@@ -208,4 +208,145 @@ fn file_name(name: &str) -> String {
 fn utc(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .map_or_else(|_| millis.to_string(), |time| time.strftime("%Y%m%dT%H%M%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::metrics::{AttemptFailure, Gauges, Metric, Outcome, Tally};
+    use crate::record::{Health, load};
+
+    fn header() -> RunHeader {
+        let mut header = RunHeader { started_at: 1_700_000_000_000, clients_planned: 4, ..RunHeader::default() };
+        header.profile.name = "busy hour/../x".into();
+        header
+    }
+
+    /// The second `at` of a run, in which a call is answered and one fails.
+    fn second(at: u64) -> Interval {
+        let mut tally = Tally::default();
+        tally.counters.due = 2;
+        tally.counters.started = 2;
+        tally.counters.end(Outcome::Answered);
+        tally.counters.end(Outcome::Failed(AttemptFailure::NoResponse));
+        tally.latencies[Metric::Lag.index()].service.record(100 + at);
+        let setup = &mut tally.latencies[Metric::Setup.index()];
+        setup.service.record(30_000 + at);
+        if let Some(response) = &mut setup.response {
+            response.record(31_000 + at);
+            response.record(7_200_000_000);
+        }
+        tally.acks[0].record(2_000);
+        Interval {
+            at: Duration::from_secs(at),
+            length: Duration::from_secs(1),
+            stage: Some(0),
+            tally,
+            gauges: Gauges { connected: 4, signed_on: at, calls: 1, calls_answered: 1 },
+            health: Health { cpu_cores: 0.3, rss_bytes: 1 << 20, worker_cpu_max: 0.2, turn_max_us: 900 + at },
+        }
+    }
+
+    fn write_seconds(writer: &mut RunWriter, seconds: u64) {
+        (0..seconds).for_each(|at| writer.interval(&second(at)).unwrap());
+    }
+
+    #[test]
+    fn what_is_added_up_while_it_runs_is_what_the_log_adds_up_to() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = RunWriter::create_under(root.path(), header()).unwrap();
+        write_seconds(&mut writer, 5);
+        let directory = writer.directory().to_owned();
+        let end = RunEnd { ended_at: 1_700_000_005_250, bytes_per_client: Some(9), ..RunEnd::default() };
+        let recorded = writer.finish(&end);
+        assert!(recorded.problem.is_none());
+        assert_eq!(load(&directory).unwrap(), recorded.record);
+        assert!(recorded.record.sums.hold, "{:?}", recorded.record.sums);
+        assert_eq!(recorded.record.clients.peak, 4);
+        assert_eq!(recorded.record.latency.metrics["setup"].response.unwrap().over_range, 5);
+    }
+
+    #[test]
+    fn a_run_that_was_killed_in_the_middle_of_a_line_is_read_up_to_it() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = RunWriter::create_under(root.path(), header()).unwrap();
+        write_seconds(&mut writer, 3);
+        let log = writer.directory().join(INTERVALS_FILE);
+        let directory = writer.directory().to_owned();
+        drop(writer);
+        let text = fs::read(&log).unwrap();
+        fs::write(&log, &text[..text.len() - 10]).unwrap();
+        let record = load(&directory).unwrap();
+        assert!(record.interrupted);
+        assert_eq!(record.counted.attempts.due, 4);
+        assert_eq!(record.duration_us, 2_000_000);
+        assert_eq!(record.ended_at, 1_700_000_002_000);
+    }
+
+    #[test]
+    fn calls_in_flight_when_a_run_is_killed_are_unfinished() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = RunWriter::create_under(root.path(), header()).unwrap();
+        let mut interval = second(0);
+        interval.tally.counters.due += 3;
+        writer.interval(&interval).unwrap();
+        let record = load(writer.directory()).unwrap();
+        assert_eq!((record.counted.attempts.unfinished, record.generator.cut_off), (3, 3));
+        assert!(record.sums.hold, "{:?}", record.sums);
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_named_by_its_line() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = RunWriter::create_under(root.path(), header()).unwrap();
+        write_seconds(&mut writer, 1);
+        writer.log.file.write_all(b"{\"at_us\":\n").unwrap();
+        write_seconds(&mut writer, 1);
+        let error = load(writer.directory()).unwrap_err().to_string();
+        assert!(error.contains("intervals.jsonl line 3"), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_said_once_and_the_totals_go_on() {
+        let Ok(full) = OpenOptions::new().append(true).open("/dev/full") else { return };
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = RunWriter::create_under(root.path(), header()).unwrap();
+        write_seconds(&mut writer, 1);
+        writer.log.file = full;
+        let error = writer.interval(&second(1)).unwrap_err().to_string();
+        assert!(error.contains("intervals.jsonl") && error.contains("free some space"), "{error}");
+        assert!(writer.interval(&second(2)).is_ok());
+        let recorded = writer.finish(&RunEnd::default());
+        assert_eq!(recorded.problem.unwrap().to_string(), error);
+        assert_eq!(recorded.record.counted.attempts.due, 6);
+    }
+
+    #[test]
+    fn runs_of_one_second_get_directories_of_their_own() {
+        let root = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..3)
+            .map(|_| RunWriter::create_under(&root.path().join("reports"), header()).unwrap())
+            .map(|writer| writer.directory().file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        let name = "busy-hour-..-x-20231114T221320Z";
+        assert_eq!(names, [name.to_owned(), format!("{name}-2"), format!("{name}-3")]);
+    }
+
+    #[test]
+    fn a_run_is_never_written_over_another() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("out");
+        RunWriter::create_at(&directory, header()).unwrap();
+        let error = RunWriter::create_at(&directory, header()).err().unwrap().to_string();
+        assert!(error.contains("holds a run already"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_without_a_run_is_said_to_be_one() {
+        let root = tempfile::tempdir().unwrap();
+        let error = load(root.path()).unwrap_err().to_string();
+        assert!(error.contains("holds no record of a run"), "{error}");
+    }
 }

@@ -1,9 +1,33 @@
 //! Reports: each a function of a record, its verdict and a writer.
+//!
+//! [`finish`] ends a run and writes its files; [`load`] and [`Format::write`] make any report from a stored run.
 
-use std::io::Write;
+mod csv;
+mod hlog;
+mod json;
+mod text;
+mod units;
 
-use crate::record::{RecordError, RunEnd, RunRecord, RunWriter};
+use std::fmt;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+pub use csv::csv;
+pub use hlog::hlog;
+pub use json::{json, run_schema};
+pub use text::{Style, text};
+
+use crate::record::{self, RUN_FILE, RecordError, RunEnd, RunRecord, RunWriter};
 use crate::verdict::{self, Verdict, exit};
+
+/// The histograms of every second, in the run's directory.
+pub const HLOG_FILE: &str = "latency.hlog";
+/// A row a second, in the run's directory.
+pub const TIMELINE_FILE: &str = "timeline.csv";
 
 /// A run that has ended, judged and written.
 #[derive(Debug)]
@@ -24,18 +48,121 @@ impl Finished {
 }
 
 /// Ends a run: adds it up, judges it, and writes `run.json`, `latency.hlog` and `timeline.csv` beside its log.
+///
+/// What cannot be written is said by [`Finished::problem`]; what can be is.
 pub fn finish(writer: RunWriter, end: &RunEnd) -> Finished {
+    let directory = writer.directory().to_owned();
     let recorded = writer.finish(end);
-    let mut record = recorded.record;
+    let (mut record, mut problem) = (recorded.record, recorded.problem);
     let verdict = verdict::judge(&mut record);
-    Finished { record, verdict, problem: recorded.problem }
+    let files = [(RUN_FILE, Format::Json), (HLOG_FILE, Format::Hlog), (TIMELINE_FILE, Format::Csv)];
+    for (name, format) in files {
+        let saved = record::save(&directory.join(name), |out| format.write(&record, &verdict, out));
+        problem = problem.or(saved.err());
+    }
+    Finished { record, verdict, problem }
 }
 
-/// Writes the summary for a terminal.
+/// The record and the verdict of the run in `directory`. A run that was killed is added up and judged now.
 ///
 /// # Errors
-/// The writer refuses.
-pub fn text(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Result<(), RecordError> {
-    writeln!(out, "{} {}", record.profile.name, verdict.result.name())?;
-    Ok(())
+/// See [`record::load`].
+pub fn load(directory: &Path) -> Result<(RunRecord, Verdict), RecordError> {
+    let mut record = record::load(directory)?;
+    let verdict = stored_verdict(&directory.join(RUN_FILE))?;
+    let verdict = verdict.unwrap_or_else(|| verdict::judge(&mut record));
+    Ok((record, verdict))
+}
+
+/// The verdict in `run.json`, where there is one.
+fn stored_verdict(run: &Path) -> Result<Option<Verdict>, RecordError> {
+    #[derive(Deserialize)]
+    struct OnlyVerdict {
+        verdict: Option<Verdict>,
+    }
+    if !run.exists() {
+        return Ok(None);
+    }
+    let file = File::open(run).map_err(|error| RecordError::read(run, error))?;
+    let only: OnlyVerdict = serde_json::from_reader(BufReader::new(file))
+        .map_err(|error| RecordError::damaged(run, error.line(), error))?;
+    Ok(only.verdict)
+}
+
+/// A kind of report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The summary for a terminal.
+    Text,
+    /// `run.json`.
+    Json,
+    /// `latency.hlog`.
+    Hlog,
+    /// `timeline.csv`.
+    Csv,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: &'static [Format] = &[Format::Text, Format::Json, Format::Hlog, Format::Csv];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "json",
+            Format::Hlog => "hlog",
+            Format::Csv => "csv",
+        }
+    }
+
+    /// Writes the report, a text without colour.
+    ///
+    /// # Errors
+    /// The run's log cannot be read, or the writer refuses.
+    pub fn write(
+        self,
+        record: &RunRecord,
+        verdict: &Verdict,
+        out: &mut dyn Write,
+    ) -> Result<(), RecordError> {
+        match self {
+            Format::Text => text(record, verdict, Style::default(), out),
+            Format::Json => json(record, verdict, out),
+            Format::Hlog => hlog(record, verdict, out),
+            Format::Csv => csv(record, verdict, out),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Formats that later versions bring.
+const PLANNED: [&str; 4] = ["html", "markdown", "junit", "calls"];
+
+/// There is no report of this name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownFormat {
+    /// A later version brings it.
+    #[error("the format `{0}` is not supported yet; this version has text, json, hlog and csv")]
+    Planned(String),
+    /// No version has it.
+    #[error("there is no format `{0}`; choose text, json, hlog or csv")]
+    Unknown(String),
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Format, UnknownFormat> {
+        let known = Format::ALL.iter().copied().find(|format| format.name() == name);
+        known.ok_or_else(|| match PLANNED.contains(&name) {
+            true => UnknownFormat::Planned(name.to_owned()),
+            false => UnknownFormat::Unknown(name.to_owned()),
+        })
+    }
 }

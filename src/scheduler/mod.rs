@@ -28,8 +28,9 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{DialectChoice, Force, Plan, Server};
 use crate::protocol::{Dialect, SessionSettings};
 use crate::record::{
-    Environment, Interval, ProfileInfo, RecordError, Recorded, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
+    Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
 };
+use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
 use crate::transport::{Clock, TlsError};
 use crate::workload::{ArrivalLaw, Segment, Stage};
@@ -146,8 +147,8 @@ pub enum Event<'a> {
 /// A run that has ended.
 #[derive(Debug)]
 pub struct Ran {
-    /// What is kept of it.
-    pub recorded: Recorded,
+    /// Its record and verdict, and what could not be written.
+    pub finished: Finished,
     /// Where.
     pub directory: PathBuf,
     /// A worker's breakdown, if there was one: the record holds what was measured until then.
@@ -235,7 +236,7 @@ pub fn run(
         bytes_per_client: measured.bytes_per_client(shared.plan.target.server == Server::Embedded),
         rss_peak_bytes: Some(measured.rss_peak),
     };
-    Ok(Ran { recorded: writer.finish(&end), directory, breakdown })
+    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown })
 }
 
 /// What is measured of the process itself while intervals come in.

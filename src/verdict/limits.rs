@@ -23,3 +23,8 @@ pub const LATE_PART_DEGRADED: f64 = 0.001;
 ///
 /// Beyond it, what is ready waits for the worker, and the wait is measured as if it were the server's.
 pub const WORKER_CPU_DEGRADED: f64 = 0.9;
+
+/// More blocked calls than this part of those that came due makes a run degraded: 1 in 100.
+///
+/// The load that was offered was then not the load that was planned.
+pub const BLOCKED_PART_DEGRADED: f64 = 0.01;

@@ -89,6 +89,7 @@ fn findings(record: &RunRecord) -> Vec<(Validity, String)> {
     }
     findings.extend(lag_finding(record));
     findings.extend(late_finding(record));
+    findings.extend(blocked_finding(record));
     let generator = &record.generator;
     if generator.worker_cpu_max > limits::WORKER_CPU_DEGRADED {
         let why = format!(
@@ -138,6 +139,15 @@ fn late_finding(record: &RunRecord) -> Option<(Validity, String)> {
     (late as f64 > started as f64 * limits::LATE_PART_DEGRADED).then(|| (Validity::Degraded, why()))
 }
 
+/// What the number of blocked calls says about the load that was offered.
+fn blocked_finding(record: &RunRecord) -> Option<(Validity, String)> {
+    let (blocked, due) = (record.counted.attempts.blocked, record.counted.attempts.due);
+    let why = || {
+        format!("{blocked} of {due} calls were not sent, because no pair of clients was idle: use more clients")
+    };
+    (blocked as f64 > due as f64 * limits::BLOCKED_PART_DEGRADED).then(|| (Validity::Degraded, why()))
+}
+
 /// The default thresholds that do not hold.
 fn failures(record: &RunRecord) -> Vec<String> {
     let mut failures = Vec::new();
@@ -149,7 +159,8 @@ fn failures(record: &RunRecord) -> Vec<String> {
     }
     let failed = failed_attempts(record);
     if failed > 0 {
-        failures.push(format!("{failed} of {} calls failed", record.counted.attempts.due));
+        let due = record.counted.attempts.due;
+        failures.push(format!("{failed} of {due} calls did not end as their flow intends"));
     }
     failures
 }

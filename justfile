@@ -1,0 +1,40 @@
+# The ways to check and try the harness. `just` alone lists them.
+
+_list:
+    @just --list
+
+# All that CI runs: format, clippy, tests, docs, quickstart, licences, fuzzing
+check:
+    bash .ci/run
+
+# The tests, as the README runs them
+test *ARGS:
+    cargo test --locked {{ ARGS }}
+
+# Tests too long or too heavy for every run
+heavy *ARGS:
+    cargo test --release --locked -- --ignored {{ ARGS }}
+
+# Format, clippy, docs
+lint:
+    cargo fmt --check
+    rustfmt --edition 2024 --check fuzz/fuzz_targets/*.rs
+    cargo clippy --all-targets --locked -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+# Fuzz one target for some seconds
+fuzz TARGET="decode" SECONDS="60" *ARGS:
+    fuzz/run {{ TARGET }} {{ SECONDS }} {{ ARGS }}
+
+# The benches, or those whose names match
+bench *ARGS:
+    cargo bench --locked {{ ARGS }}
+
+# The README's command
+quickstart *ARGS:
+    cargo run --release --locked -- run profiles/quickstart.toml {{ ARGS }}
+
+# The tests against the vendor's own client; needs Node
+vendor:
+    cd tests/vendor && npm ci --no-audit --no-fund
+    WTSP_LOAD_REQUIRE_VENDOR=1 cargo test --locked --test vendor

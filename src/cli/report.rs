@@ -1,0 +1,59 @@
+//! `wtsp-load report`: makes a report from a stored run, also from one that was killed.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::record::{self, RecordError};
+use crate::report::{self, Format, Style};
+use crate::verdict::exit;
+
+/// Makes a report from a stored run, also from one that was killed.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// The directory of the run
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// The report: text, json, hlog or csv
+    #[arg(long, value_name = "F", default_value = "text")]
+    pub format: Format,
+    /// Where to write it; `-` is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+}
+
+/// Makes the report. Exit code 0, or 3 when the run cannot be read or the report cannot be written.
+pub fn run(arguments: &ReportArgs) -> ExitCode {
+    let made = match arguments.output.as_path() {
+        path if path == Path::new("-") => to_stdout(arguments),
+        path => to_file(arguments, path),
+    };
+    match made {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(RecordError::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(exit::CANNOT)
+        }
+    }
+}
+
+fn to_stdout(arguments: &ReportArgs) -> Result<(), RecordError> {
+    let (record, verdict) = report::load(&arguments.directory)?;
+    let stdout = io::stdout();
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = stdout.is_terminal() && !no_colour;
+    let mut out = BufWriter::new(stdout.lock());
+    match arguments.format {
+        Format::Text => report::text(&record, &verdict, Style { colour, ..Style::default() }, &mut out)?,
+        format => format.write(&record, &verdict, &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn to_file(arguments: &ReportArgs, path: &Path) -> Result<(), RecordError> {
+    let (record, verdict) = report::load(&arguments.directory)?;
+    record::save(path, |out| arguments.format.write(&record, &verdict, out))
+}

@@ -1,0 +1,381 @@
+//! The summary for a terminal: what ran, what came of it, and whether to believe it. 80 columns.
+
+mod latency;
+
+use std::io::{self, Write};
+
+use super::units::{bytes, count, duration, figure, latency as time, of, percent};
+use crate::protocol::CloseCode;
+use crate::record::{Disconnects, RecordError, RunRecord, StageInfo, TargetInfo, Validity};
+use crate::verdict::{Verdict, VerdictResult};
+
+/// How a summary is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Whether with the colours of a terminal.
+    pub colour: bool,
+    /// Whether the paths of the run's files are left out.
+    pub hide_files: bool,
+}
+
+/// Writes the summary for a terminal.
+///
+/// # Errors
+/// The writer refuses.
+pub fn text(
+    record: &RunRecord,
+    verdict: &Verdict,
+    style: Style,
+    out: &mut dyn Write,
+) -> Result<(), RecordError> {
+    let mut page = Page { out, style };
+    page.head(record, verdict)?;
+    page.verdict(record, verdict)?;
+    page.clients(record)?;
+    page.calls(record)?;
+    page.latencies(record)?;
+    page.trouble(record)?;
+    page.disconnects(record)?;
+    page.generator(record)?;
+    page.files(record)?;
+    Ok(())
+}
+
+/// The columns of a summary.
+const WIDTH: usize = 80;
+/// Where the text beside a label begins.
+const INDENT: usize = 14;
+
+/// A colour with a meaning.
+#[derive(Clone, Copy)]
+enum Colour {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// What a summary is written on.
+struct Page<'a> {
+    out: &'a mut dyn Write,
+    style: Style,
+}
+
+impl Page<'_> {
+    fn coloured(&self, text: &str, colour: Colour) -> String {
+        if !self.style.colour {
+            return text.to_owned();
+        }
+        let code = match colour {
+            Colour::Good => 32,
+            Colour::Warning => 33,
+            Colour::Bad => 31,
+        };
+        format!("\x1b[1;{code}m{text}\x1b[0m")
+    }
+
+    /// A label and what it is about, in as many lines as it takes.
+    fn entry(&mut self, label: &str, text: &str) -> io::Result<()> {
+        for (index, line) in wrapped(text, WIDTH - INDENT).iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            writeln!(self.out, "{label:<INDENT$}{line}")?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", text.trim_end())
+    }
+
+    fn head(&mut self, record: &RunRecord, verdict: &Verdict) -> io::Result<()> {
+        let word = verdict.result.name().to_uppercase();
+        let title = format!("wtsp-load {}: {}", record.tool.version, record.profile.name);
+        let gap = WIDTH.saturating_sub(title.chars().count() + word.len()).max(2);
+        let word = self.coloured(&word, colour_of(verdict.result));
+        self.line(&format!("{title}{}{word}", " ".repeat(gap)))?;
+        self.line("")?;
+        let interrupted = if record.interrupted { ", interrupted" } else { "" };
+        let ran = format!(
+            "{} for {}{interrupted}, seed {}",
+            instant(record.started_at),
+            duration(record.duration_us as f64 / 1e6),
+            record.profile.seed
+        );
+        self.entry("Ran", &ran)?;
+        self.entry("Target", &target(&record.target))?;
+        if record.target.tls_insecure {
+            self.entry("", "certificates were not checked: the profile says insecure")?;
+        }
+        let width = record.stages.iter().map(|stage| stage.name.chars().count()).max().unwrap_or(0);
+        for (index, stage) in record.stages.iter().enumerate() {
+            self.entry(if index == 0 { "Stages" } else { "" }, &stage_line(stage, width))?;
+        }
+        self.line("")
+    }
+
+    fn verdict(&mut self, record: &RunRecord, verdict: &Verdict) -> io::Result<()> {
+        let meaning = match verdict.result {
+            VerdictResult::Pass => "pass: every sign-on and every call went as it should",
+            VerdictResult::Fail => "fail:",
+            VerdictResult::Void => "void: the generator was unfit, so the figures below prove nothing",
+        };
+        self.entry("Verdict", meaning)?;
+        for reason in &verdict.reasons {
+            self.entry("", &format!("- {reason}"))?;
+        }
+        if record.generator.validity == Validity::Degraded {
+            let warning = self.coloured("degraded", Colour::Warning);
+            self.entry("Generator", &format!("{warning}: no claim about capacity can rest on this run"))?;
+            for reason in &record.generator.validity_reasons {
+                self.entry("", &format!("- {reason}"))?;
+            }
+        }
+        self.line("")
+    }
+
+    fn clients(&mut self, record: &RunRecord) -> io::Result<()> {
+        let clients = &record.clients;
+        let text = format!(
+            "{} of {} signed on, {} at once, {} failed, {}",
+            count(clients.signons.signed_on),
+            count(clients.planned),
+            count(clients.peak),
+            count(clients.signons.signon_failed),
+            of(clients.signons.reconnects, "reconnect", "reconnects"),
+        );
+        self.entry("Clients", &text)?;
+        for failures in &record.counted.signon_failures {
+            let status = failures.status.map(|status| format!(" {status}")).unwrap_or_default();
+            self.line(&format!("  {:>9}  {}{status}", count(failures.count), words(&failures.cause)))?;
+        }
+        let keepalives = &record.counted.keepalives;
+        let missed = if keepalives.missed == 0 { "none".into() } else { count(keepalives.missed) };
+        let text = format!(
+            "{} sent, {} answered, {missed} missed",
+            count(keepalives.sent),
+            count(keepalives.answered)
+        );
+        self.entry("Keepalives", &text)?;
+        self.line("")
+    }
+
+    fn calls(&mut self, record: &RunRecord) -> io::Result<()> {
+        let attempts = &record.counted.attempts;
+        if attempts.due == 0 {
+            self.entry("Calls", "none")?;
+            return self.line("");
+        }
+        let rate = |rate: Option<f64>| rate.map_or("-".into(), figure);
+        let text = format!(
+            "{} due, {}/s offered, {}/s completed",
+            count(attempts.due),
+            rate(record.kpi.cps_offered),
+            rate(record.kpi.cps_completed)
+        );
+        self.entry("Calls", &text)?;
+        let outcomes = [
+            ("answered", attempts.answered, ""),
+            ("declined", attempts.declined, ""),
+            ("busy", attempts.busy, ""),
+            ("cancelled", attempts.cancelled, "given up by our caller while it rang"),
+            ("unavailable", attempts.unavailable, ""),
+            ("redirected", attempts.redirected, ""),
+            ("failed", attempts.failed, ""),
+            ("blocked", attempts.blocked, "never sent: no idle pair of clients"),
+            ("unfinished", attempts.unfinished, "the run ended first"),
+        ];
+        for (name, number, remark) in outcomes {
+            if number > 0 || name == "answered" || name == "failed" {
+                let part = percent(number, attempts.due);
+                self.line(&format!("  {name:<12}{:>9}  {part:>8}  {remark}", count(number)))?;
+            }
+        }
+        for (reason, number) in &record.counted.attempts_failed {
+            self.line(&format!("    {:<10}{:>9}            {}", "", count(*number), words(reason)))?;
+        }
+        self.kpis(record)
+    }
+
+    fn kpis(&mut self, record: &RunRecord) -> io::Result<()> {
+        let kpi = &record.kpi;
+        let ratios = [("SER", kpi.ser), ("SEER", kpi.seer), ("SCR", kpi.scr), ("ISA", kpi.isa)];
+        let ratios: Vec<String> = ratios
+            .iter()
+            .filter_map(|(name, value)| value.map(|value| format!("{name} {} %", figure(value))))
+            .collect();
+        if !ratios.is_empty() {
+            self.entry("  ratios", &ratios.join(", "))?;
+        }
+        if let (Some(offered), Some(carried)) = (kpi.erlangs_offered, kpi.erlangs_carried) {
+            let held = kpi.acd_s.map(|held| format!(", {} s a call", figure(held))).unwrap_or_default();
+            let text = format!("{} E offered, {} E carried{held}", figure(offered), figure(carried));
+            self.entry("  traffic", &text)?;
+        }
+        self.line("")
+    }
+
+    /// What a healthy run has none of.
+    fn trouble(&mut self, record: &RunRecord) -> io::Result<()> {
+        let counted = &record.counted;
+        let ledger = &counted.ledger;
+        let troubles = [
+            (counted.requests.errors.values().sum(), "requests refused"),
+            (counted.requests.timeouts, "requests without an answer in time"),
+            (counted.late_responses, "answers after their time"),
+            (counted.event_errors.values().sum(), "error events"),
+            (counted.malformed_messages, "malformed messages from the server"),
+            (counted.binary_messages, "binary messages from the server"),
+            (counted.repaired_messages, "messages understood only after a repair"),
+            (counted.unknown_events, "messages of an unknown name"),
+            (counted.stray_events, "events of calls that were over or never were"),
+            (counted.subprotocol_missing, "connections without the sub-protocol"),
+            (ledger.lost, "calls lost: the callee never heard of them"),
+            (ledger.one_leg_only, "calls that only one leg believed up"),
+            (ledger.duplicated, "calls that arrived more than once"),
+            (ledger.misdelivered, "calls that arrived at the wrong client"),
+            (ledger.lost_on_reconnect, "calls lost over a reconnect"),
+        ];
+        let troubles: Vec<_> = troubles.into_iter().filter(|(number, _): &(u64, _)| *number > 0).collect();
+        if troubles.is_empty() {
+            return Ok(());
+        }
+        self.line("Noticed")?;
+        for (number, what) in troubles {
+            self.line(&format!("  {:>9}  {what}", count(number)))?;
+        }
+        self.line("")
+    }
+
+    fn disconnects(&mut self, record: &RunRecord) -> io::Result<()> {
+        let (ours, others): (Vec<&Disconnects>, Vec<&Disconnects>) =
+            record.counted.disconnects.iter().partition(|one| one.code == 1000 && one.initiator == "client");
+        let signed_off: u64 = ours.iter().map(|one| one.count).sum();
+        let rate = record.closes_per_1000_connection_hours;
+        let rate = rate.map(|rate| format!(", {} per 1000 connection hours", figure(rate))).unwrap_or_default();
+        let unwanted: u64 = others.iter().map(|one| one.count).sum();
+        let text = match unwanted {
+            0 => format!("none; {} signed off in good order", count(signed_off)),
+            _ => format!("{}{rate}; {} signed off in good order", count(unwanted), count(signed_off)),
+        };
+        self.entry("Disconnects", &text)?;
+        for one in others {
+            let meaning = CloseCode::from(one.code).conclusion();
+            let head = format!("{} {}, by {}, {}", one.code, one.name, one.initiator, words(&one.phase));
+            let head = if one.code == 0 { "of other kinds".into() } else { head };
+            self.line(&format!("  {:>9}  {head}", count(one.count)))?;
+            if one.code != 0 {
+                for line in wrapped(meaning, WIDTH - 13) {
+                    self.line(&format!("{:13}{line}", ""))?;
+                }
+            }
+        }
+        self.line("")
+    }
+
+    fn generator(&mut self, record: &RunRecord) -> io::Result<()> {
+        let generator = &record.generator;
+        let colour = match generator.validity {
+            Validity::Valid => Colour::Good,
+            Validity::Degraded => Colour::Warning,
+            Validity::Void => Colour::Bad,
+        };
+        let validity = self.coloured(generator.validity.name(), colour);
+        let lag = &generator.lag;
+        let lag = match (lag.p50, lag.p99, lag.max) {
+            (Some(p50), Some(p99), Some(max)) => {
+                format!("calls sent late by {} (p50), {} (p99), {} (max)", time(p50), time(p99), time(max))
+            }
+            _ => "no call lag measured".into(),
+        };
+        self.entry("Generator", &format!("{validity}; {lag}"))?;
+        let cpu = generator.cpu_cores.map_or("-".into(), figure);
+        let text = format!(
+            "{}, {cpu} of {} cores used, busiest worker {:.0} % of a core, longest turn {}",
+            of(u64::from(generator.workers), "worker", "workers"),
+            record.environment.cores,
+            generator.worker_cpu_max * 100.0,
+            time(generator.turn_max_us),
+        );
+        self.entry("", &text)?;
+        let client = generator.bytes_per_client;
+        let client = client.map(|client| format!(", {} a client", bytes(client))).unwrap_or_default();
+        let memory = bytes(generator.rss_peak_bytes);
+        self.entry("", &format!("{memory} of memory{client}, {} descriptors allowed", count(generator.fd_limit)))
+    }
+
+    fn files(&mut self, record: &RunRecord) -> io::Result<()> {
+        let directory = record.intervals.log().parent().filter(|path| !path.as_os_str().is_empty());
+        if let (Some(directory), false) = (directory, self.style.hide_files) {
+            self.line("")?;
+            // Not wrapped: a path that is cut cannot be pasted.
+            writeln!(self.out, "{:<INDENT$}{}", "Files", directory.display())?;
+            writeln!(self.out, "{:<INDENT$}run.json  intervals.jsonl  latency.hlog  timeline.csv", "")?;
+        }
+        Ok(())
+    }
+}
+
+const fn colour_of(result: VerdictResult) -> Colour {
+    match result {
+        VerdictResult::Pass => Colour::Good,
+        VerdictResult::Fail | VerdictResult::Void => Colour::Bad,
+    }
+}
+
+/// The server, as a person asks for it.
+fn target(target: &TargetInfo) -> String {
+    let place = match (target.embedded, target.remote) {
+        (true, _) => ", the embedded core in this process",
+        (false, true) => ", another machine",
+        (false, false) => ", on this machine",
+    };
+    let dialect = match &target.dialect_detected {
+        Some(detected) if *detected != target.dialect => {
+            format!("; dialect {detected} (asked for {})", target.dialect)
+        }
+        _ => format!("; dialect {}", target.dialect),
+    };
+    format!("{}{place}{dialect}", target.url)
+}
+
+/// A stage: how long, and what load.
+fn stage_line(stage: &StageInfo, width: usize) -> String {
+    let (from, to) = (stage.calls_per_second_from, stage.calls_per_second_to);
+    let calls = match (from > 0.0 || to > 0.0, from == to) {
+        (false, _) => String::new(),
+        (true, true) => format!(", {} calls/s", figure(from)),
+        (true, false) => format!(", {} to {} calls/s", figure(from), figure(to)),
+    };
+    let clients = of(stage.clients, "client", "clients");
+    let lasts = duration(stage.duration_s);
+    format!("{:<width$}  {lasts}, {clients}{calls}, {}", stage.name, words(&stage.arrivals))
+}
+
+/// A time in milliseconds since the epoch, for people.
+fn instant(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| millis.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+/// A name of a record as words.
+fn words(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// `text` in lines of at most `width` characters, broken at spaces where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.len() - 1;
+        let line = &mut lines[line];
+        let fits = line.chars().count() + 1 + word.chars().count() <= width;
+        if line.is_empty() {
+            line.push_str(word);
+        } else if fits {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}

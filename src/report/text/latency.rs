@@ -1,0 +1,64 @@
+//! The latency table.
+
+use std::io;
+
+use super::super::units::{count, latency as time};
+use super::{Page, RunRecord};
+use crate::metrics::Metric;
+use crate::record::Summary;
+
+impl Page<'_> {
+    /// A row for each latency that was measured: from due (response) and from sent (service).
+    pub(super) fn latencies(&mut self, record: &RunRecord) -> io::Result<()> {
+        let rows = rows(record);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.line(&row("Latency", "", ["count", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned)))?;
+        for (metric, part, summary) in &rows {
+            self.line(&row(&format!("  {metric}"), part, cells(summary)))?;
+        }
+        if rows.iter().any(|(_, part, _)| *part == "response") {
+            self.line("")?;
+            self.line("  response counts from when it was due, service from when it was sent")?;
+        }
+        self.line("")
+    }
+}
+
+/// What was measured, in the order of a report.
+fn rows(record: &RunRecord) -> Vec<(&'static str, &'static str, &Summary)> {
+    let mut rows = Vec::new();
+    // The generator's own lateness stands with the generator.
+    for metric in Metric::ALL.iter().filter(|metric| **metric != Metric::Lag) {
+        let Some(latency) = record.latency.metrics.get(metric.name()) else { continue };
+        for (part, summary) in [("response", &latency.response), ("service", &latency.service)] {
+            if let Some(summary) = summary.as_ref().filter(|summary| summary.count > 0) {
+                rows.push((metric.name(), part, summary));
+            }
+        }
+    }
+    rows
+}
+
+fn row(label: &str, part: &str, cells: [String; 6]) -> String {
+    let [number, figures @ ..] = cells;
+    let mut row = format!("{label:<17}{part:<9}{number:>9}");
+    for figure in figures {
+        row.push_str(&format!("{figure:>9}"));
+    }
+    row
+}
+
+/// The figures of a row. One that is unknown lies beyond the range of a histogram.
+fn cells(summary: &Summary) -> [String; 6] {
+    let figure = |value: Option<u64>| value.map_or_else(|| ">10 min".to_owned(), time);
+    [
+        count(summary.count),
+        figure(summary.p50),
+        figure(summary.p90),
+        figure(summary.p99),
+        figure(summary.p999),
+        figure(summary.max),
+    ]
+}

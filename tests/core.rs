@@ -8,3 +8,5 @@ mod connections;
 mod flows;
 #[path = "core/hostile.rs"]
 mod hostile;
+#[path = "core/serve.rs"]
+mod serve;

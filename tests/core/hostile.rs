@@ -5,6 +5,9 @@ use std::path::Path;
 
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use wtsp_load::transport::Initiator;
 
 use super::client::{Client, Form, Seen, core, core_with};
 
@@ -39,6 +42,26 @@ async fn binary_is_closed_with_4101() {
     let mut client = Client::sign_on(&core, 0, Form::Flat).await;
     client.socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();
     assert_eq!(client.seen().await, Seen::Closed(4101));
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_or_too_long_is_closed_by_the_code_of_websockets() {
+    let core = core(1);
+    let text = |bytes: Vec<u8>| {
+        let frame = Frame::message(bytes, OpCode::Data(Data::Text), true);
+        Message::Frame(frame)
+    };
+    for (bytes, code) in [(vec![b'{', 0xff, b'}'], 1007), (vec![b' '; (1 << 20) + 1], 1009)] {
+        let mut client = Client::connect(&core, 0, true, Form::Flat).await;
+        client.expect("state").await;
+        // The core may have closed before all of it is written.
+        let _ = client.socket.send(text(bytes)).await;
+        let seen = client.seen().await;
+        // Where it closes over what it has not read, the system may reset the connection and lose the close frame.
+        assert!(seen == Seen::Closed(code) || (code == 1009 && seen == Seen::Closed(1006)), "{seen:?}");
+    }
+    let disconnects = core.stop().unwrap().disconnects;
+    assert!([1007, 1009].iter().all(|code| disconnects.contains_key(&(*code, Initiator::Server))));
 }
 
 #[tokio::test]

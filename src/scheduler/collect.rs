@@ -28,6 +28,7 @@ pub(super) struct Report {
 }
 
 /// What comes to the collector.
+#[allow(clippy::large_enum_variant, reason = "one a worker and second")]
 #[derive(Debug)]
 enum Message {
     Report(Report),

@@ -179,10 +179,16 @@ impl Violation {
         }
     }
 
-    /// Whether a client that does everything right may come to it: by repeating what was lost, or by crossing the end of a
-    /// call.
+    /// Whether a client that does everything right may come to it: by repeating what was lost, or by crossing an incoming
+    /// call or the end of one.
     pub const fn is_forgivable(self) -> bool {
-        matches!(self, Violation::Retransmission | Violation::LateRequest)
+        matches!(
+            self,
+            Violation::Retransmission
+                | Violation::LateRequest
+                | Violation::BusyLine
+                | Violation::TrickleWithoutCall
+        )
     }
 
     /// Whether it is a message that could not be read.

@@ -218,6 +218,12 @@ impl Answered {
                 self.on_ringback(at, out)
             }
             (Leg::Caller, EventBody::Accepted { .. }) => self.on_accepted(at, out),
+            // A call that somebody else made is up when the server confirms our accept.
+            (Leg::Callee, EventBody::Accepted { .. })
+                if self.parties == Parties::Callee && self.phase == Phase::SetUp =>
+            {
+                self.talk_from(at);
+            }
             (leg, EventBody::Hangup { code, .. }) => self.on_hangup(leg, *code, at, out),
             (_, EventBody::Error { .. }) if self.phase == Phase::SetUp => {
                 self.timeout = self.timeout.min(at + ERROR_GRACE);

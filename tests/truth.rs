@@ -1,5 +1,9 @@
 //! What a run reports is what its server counted for itself: equal, not close.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot do without, it may panic over")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test cannot do without, it may panic over"
+)]
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -64,7 +68,10 @@ fn whole(dialect: &str, serve: &[&str]) -> (Value, Value) {
     assert_eq!(run["verdict"]["result"], "pass", "{}", run["verdict"]);
     assert!(count(&run, "/attempts/answered") > 15, "{}", run["attempts"]);
     // Both legs of each call end with it, whoever hung up.
-    assert_eq!(count(&run, "/hangups/200") + count(&run, "/hangups/487"), 2 * count(&run, "/attempts/started"));
+    assert_eq!(
+        count(&run, "/hangups/200") + count(&run, "/hangups/487"),
+        2 * count(&run, "/attempts/started")
+    );
     (run, truth)
 }
 
@@ -153,5 +160,9 @@ fn a_nested_run_over_tls_that_is_stopped_is_what_its_server_counted() {
 #[test]
 fn early_media_media_events_and_a_staged_registration_change_nothing() {
     let (run, _) = whole("flat", &["--early-media", "--media-events", "--registration-delay", "100ms"]);
-    assert!(count(&run, "/events/progress") > 0 && count(&run, "/events/registered") >= 20, "{}", run["events"]);
+    assert!(
+        count(&run, "/events/progress") > 0 && count(&run, "/events/registered") >= 20,
+        "{}",
+        run["events"]
+    );
 }

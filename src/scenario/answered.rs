@@ -265,11 +265,9 @@ impl Answered {
         }
     }
 
-    /// The run is over: hangs up whatever is up.
+    /// The run is over: hangs up whatever is up. A call that is not answered yet ends as unfinished once the server
+    /// has confirmed that; until then an answer may be under way that crosses the hang-up, and counts.
     pub fn drain(&mut self, now: Time, out: &mut Vec<Direction>) {
-        if self.phase == Phase::SetUp {
-            self.end(Outcome::Unfinished, out);
-        }
         if matches!(self.phase, Phase::SetUp | Phase::Talk) {
             let leg = if self.caller.up { Leg::Caller } else { Leg::Callee };
             self.release(leg, now, out);
@@ -303,7 +301,11 @@ impl Answered {
     }
 
     fn on_accepted(&mut self, at: Time, out: &mut Vec<Direction>) {
-        let (Phase::SetUp, Some(sent)) = (self.phase, self.call_sent) else { return };
+        let Some(sent) =
+            self.call_sent.filter(|_| self.phase == Phase::SetUp || self.is_drained_unanswered())
+        else {
+            return;
+        };
         self.on_ringback(at, out);
         let mut done = at;
         if let (Some(incoming), Some(accept_sent)) = (self.incoming, self.accept_sent) {
@@ -312,7 +314,11 @@ impl Answered {
             done = at - accept_sent.since(incoming);
         }
         out.push(Direction::Sample(Sample { metric: Metric::Setup, due: self.due, sent, done }));
-        self.talk_from(at);
+        if self.phase == Phase::SetUp {
+            self.talk_from(at);
+        } else {
+            self.answered = Some(at);
+        }
         self.end(Outcome::Answered, out);
     }
 
@@ -333,7 +339,10 @@ impl Answered {
             out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
         }
         match (self.phase, leg) {
-            (Phase::SetUp, Leg::Caller) => self.end(outcome_of(code), out),
+            (Phase::SetUp | Phase::Release, Leg::Caller) => {
+                // Only once: in the release, for a call that was drained before it was answered.
+                self.end(outcome_of(code, self.is_drained_unanswered()), out);
+            }
             (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
                 // The caller's own word on it says why; it is due at once.
                 self.timeout = self.timeout.min(at + ERROR_GRACE);
@@ -427,6 +436,12 @@ impl Answered {
         }
     }
 
+    /// Whether the call was hung up by the end of the run before it was answered, and the server has not confirmed
+    /// that yet: all other ways from the set-up to the release count the outcome at once.
+    fn is_drained_unanswered(&self) -> bool {
+        self.phase == Phase::Release && !self.ended
+    }
+
     fn check_over(&mut self, out: &mut Vec<Direction>) {
         if self.phase != Phase::Release || self.caller.up || self.callee.up {
             return;
@@ -434,6 +449,8 @@ impl Answered {
         self.phase = Phase::Over;
         self.step_due = Time::NEVER;
         self.timeout = Time::NEVER;
+        // What was drained, and got no answer and no other word on how it ended.
+        self.end(Outcome::Unfinished, out);
         if self.answered.is_some() && self.is_attempt() {
             let regular = |leg: &LegState| leg.hung_up == Some(Some(200));
             let completed = match self.parties {
@@ -474,12 +491,13 @@ impl Answered {
 }
 
 /// What the code of a `hangup` before the answer makes of the attempt (protocol, section 6.4).
-fn outcome_of(code: Option<i32>) -> Outcome {
+fn outcome_of(code: Option<i32>, drained: bool) -> Outcome {
     match code.map(|code| HangupCode::from(code).class()) {
         Some(HangupClass::Busy) => Outcome::Busy,
         Some(HangupClass::Declined) => Outcome::Declined,
         Some(HangupClass::Unavailable) => Outcome::Unavailable,
         Some(HangupClass::Redirected) => Outcome::Redirected,
+        Some(HangupClass::Completed | HangupClass::Cancelled) if drained => Outcome::Unfinished,
         Some(HangupClass::Completed | HangupClass::Cancelled) => Outcome::Failed(AttemptFailure::EndedEarly),
         _ => Outcome::Failed(AttemptFailure::Rejected),
     }

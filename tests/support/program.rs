@@ -101,7 +101,11 @@ impl Running {
             let ended = self.child.try_wait().expect("asked");
             // What it said last may have come after the look above.
             if (ended.is_some() && !holds(self)) || begun.elapsed() > PATIENCE {
-                panic!("no {what}; ended: {ended:?}; stdout:\n{}\nstderr:\n{}", self.stdout.text(), self.stderr.text());
+                panic!(
+                    "no {what}; ended: {ended:?}; stdout:\n{}\nstderr:\n{}",
+                    self.stdout.text(),
+                    self.stderr.text()
+                );
             }
             thread::sleep(Duration::from_millis(10));
         }

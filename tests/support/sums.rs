@@ -62,7 +62,9 @@ pub fn assert_truth(run: &Value, truth: &Value) {
     assert_eq!(count(run, "/states"), count(truth, "/states_sent"), "states{}", show());
     assert_eq!(truth["calls_up"], 0, "calls up{}", show());
     assert_eq!(truth["violations"], json!([]), "violations{}", show());
-    for name in ["unknown_events", "malformed_messages", "stray_events", "late_responses", "repaired_messages"] {
+    for name in
+        ["unknown_events", "malformed_messages", "stray_events", "late_responses", "repaired_messages"]
+    {
         assert_eq!(run[name], 0, "{name}{}", show());
     }
 }

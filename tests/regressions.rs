@@ -1,5 +1,9 @@
 //! What once went wrong, a test each.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot do without, it may panic over")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test cannot do without, it may panic over"
+)]
 
 use std::time::Duration;
 
@@ -30,7 +34,8 @@ fn drained_while_it_rang(events: &[EventBody<'_>]) -> Vec<Outcome> {
         call.event(Leg::Caller, event, ms(51), &mut out);
     }
     assert_eq!(out.last(), Some(&Direction::Over));
-    let end = |direction: Direction| if let Direction::End(outcome) = direction { Some(outcome) } else { None };
+    let end =
+        |direction: Direction| if let Direction::End(outcome) = direction { Some(outcome) } else { None };
     out.into_iter().filter_map(end).collect()
 }
 

@@ -7,6 +7,13 @@
 
 use std::time::Duration;
 
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/sums.rs"]
+mod sums;
+
+use program::{Folder, Served};
+use sums::count;
 use wtsp_load::law::Time;
 use wtsp_load::metrics::Outcome;
 use wtsp_load::protocol::{EventBody, RequestName, ResponseOutcome};
@@ -49,4 +56,35 @@ fn an_answer_that_crossed_the_drains_hang_up_was_counted_as_unfinished() {
     assert_eq!(drained_while_it_rang(&[accepted, hangup(200)]), [Outcome::Answered]);
     assert_eq!(drained_while_it_rang(&[hangup(486)]), [Outcome::Busy]);
     assert_eq!(drained_while_it_rang(&[hangup(487)]), [Outcome::Unfinished]);
+}
+
+/// A profile of a few calls, for a server that `serve` plays.
+const FEW_CALLS: &str = r#"
+seed = 7
+[subscribers]
+file = "subscribers.csv"
+[clients]
+request_timeout = "1s"
+[[stages]]
+name = "sign-on"
+duration = "1s"
+clients = 4
+[[stages]]
+name = "calls"
+duration = "4s"
+calls_per_second = 1
+[calls]
+candidates = 0
+"#;
+
+#[test]
+fn requests_to_a_server_that_fell_silent_timed_out_only_when_something_else_was_due() {
+    let folder = Folder::with(FEW_CALLS);
+    let served = Served::start(&folder, 4, &["--ack-delay", "1m"]);
+    folder.run(&["--target", &served.url]).with_code(1);
+    let run = folder.record();
+    sums::assert_sums(&run);
+    assert!(count(&run, "/requests/timeouts") >= 2, "{}", run["requests"]);
+    assert_eq!(run["attempts_failed"]["no_response"], run["attempts"]["failed"]);
+    drop(served);
 }

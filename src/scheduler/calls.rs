@@ -449,6 +449,8 @@ impl Worker {
         let now = self.now();
         let written = self.clients[place].request(line, body, tag, now, &mut self.buffer).ok()?;
         self.recorder.counters().requests_sent[name.index()] += 1;
+        // A server that says nothing more would not wake it in time for the timeout.
+        self.wake_client(place);
         Some((now, written))
     }
 

@@ -246,8 +246,19 @@ impl Worker {
         self.gone(place);
     }
 
+    /// Closes the connection with 1000 and does not wait for the server's part.
+    pub fn leave_connection(&mut self, place: usize, now: Time) {
+        self.clients[place].leaving = true;
+        self.clients[place].close(1000, now, now);
+        self.end_connection(place, 1000, now);
+    }
+
     /// Drops the connection without waiting for the server any longer.
     pub fn drop_connection(&mut self, place: usize, now: Time) {
+        self.end_connection(place, 1006, now);
+    }
+
+    fn end_connection(&mut self, place: usize, code: u16, now: Time) {
         match &self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => {
@@ -256,7 +267,7 @@ impl Worker {
             }
             Connection::Open { .. } => {
                 let reason = String::new();
-                let closed = Closed { initiator: Initiator::Client, code: 1006, reason, at: now };
+                let closed = Closed { initiator: Initiator::Client, code, reason, at: now };
                 self.closed(place, &closed);
             }
         }

@@ -107,7 +107,7 @@ mix = [ { flow = "answered", weight = 90 } ]
     assert_eq!((plan.stages[1].clients_from, plan.stages[1].clients_to), (3, 3));
     assert_eq!(plan.stages[1].calls, Some(Rate::constant(20.0)));
     assert_eq!(plan.stages[1].arrivals, ArrivalLaw::Poisson);
-    let hold = plan.calls.expect("calls").hold;
+    let hold = plan.calls.hold;
     let (median, p95) = (Duration::from_secs(180), Duration::from_secs(900));
     assert_eq!(hold, Distribution::Lognormal { median, p95 });
 }
@@ -122,7 +122,7 @@ fn everything_that_is_left_out_has_a_default() {
     assert_eq!(plan.stages[0].name, "stage-1");
     assert_eq!(plan.embedded_core.keepalive_interval, Duration::from_secs(30));
     assert_eq!(plan.embedded_core.lines, 2);
-    let calls = plan.calls.expect("calls");
+    let calls = plan.calls;
     assert_eq!((calls.candidates, calls.sdp_bytes, calls.hangup_by_callee), (6, 3_000, 0.2));
     assert_eq!(calls.candidate_spacing, Duration::from_millis(50));
     assert_eq!(calls.mix[0].flow, "answered");
@@ -256,7 +256,7 @@ fn a_run_that_cannot_be_done_is_refused_with_its_cure() {
 fn a_number_to_dial_needs_one_client_only() {
     let profile = "[target]\nurl = \"ws://a\"\n[subscribers]\nfile = \"subscribers.csv\"\n[[stages]]\nduration = \"10s\"\nclients = 1\n[[stages]]\nduration = \"10s\"\ncalls_per_second = 0.01\n[calls]\nnumber = \"9196\"\n";
     let plan = plan(profile);
-    assert_eq!(plan.calls.expect("calls").parties(), 1);
+    assert_eq!(plan.calls.parties(), 1);
     assert_eq!(plan.warnings, [""; 0]);
 }
 
@@ -287,7 +287,7 @@ fn a_set_is_applied_before_the_profile_is_read() {
     ])
     .expect("a plan");
     assert_eq!(plan.stages[1].calls, Some(Rate { from: 1.0, to: 5.0 }));
-    assert_eq!(plan.calls.as_ref().expect("calls").hold, Distribution::Fixed(Duration::from_secs(2)));
+    assert_eq!(plan.calls.hold, Distribution::Fixed(Duration::from_secs(2)));
     assert_eq!(plan.clients.request_timeout, Duration::from_secs(3));
     assert_eq!((plan.target.tenant.as_deref(), plan.name.as_str()), (Some("acme"), "other"));
 }

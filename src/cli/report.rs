@@ -34,7 +34,7 @@ pub fn run(arguments: &ReportArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(RecordError::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("error: {error}");
             ExitCode::from(exit::CANNOT)
         }
     }

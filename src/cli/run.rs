@@ -104,7 +104,9 @@ fn conclude(ran: &scheduler::Ran) -> ExitCode {
     let style = Style { colour: super::has_colour(&io::stdout()), ..Style::default() };
     let printed = report::text(&finished.record, &finished.verdict, style, &mut stdout);
     drop(stdout.flush());
-    for error in finished.problem.iter().map(ToString::to_string).chain(ran.breakdown.iter().map(ToString::to_string)) {
+    for error in
+        finished.problem.iter().map(ToString::to_string).chain(ran.breakdown.iter().map(ToString::to_string))
+    {
         eprintln!("error: {error}");
     }
     if ran.breakdown.is_some() {

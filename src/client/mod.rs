@@ -9,5 +9,5 @@ mod scout;
 
 pub use connection::{Client, Connection, LegRef, Signon};
 pub use media::Media;
-pub use scout::{ScoutError, Scouted, Wishes, scout};
 pub(crate) use scout::count_fact;
+pub use scout::{ScoutError, Scouted, Wishes, scout};

@@ -179,6 +179,23 @@ impl Violation {
         }
     }
 
+    /// Whether a client that does everything right may come to it: by repeating what was lost, or by crossing an incoming
+    /// call or the end of one.
+    pub const fn is_forgivable(self) -> bool {
+        matches!(
+            self,
+            Violation::Retransmission
+                | Violation::LateRequest
+                | Violation::BusyLine
+                | Violation::TrickleWithoutCall
+        )
+    }
+
+    /// Whether it is a message that could not be read.
+    pub const fn is_malformed(self) -> bool {
+        matches!(self, Violation::Unparsable | Violation::Binary | Violation::NotAMessage)
+    }
+
     /// The code and reason with which the connection is closed over it, if it is (section 6.1).
     pub const fn closes(self) -> Option<(CloseCode, &'static str)> {
         match self {
@@ -325,10 +342,10 @@ impl CoreSession {
 
     fn keepalive<'a>(&self, keepalive: Keepalive<'a>) -> Heard<'a> {
         // In nested a keepalive is a request, and no request may come before the state.
-        if keepalive.form == Dialect::Nested {
-            if let Some(heard) = self.too_early(RequestName::Keepalive) {
-                return heard;
-            }
+        if keepalive.form == Dialect::Nested
+            && let Some(heard) = self.too_early(RequestName::Keepalive)
+        {
+            return heard;
         }
         match self.rules.supervision {
             Supervision::NeverEcho => Heard::Ignore,

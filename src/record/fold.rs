@@ -1,13 +1,16 @@
 //! Adding seconds up to a run.
 
 use super::histogram::Decoder;
-use super::kpi::{closes_per_1000_connection_hours, Kpi};
+use super::kpi::{Kpi, closes_per_1000_connection_hours};
 use super::{
     Clients, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency, RunEnd, RunHeader,
     RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary, Sums, Validity,
 };
 use crate::metrics::{Metric, Tally};
 use crate::protocol::RequestName;
+
+/// The shortest piece of a second, in microseconds, whose use of processor time is taken seriously.
+const SHORTEST_US: u64 = 250_000;
 
 /// Adds the seconds of a run up, in memory that does not grow with their number.
 #[derive(Default)]
@@ -34,7 +37,10 @@ impl Fold {
     pub fn add(&mut self, stored: &StoredInterval) -> Result<(), HistogramError> {
         for (metric, latency) in Metric::ALL.iter().zip(&mut self.tally.latencies) {
             let Some(stored) = stored.latency.metrics.get(metric.name()) else { continue };
-            let parts = [(&stored.response, latency.response.as_mut()), (&stored.service, Some(&mut latency.service))];
+            let parts = [
+                (&stored.response, latency.response.as_mut()),
+                (&stored.service, Some(&mut latency.service)),
+            ];
             for (stored, total) in parts {
                 if let (Some(stored), Some(total)) = (stored, total) {
                     self.decoder.add(stored, total)?;
@@ -70,7 +76,10 @@ impl Fold {
         self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
         self.cpu_us += stored.health.cpu_cores * stored.length_us as f64;
         self.rss_peak_bytes = self.rss_peak_bytes.max(stored.health.rss_bytes);
-        self.worker_cpu_max = self.worker_cpu_max.max(stored.health.worker_cpu_max);
+        // The last second is mostly a piece of one: over a few milliseconds a use of processor time is noise.
+        if stored.length_us >= SHORTEST_US {
+            self.worker_cpu_max = self.worker_cpu_max.max(stored.health.worker_cpu_max);
+        }
         self.turn_max_us = self.turn_max_us.max(stored.health.turn_max_us);
     }
 

@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::counted::{Counted, SignonCounts};
 use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram};
-use crate::metrics::{Gauges, Metric, Tally};
+use crate::metrics::{Gauges, LatencyHistogram, Metric, Tally};
 use crate::protocol::RequestName;
+
+/// A call that is written later than this many microseconds after it was due counts as `late`: 100 ms. It is one of the
+/// limits of `verdict::limits`, and stands here because the seconds of a run are counted
+/// by it.
+pub const LATE_US: u64 = 100_000;
 
 /// A second of a run, or what there was of it.
 #[derive(Clone, Debug)]
@@ -92,6 +97,8 @@ impl StoredInterval {
     /// # Errors
     /// See [`Encoder::encode`].
     pub fn new(interval: &Interval, encoder: &mut Encoder) -> Result<StoredInterval, HistogramError> {
+        let mut counted = Counted::from(&interval.tally.counters);
+        counted.late = late(interval.tally.service(Metric::Lag));
         Ok(StoredInterval {
             at_us: interval.at.as_micros() as u64,
             length_us: interval.length.as_micros() as u64,
@@ -99,7 +106,7 @@ impl StoredInterval {
             gauges: interval.gauges.into(),
             health: interval.health,
             clients: SignonCounts::from(&interval.tally.counters),
-            counted: Counted::from(&interval.tally.counters),
+            counted,
             latency: latencies(&interval.tally, encoder)?,
         })
     }
@@ -115,11 +122,21 @@ impl StoredInterval {
     }
 }
 
+/// How many calls were later than [`LATE_US`]. Taken from what was measured, so that it cannot be forgotten.
+fn late(lag: &LatencyHistogram) -> u64 {
+    let histogram = lag.histogram();
+    // A cell of the histogram spans values that it cannot tell apart: the one with the limit in it is not late.
+    let first = histogram.highest_equivalent(LATE_US) + 1;
+    let beyond = if histogram.max() >= first { histogram.count_between(first, histogram.max()) } else { 0 };
+    beyond + lag.over_range()
+}
+
 /// The latencies of `tally` as they are stored.
 fn latencies(tally: &Tally, encoder: &mut Encoder) -> Result<Latencies<StoredHistogram>, HistogramError> {
     let mut latencies = Latencies::default();
     for metric in Metric::ALL {
-        let response = tally.response(*metric).map(|response| encoder.encode(response)).transpose()?.flatten();
+        let response =
+            tally.response(*metric).map(|response| encoder.encode(response)).transpose()?.flatten();
         let service = encoder.encode(tally.service(*metric))?;
         if response.is_some() || service.is_some() {
             latencies.metrics.insert(metric.name().into(), MetricLatency { response, service });
@@ -131,4 +148,19 @@ fn latencies(tally: &Tally, encoder: &mut Encoder) -> Result<Latencies<StoredHis
         }
     }
     Ok(latencies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_calls_are_counted_from_the_lag() {
+        let mut lag = LatencyHistogram::default();
+        for micros in [0, 99_000, 100_000, 150_000, 2_000_000, 7_200_000_000] {
+            lag.record(micros);
+        }
+        assert_eq!(late(&lag), 3);
+        assert_eq!(late(&LatencyHistogram::default()), 0);
+    }
 }

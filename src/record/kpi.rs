@@ -105,14 +105,16 @@ fn ineffective_registrations(counted: &Counted, signons: &SignonCounts) -> Optio
 
 /// The time, in seconds, of the stages that have calls, as far as `run_s` seconds of run got.
 fn seconds_with_calls(stages: &[StageInfo], run_s: f64) -> f64 {
-    let with_calls = |stage: &&StageInfo| stage.calls_per_second_from > 0.0 || stage.calls_per_second_to > 0.0;
+    let with_calls =
+        |stage: &&StageInfo| stage.calls_per_second_from > 0.0 || stage.calls_per_second_to > 0.0;
     let elapsed = |stage: &StageInfo| (run_s - stage.starts_s).clamp(0.0, stage.duration_s);
     stages.iter().filter(with_calls).map(elapsed).sum()
 }
 
 /// Open connections that the server or the network ended, per 1000 hours of connection.
 pub(super) fn closes_per_1000_connection_hours(counted: &Counted) -> Option<f64> {
-    let theirs = counted.disconnects.iter().filter(|one| one.initiator != "client" && one.phase != "connecting");
+    let theirs =
+        counted.disconnects.iter().filter(|one| one.initiator != "client" && one.phase != "connecting");
     let closes: u64 = theirs.map(|one| one.count).sum();
     let hours = counted.connected_us as f64 / 3.6e9;
     per(closes as f64 * 1000.0, hours)
@@ -135,8 +137,9 @@ impl Sums {
         let failed: u64 = counted.attempts_failed.values().sum();
         let signon_failed: u64 = counted.signon_failures.iter().map(|one| one.count).sum();
         let sent: u64 = counted.requests.sent.values().sum();
-        let answers =
-            counted.requests.acked + counted.requests.errors.values().sum::<u64>() + counted.requests.timeouts;
+        let answers = counted.requests.acked
+            + counted.requests.errors.values().sum::<u64>()
+            + counted.requests.timeouts;
         let keepalives = &counted.keepalives;
         let checks = [
             equal("attempts.due", attempts.due, "the sum of how attempts ended", attempts.ended()),
@@ -175,4 +178,83 @@ fn equal(left: &str, one: u64, right: &str, other: u64) -> Option<String> {
 /// What is wrong if the first is the greater one.
 fn at_most(left: &str, one: u64, right: &str, other: u64) -> Option<String> {
     (one > other).then(|| format!("{left} is {one}, which is more than {right}, {other}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(attempts: Attempts) -> Counted {
+        Counted { attempts, ..Counted::default() }
+    }
+
+    fn kpi(counted: &Counted) -> Kpi {
+        let stage = |starts_s, duration_s, calls| StageInfo {
+            starts_s,
+            duration_s,
+            calls_per_second_from: calls,
+            calls_per_second_to: calls,
+            ..StageInfo::default()
+        };
+        let stages = vec![stage(0.0, 10.0, 0.0), stage(10.0, 20.0, 5.0)];
+        let header = RunHeader { stages, mean_hold_us: Some(4_000_000), ..RunHeader::default() };
+        Kpi::of(counted, &SignonCounts::default(), &header, 30_000_000)
+    }
+
+    #[test]
+    fn without_a_base_a_figure_is_undefined_and_never_zero() {
+        let kpi = kpi(&counted(Attempts { due: 3, blocked: 2, unfinished: 1, ..Attempts::default() }));
+        assert_eq!(
+            (kpi.ser, kpi.seer_all, kpi.isa, kpi.scr, kpi.asr, kpi.ner),
+            (None, None, None, None, None, None)
+        );
+        assert_eq!((kpi.ira, kpi.acd_s), (None, None));
+    }
+
+    #[test]
+    fn cancelled_calls_leave_ser_and_seer_and_stay_in_the_others() {
+        let attempts = Attempts {
+            due: 120,
+            blocked: 5,
+            unfinished: 5,
+            redirected: 10,
+            answered: 60,
+            cancelled: 20,
+            busy: 10,
+            failed: 10,
+            ..Attempts::default()
+        };
+        let kpi = kpi(&counted(attempts));
+        assert_eq!((kpi.ser, kpi.ser_all, kpi.asr), (Some(75.0), Some(60.0), Some(60.0)));
+        assert_eq!((kpi.seer, kpi.seer_all, kpi.ner), (Some(87.5), Some(70.0), Some(90.0)));
+    }
+
+    #[test]
+    fn rates_are_over_the_time_of_the_stages_with_calls() {
+        let mut counted = counted(Attempts { due: 100, answered: 100, ..Attempts::default() });
+        counted.calls = super::super::Calls { completed: 90, ended: 100, talk_us: 500_000_000 };
+        let kpi = kpi(&counted);
+        assert_eq!((kpi.cps_offered, kpi.cps_completed, kpi.bhca), (Some(5.0), Some(4.5), Some(18_000.0)));
+        assert_eq!((kpi.erlangs_offered, kpi.erlangs_carried), (Some(20.0), Some(25.0)));
+        assert_eq!((kpi.acd_s, kpi.scr), (Some(5.0), Some(90.0)));
+    }
+
+    #[test]
+    fn ineffective_attempts_are_unknown_without_their_codes() {
+        let mut counted = counted(Attempts { due: 4, answered: 2, failed: 2, ..Attempts::default() });
+        counted.attempts_failed.insert("rejected".into(), 2);
+        assert_eq!(kpi(&counted).isa, None);
+        counted.attempts_rejected = [("503".to_owned(), 1), ("404".to_owned(), 1)].into();
+        assert_eq!(kpi(&counted).isa, Some(25.0));
+    }
+
+    #[test]
+    fn every_attempt_is_accounted_for_or_said_to_be_missing() {
+        let sums = Sums::of(
+            &counted(Attempts { due: 5, started: 5, answered: 4, ..Attempts::default() }),
+            &SignonCounts::default(),
+        );
+        assert!(!sums.hold);
+        assert_eq!(sums.wrong, ["attempts.due is 5, but the sum of how attempts ended is 4"]);
+    }
 }

@@ -152,9 +152,7 @@ impl Iterator for IntervalReader {
                     Err(error) => Some(Err(self.damaged(error))),
                 }
             }
-            Ok(true) => {
-                Some(serde_json::from_slice(&self.line).map_err(|error| self.damaged(error)))
-            }
+            Ok(true) => Some(serde_json::from_slice(&self.line).map_err(|error| self.damaged(error))),
         }
     }
 }

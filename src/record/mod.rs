@@ -27,7 +27,7 @@ pub use error::RecordError;
 pub use fold::Fold;
 pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
 pub use histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
-pub use interval::{Health, Interval, StoredGauges, StoredInterval};
+pub use interval::{Health, Interval, LATE_US, StoredGauges, StoredInterval};
 pub use kpi::Kpi;
 pub use load::{IntervalReader, load};
 pub use run::{Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};

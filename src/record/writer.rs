@@ -219,7 +219,8 @@ mod tests {
     use crate::record::{Health, load};
 
     fn header() -> RunHeader {
-        let mut header = RunHeader { started_at: 1_700_000_000_000, clients_planned: 4, ..RunHeader::default() };
+        let mut header =
+            RunHeader { started_at: 1_700_000_000_000, clients_planned: 4, ..RunHeader::default() };
         header.profile.name = "busy hour/../x".into();
         header
     }

@@ -23,7 +23,10 @@ pub fn hlog(record: &RunRecord, _verdict: &Verdict, out: &mut dyn Write) -> Resu
     // Both, because readers differ in what they take the other one to be.
     writeln!(out, "#[BaseTime: {start:.3} (seconds since epoch)]")?;
     writeln!(out, "#[StartTime: {start:.3} (seconds since epoch)]")?;
-    writeln!(out, "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"")?;
+    writeln!(
+        out,
+        "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\""
+    )?;
     for interval in intervals {
         write_interval(&interval?, out)?;
     }

@@ -5,8 +5,12 @@ mod latency;
 use std::io::{self, Write};
 
 use super::units::{bytes, count, duration, figure, latency as time, of, percent};
+use super::{HLOG_FILE, TIMELINE_FILE};
+use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
-use crate::record::{Disconnects, RecordError, RunRecord, StageInfo, TargetInfo, Validity};
+use crate::record::{
+    Disconnects, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord, StageInfo, TargetInfo, Validity,
+};
 use crate::verdict::{Verdict, VerdictResult};
 
 /// How a summary is written.
@@ -45,6 +49,9 @@ pub fn text(
 const WIDTH: usize = 80;
 /// Where the text beside a label begins.
 const INDENT: usize = 14;
+
+/// An hour in microseconds.
+const HOUR_US: u64 = 3_600_000_000;
 
 /// A colour with a meaning.
 #[derive(Clone, Copy)]
@@ -114,6 +121,7 @@ impl Page<'_> {
 
     fn verdict(&mut self, record: &RunRecord, verdict: &Verdict) -> io::Result<()> {
         let meaning = match verdict.result {
+            VerdictResult::Pass if record.interrupted => "pass, as far as it got before it was interrupted",
             VerdictResult::Pass => "pass: every sign-on and every call went as it should",
             VerdictResult::Fail => "fail:",
             VerdictResult::Void => "void: the generator was unfit, so the figures below prove nothing",
@@ -124,7 +132,7 @@ impl Page<'_> {
         }
         if record.generator.validity == Validity::Degraded {
             let warning = self.coloured("degraded", Colour::Warning);
-            self.entry("Generator", &format!("{warning}: no claim about capacity can rest on this run"))?;
+            self.entry("Warning", &format!("{warning}: no claim about capacity can rest on this run"))?;
             for reason in &record.generator.validity_reasons {
                 self.entry("", &format!("- {reason}"))?;
             }
@@ -135,7 +143,7 @@ impl Page<'_> {
     fn clients(&mut self, record: &RunRecord) -> io::Result<()> {
         let clients = &record.clients;
         let text = format!(
-            "{} of {} signed on, {} at once, {} failed, {}",
+            "{} of {} signed on, {} at the peak, {} failed, {}",
             count(clients.signons.signed_on),
             count(clients.planned),
             count(clients.peak),
@@ -186,13 +194,29 @@ impl Page<'_> {
         for (name, number, remark) in outcomes {
             if number > 0 || name == "answered" || name == "failed" {
                 let part = percent(number, attempts.due);
-                self.line(&format!("  {name:<12}{:>9}  {part:>8}  {remark}", count(number)))?;
+                self.line(&format!("  {name:<18}{:>9}  {part:>8}  {remark}", count(number)))?;
+            }
+            if name == "failed" {
+                self.failures(record)?;
             }
         }
-        for (reason, number) in &record.counted.attempts_failed {
-            self.line(&format!("    {:<10}{:>9}            {}", "", count(*number), words(reason)))?;
-        }
         self.kpis(record)
+    }
+
+    /// Why calls failed.
+    fn failures(&mut self, record: &RunRecord) -> io::Result<()> {
+        for (reason, number) in &record.counted.attempts_failed {
+            let codes: Vec<String> = match reason == AttemptFailure::Rejected.name() {
+                true => {
+                    record.counted.attempts_rejected.iter().map(|(code, n)| format!("{code}: {n}")).collect()
+                }
+                false => Vec::new(),
+            };
+            let line =
+                format!("    {:<16}{:>9}            {}", words(reason), count(*number), codes.join(", "));
+            self.line(&line)?;
+        }
+        Ok(())
     }
 
     fn kpis(&mut self, record: &RunRecord) -> io::Result<()> {
@@ -249,13 +273,15 @@ impl Page<'_> {
         let (ours, others): (Vec<&Disconnects>, Vec<&Disconnects>) =
             record.counted.disconnects.iter().partition(|one| one.code == 1000 && one.initiator == "client");
         let signed_off: u64 = ours.iter().map(|one| one.count).sum();
-        let rate = record.closes_per_1000_connection_hours;
-        let rate = rate.map(|rate| format!(", {} per 1000 connection hours", figure(rate))).unwrap_or_default();
+        let signed_off = format!("{} signed off in good order", of(signed_off, "client", "clients"));
         let unwanted: u64 = others.iter().map(|one| one.count).sum();
-        let text = match unwanted {
-            0 => format!("none; {} signed off in good order", count(signed_off)),
-            _ => format!("{}{rate}; {} signed off in good order", count(unwanted), count(signed_off)),
-        };
+        // Over less than an hour of connection a rate per 1000 hours says more than it knows.
+        let rate = record.closes_per_1000_connection_hours;
+        let rate = rate.filter(|rate| *rate > 0.0 && record.counted.connected_us > HOUR_US);
+        let rate =
+            rate.map(|rate| format!(" ({} per 1000 connection hours)", figure(rate))).unwrap_or_default();
+        let unwanted = if unwanted == 0 { "none".to_owned() } else { count(unwanted) };
+        let text = format!("{unwanted}{rate}; {signed_off}");
         self.entry("Disconnects", &text)?;
         for one in others {
             let meaning = CloseCode::from(one.code).conclusion();
@@ -299,7 +325,10 @@ impl Page<'_> {
         let client = generator.bytes_per_client;
         let client = client.map(|client| format!(", {} a client", bytes(client))).unwrap_or_default();
         let memory = bytes(generator.rss_peak_bytes);
-        self.entry("", &format!("{memory} of memory{client}, {} descriptors allowed", count(generator.fd_limit)))
+        self.entry(
+            "",
+            &format!("{memory} of memory{client}, {} descriptors allowed", count(generator.fd_limit)),
+        )
     }
 
     fn files(&mut self, record: &RunRecord) -> io::Result<()> {
@@ -308,7 +337,9 @@ impl Page<'_> {
             self.line("")?;
             // Not wrapped: a path that is cut cannot be pasted.
             writeln!(self.out, "{:<INDENT$}{}", "Files", directory.display())?;
-            writeln!(self.out, "{:<INDENT$}run.json  intervals.jsonl  latency.hlog  timeline.csv", "")?;
+            let names = [RUN_FILE, INTERVALS_FILE, HLOG_FILE, TIMELINE_FILE];
+            let there: Vec<&str> = names.into_iter().filter(|name| directory.join(name).exists()).collect();
+            self.line(&format!("{:<INDENT$}{}", "", there.join("  ")))?;
         }
         Ok(())
     }
@@ -367,7 +398,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     for word in text.split(' ') {
         let line = lines.len() - 1;
         let line = &mut lines[line];
-        let fits = line.chars().count() + 1 + word.chars().count() <= width;
+        let fits = visible(line) + 1 + visible(word) <= width;
         if line.is_empty() {
             line.push_str(word);
         } else if fits {
@@ -378,4 +409,19 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How many columns `text` takes on a terminal: colours take none.
+fn visible(text: &str) -> usize {
+    let mut within_code = false;
+    let mut columns = 0;
+    for c in text.chars() {
+        match c {
+            '\x1b' => within_code = true,
+            'm' if within_code => within_code = false,
+            _ if within_code => {}
+            _ => columns += 1,
+        }
+    }
+    columns
 }

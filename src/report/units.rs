@@ -31,7 +31,7 @@ pub(super) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{whole} s"),
-        60..3600 if whole % 60 == 0 => format!("{} min", whole / 60),
+        60..3600 if whole.is_multiple_of(60) => format!("{} min", whole / 60),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
@@ -57,7 +57,7 @@ pub(super) fn count(count: u64) -> String {
     let plain = count.to_string();
     let mut grouped = String::with_capacity(plain.len() + plain.len() / 3);
     for (place, digit) in plain.chars().enumerate() {
-        if place > 0 && (plain.len() - place) % 3 == 0 {
+        if place > 0 && (plain.len() - place).is_multiple_of(3) {
             grouped.push(' ');
         }
         grouped.push(digit);
@@ -100,7 +100,8 @@ mod tests {
     fn latencies_have_three_digits_and_never_a_thousand() {
         let written = [0, 870, 1_000, 9_996, 23_148, 99_960, 999_400, 1_020_000, 59_000_000, 150_000_000];
         let expected = [
-            "0 µs", "870 µs", "1.00 ms", "10.0 ms", "23.1 ms", "100 ms", "999 ms", "1.02 s", "59.0 s", "2.5 min",
+            "0 µs", "870 µs", "1.00 ms", "10.0 ms", "23.1 ms", "100 ms", "999 ms", "1.02 s", "59.0 s",
+            "2.5 min",
         ];
         assert_eq!(written.map(latency), expected);
         assert!(latency(600_000_000).chars().count() <= 8);
@@ -120,7 +121,10 @@ mod tests {
 
     #[test]
     fn durations_and_sizes() {
-        assert_eq!([0.5, 28.0, 70.0, 120.0, 7_500.0].map(duration), ["0.5 s", "28 s", "1 min 10 s", "2 min", "2 h 05 min"]);
+        assert_eq!(
+            [0.5, 28.0, 70.0, 120.0, 7_500.0].map(duration),
+            ["0.5 s", "28 s", "1 min 10 s", "2 min", "2 h 05 min"]
+        );
         assert_eq!([812, 24_000, 1 << 31].map(bytes), ["812 B", "23.4 KiB", "2.0 GiB"]);
     }
 }

@@ -218,6 +218,12 @@ impl Answered {
                 self.on_ringback(at, out)
             }
             (Leg::Caller, EventBody::Accepted { .. }) => self.on_accepted(at, out),
+            // A call that somebody else made is up when the server confirms our accept.
+            (Leg::Callee, EventBody::Accepted { .. })
+                if self.parties == Parties::Callee && self.phase == Phase::SetUp =>
+            {
+                self.talk_from(at);
+            }
             (leg, EventBody::Hangup { code, .. }) => self.on_hangup(leg, *code, at, out),
             (_, EventBody::Error { .. }) if self.phase == Phase::SetUp => {
                 self.timeout = self.timeout.min(at + ERROR_GRACE);
@@ -327,7 +333,13 @@ impl Answered {
             out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
         }
         match (self.phase, leg) {
-            (Phase::SetUp, Leg::Caller) => self.end(outcome_of(code), out),
+            (Phase::SetUp, Leg::Caller) => {
+                let outcome = outcome_of(code);
+                if outcome == Outcome::Failed(AttemptFailure::Rejected) && !self.ended {
+                    out.push(Direction::Rejected(code));
+                }
+                self.end(outcome, out);
+            }
             (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
                 // The caller's own word on it says why; it is due at once.
                 self.timeout = self.timeout.min(at + ERROR_GRACE);

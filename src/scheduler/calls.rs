@@ -7,11 +7,11 @@ use super::worker::{Owner, Stage, Worker};
 use crate::client::LegRef;
 use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
+use crate::profile::{CallDraw, CallPlan};
 use crate::protocol::{
     Candidate, EventBody, Jsep, JsepKind, RequestBody, RequestName, ResponseOutcome, Text, normalise_number,
 };
 use crate::scenario::{Answered, AnsweredPlan, Ask, Direction, Finding, Leg, Parties};
-use crate::profile::{CallDraw, CallPlan};
 use crate::workload::AttemptNumber;
 
 /// A call of this worker's clients.
@@ -253,7 +253,11 @@ impl Worker {
             let again = self.clients[place].legs.clone().into_iter().flatten();
             let again = again.filter(|leg| leg.leg == Leg::Callee).any(|leg| self.calls_from(leg, caller));
             let ledger = &mut self.recorder.counters().ledger;
-            if again { ledger.duplicated += 1 } else { ledger.misdelivered += 1 }
+            if again {
+                ledger.duplicated += 1
+            } else {
+                ledger.misdelivered += 1
+            }
             self.send(place, line, RequestBody::Hangup, u32::MAX);
         } else if self.stage == Stage::Running {
             self.answer_foreign(place, line, at);
@@ -275,7 +279,10 @@ impl Worker {
         let serial = self.calls.next_serial();
         let calls = &self.shared.plan.calls;
         // Beyond the numbers of the run's own attempts.
-        let plan = answered_plan(calls, calls.draw(self.shared.plan.seed, 1 << 63 | number << 32 | u64::from(serial)));
+        let plan = answered_plan(
+            calls,
+            calls.draw(self.shared.plan.seed, 1 << 63 | number << 32 | u64::from(serial)),
+        );
         let call = Call {
             script: Answered::new(plan, Parties::Callee, at),
             serial,
@@ -312,12 +319,7 @@ impl Worker {
     }
 
     /// Lets the script of a call speak, and does what it says until it has no more to say.
-    fn direct(
-        &mut self,
-        place: usize,
-        serial: u32,
-        speak: impl FnOnce(&mut Answered, &mut Vec<Direction>),
-    ) {
+    fn direct(&mut self, place: usize, serial: u32, speak: impl FnOnce(&mut Answered, &mut Vec<Direction>)) {
         let Some(call) = self.calls.get(place, serial) else { return };
         let was_talking = call.script.is_talking();
         let mut said = mem::take(&mut self.said);
@@ -361,6 +363,7 @@ impl Worker {
                 counters.end(outcome);
                 counters.intended += u64::from(outcome == Outcome::Answered);
             }
+            Direction::Rejected(code) => self.recorder.counters().rejections.count(code),
             Direction::Talked { time, completed } => {
                 let counters = self.recorder.counters();
                 counters.talks += 1;
@@ -380,14 +383,7 @@ impl Worker {
         }
     }
 
-    fn carry_out_send(
-        &mut self,
-        place: usize,
-        serial: u32,
-        leg: Leg,
-        ask: Ask,
-        said: &mut Vec<Direction>,
-    ) {
+    fn carry_out_send(&mut self, place: usize, serial: u32, leg: Leg, ask: Ask, said: &mut Vec<Direction>) {
         let Some(call) = self.calls.get(place, serial) else { return };
         let due = call.due;
         let Some(Party { place: client, line: Some(line) }) = call.party(leg).copied() else { return };
@@ -406,13 +402,21 @@ impl Worker {
     }
 
     /// Sends what a script asks for; when it was handed over and when it was written.
-    fn ask(&mut self, place: usize, line: usize, ask: Ask, tag: u32, callee: Option<usize>) -> Option<(Time, Time)> {
+    fn ask(
+        &mut self,
+        place: usize,
+        line: usize,
+        ask: Ask,
+        tag: u32,
+        callee: Option<usize>,
+    ) -> Option<(Time, Time)> {
         let shared = Arc::clone(&self.shared);
         let media = Arc::clone(&self.media);
         let jsep = |kind, sdp| Some(Jsep { kind, sdp });
         let body = match ask {
             Ask::Call => {
-                let partner = callee.map(|callee| &shared.subscribers[self.number_of(callee) as usize].number);
+                let partner =
+                    callee.map(|callee| &shared.subscribers[self.number_of(callee) as usize].number);
                 RequestBody::OutgoingCall {
                     number: Text::Borrowed(partner.or(shared.plan.calls.number.as_ref())?),
                     jsep: jsep(JsepKind::Offer, media.offer()),
@@ -433,7 +437,13 @@ impl Worker {
     }
 
     /// Sends a request; when it was handed over and when it was written, or nothing if it could not be sent.
-    pub fn send(&mut self, place: usize, line: usize, body: RequestBody<'_>, tag: u32) -> Option<(Time, Time)> {
+    pub fn send(
+        &mut self,
+        place: usize,
+        line: usize,
+        body: RequestBody<'_>,
+        tag: u32,
+    ) -> Option<(Time, Time)> {
         let name = body.name();
         let now = self.now();
         let written = self.clients[place].request(line, body, tag, now, &mut self.buffer).ok()?;

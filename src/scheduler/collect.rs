@@ -89,7 +89,12 @@ pub(super) fn collector(workers: usize, stages: &[workload::Stage]) -> (Collecto
             // There is room for all of them.
             let _ = spares_in.try_send(Tally::default());
         }
-        ends.push(WorkerEnd { spares: spares_in, waiting: VecDeque::new(), done: false, cpu: Duration::ZERO });
+        ends.push(WorkerEnd {
+            spares: spares_in,
+            waiting: VecDeque::new(),
+            done: false,
+            cpu: Duration::ZERO,
+        });
         channels.push(Channel { reports: reports_in.clone(), spares });
     }
     (Collector { reports, workers: ends, stages: stages.to_vec(), until: Duration::ZERO }, channels)

@@ -211,7 +211,8 @@ pub fn run(
         stop: stop.clone(),
     });
     let threads = start_workers(&shared, segments, channels)?;
-    let mut measured = Measured { rss_before, scouting: Some(scouting.swap(Tally::default())), ..Measured::default() };
+    let mut measured =
+        Measured { rss_before, scouting: Some(scouting.swap(Tally::default())), ..Measured::default() };
     loop {
         match collector.next(Duration::from_millis(500)) {
             Collected::Done => break,
@@ -290,7 +291,8 @@ fn send_scout(
         settings,
         run,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Worker)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Worker)?;
     let scouted = runtime.block_on(scout(Arc::clone(&prepared.dialer), &wishes, recorder));
     scouted.map_err(|reason| RunError::Scout { url: prepared.url.clone(), reason })
 }

@@ -43,7 +43,8 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
                 None => core.subscribers().iter().map(subscriber).collect(),
             };
             check_subscribers(plan, &subscribers)?;
-            let dialer = dialer(plan, vec![core.address()], core.address().to_string(), "/signaling/v1", clock);
+            let dialer =
+                dialer(plan, vec![core.address()], core.address().to_string(), "/signaling/v1", clock);
             let url = core.url();
             Ok(Prepared { subscribers, dialer, core: Some(core), url, remote: false, descriptor_limit })
         }
@@ -122,8 +123,9 @@ fn check_ports(plan: &Plan, addresses: usize) -> Result<(), RunError> {
 fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, RunError> {
     let host = url.host.trim_start_matches('[').trim_end_matches(']');
     let found = (host, url.port).to_socket_addrs();
-    let addresses: Vec<SocketAddr> =
-        found.map_err(|error| RunError::Resolve { host: url.host.clone(), reason: error.to_string() })?.collect();
+    let addresses: Vec<SocketAddr> = found
+        .map_err(|error| RunError::Resolve { host: url.host.clone(), reason: error.to_string() })?
+        .collect();
     // A name with addresses of both families is dialled over the family that it names first.
     let family = addresses.first().map(SocketAddr::is_ipv4);
     let mut same: Vec<SocketAddr> =

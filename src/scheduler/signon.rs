@@ -234,7 +234,8 @@ impl Worker {
     pub fn closed(&mut self, place: usize, closed: &Closed) {
         let phase = self.clients[place].phase();
         if self.clients[place].signon.is_some() {
-            let cause = if self.clients[place].leaving { SignonFailure::Unfinished } else { SignonFailure::Closed };
+            let cause =
+                if self.clients[place].leaving { SignonFailure::Unfinished } else { SignonFailure::Closed };
             self.signon_failed(place, cause, Some(i32::from(closed.code)));
         }
         let key = DisconnectKey { code: closed.code, initiator: closed.initiator, phase };

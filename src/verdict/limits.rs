@@ -4,8 +4,7 @@
 
 /// A p99 of the call lag beyond this many microseconds makes a run degraded: 10 ms.
 ///
-/// Half of that is what a person would call immediate; at more than that the generator's own lateness is no longer
-/// small beside the latencies of a healthy server.
+/// At more than that the generator's own lateness is no longer small beside the latencies of a healthy server.
 pub const LAG_P99_DEGRADED_US: u64 = 10_000;
 
 /// A p99 of the call lag beyond this many microseconds makes a run void: 100 ms.
@@ -13,8 +12,8 @@ pub const LAG_P99_DEGRADED_US: u64 = 10_000;
 /// The load that was offered was then not the load that was planned.
 pub const LAG_P99_VOID_US: u64 = 100_000;
 
-/// A call that is written later than this many microseconds after it was due counts as `late`: 100 ms.
-pub const LATE_US: u64 = LAG_P99_VOID_US;
+// The limit beyond which a call counts as `late`.
+pub use crate::record::LATE_US;
 
 /// More late calls than this part of those that were started makes a run degraded: 1 in 1000.
 pub const LATE_PART_DEGRADED: f64 = 0.001;

@@ -70,7 +70,8 @@ pub fn exit_code(record: &RunRecord, verdict: &Verdict) -> u8 {
 pub fn judge(record: &mut RunRecord) -> Verdict {
     let findings = findings(record);
     let validity = findings.iter().map(|(validity, _)| *validity).max().unwrap_or_default();
-    let reasons = |of: Validity| findings.iter().filter(move |(one, _)| *one == of).map(|(_, why)| why.clone());
+    let reasons =
+        |of: Validity| findings.iter().filter(move |(one, _)| *one == of).map(|(_, why)| why.clone());
     record.generator.validity = validity;
     record.generator.validity_reasons = reasons(Validity::Void).chain(reasons(Validity::Degraded)).collect();
     if validity == Validity::Void {
@@ -133,9 +134,7 @@ fn lag_finding(record: &RunRecord) -> Option<(Validity, String)> {
 /// What the number of late calls says about the generator.
 fn late_finding(record: &RunRecord) -> Option<(Validity, String)> {
     let (late, started) = (record.generator.late, record.counted.attempts.started);
-    let why = || {
-        format!("{late} of {started} calls were sent more than {} ms late", limits::LATE_US / 1000)
-    };
+    let why = || format!("{late} of {started} calls were sent more than {} ms late", limits::LATE_US / 1000);
     (late as f64 > started as f64 * limits::LATE_PART_DEGRADED).then(|| (Validity::Degraded, why()))
 }
 
@@ -143,7 +142,9 @@ fn late_finding(record: &RunRecord) -> Option<(Validity, String)> {
 fn blocked_finding(record: &RunRecord) -> Option<(Validity, String)> {
     let (blocked, due) = (record.counted.attempts.blocked, record.counted.attempts.due);
     let why = || {
-        format!("{blocked} of {due} calls were not sent, because no pair of clients was idle: use more clients")
+        format!(
+            "{blocked} of {due} calls were not sent, because no pair of clients was idle: use more clients"
+        )
     };
     (blocked as f64 > due as f64 * limits::BLOCKED_PART_DEGRADED).then(|| (Validity::Degraded, why()))
 }
@@ -154,8 +155,17 @@ fn failures(record: &RunRecord) -> Vec<String> {
     let signon_failed = record.clients.signons.signon_failed;
     if signon_failed > 0 {
         let worst = record.counted.signon_failures.iter().max_by_key(|one| one.count);
-        let worst = worst.map(|one| format!(", most of them {}", one.cause)).unwrap_or_default();
-        failures.push(format!("{signon_failed} sign-ons failed{worst}"));
+        let worst = worst
+            .map(|one| {
+                format!(
+                    ", most of them by {}{}",
+                    one.cause,
+                    one.status.map(|status| format!(" {status}")).unwrap_or_default()
+                )
+            })
+            .unwrap_or_default();
+        let planned = record.clients.planned;
+        failures.push(format!("failed sign-ons: {signon_failed}, with {planned} clients planned{worst}"));
     }
     let failed = failed_attempts(record);
     if failed > 0 {
@@ -169,7 +179,109 @@ fn failures(record: &RunRecord) -> Vec<String> {
 /// not fail.
 pub fn failed_attempts(record: &RunRecord) -> u64 {
     let attempts = &record.counted.attempts;
-    attempts
-        .ended()
-        .saturating_sub(attempts.blocked + attempts.unfinished + record.counted.attempts_intended)
+    attempts.ended().saturating_sub(attempts.blocked + attempts.unfinished + record.counted.attempts_intended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Fold, Intervals, RunEnd, RunHeader};
+
+    /// A run of 1000 calls, all well.
+    fn record() -> RunRecord {
+        let end = RunEnd::default();
+        let mut record = Fold::default().finish(&RunHeader::default(), Some(&end), Intervals::default());
+        let counted = &mut record.counted;
+        counted.attempts.due = 1_000;
+        counted.attempts.started = 1_000;
+        counted.attempts.answered = 1_000;
+        counted.attempts_intended = 1_000;
+        record.generator.lag.count = 1_000;
+        record.generator.lag.p99 = Some(300);
+        record
+    }
+
+    fn judged(change: impl FnOnce(&mut RunRecord)) -> (VerdictResult, Validity, u8) {
+        let mut record = record();
+        change(&mut record);
+        let verdict = judge(&mut record);
+        (verdict.result, record.generator.validity, exit_code(&record, &verdict))
+    }
+
+    #[test]
+    fn a_good_run_passes() {
+        assert_eq!(judged(|_| ()), (VerdictResult::Pass, Validity::Valid, 0));
+    }
+
+    #[test]
+    fn a_failed_sign_on_or_call_fails_the_run() {
+        let fail = (VerdictResult::Fail, Validity::Valid, 1);
+        assert_eq!(judged(|record| record.clients.signons.signon_failed = 1), fail);
+        let failed = |record: &mut RunRecord| {
+            record.counted.attempts.answered -= 1;
+            record.counted.attempts.failed += 1;
+            record.counted.attempts_intended -= 1;
+        };
+        assert_eq!(judged(failed), fail);
+    }
+
+    #[test]
+    fn an_outcome_that_its_flow_intends_is_no_failure() {
+        let declined = |record: &mut RunRecord| {
+            record.counted.attempts.answered -= 60;
+            record.counted.attempts.declined += 60;
+        };
+        assert_eq!(judged(declined), (VerdictResult::Pass, Validity::Valid, 0));
+    }
+
+    #[test]
+    fn a_busy_answer_that_nobody_intended_is_a_failure() {
+        let busy = |record: &mut RunRecord| {
+            record.counted.attempts.answered -= 1;
+            record.counted.attempts.busy += 1;
+            record.counted.attempts_intended -= 1;
+        };
+        assert_eq!(judged(busy).0, VerdictResult::Fail);
+    }
+
+    #[test]
+    fn a_late_generator_is_degraded_and_then_void() {
+        let lag = |p99| move |record: &mut RunRecord| record.generator.lag.p99 = Some(p99);
+        assert_eq!(judged(lag(10_000)).1, Validity::Valid);
+        assert_eq!(judged(lag(10_007)), (VerdictResult::Pass, Validity::Degraded, 0));
+        assert_eq!(judged(lag(100_031)), (VerdictResult::Void, Validity::Void, 4));
+        let unknown = |record: &mut RunRecord| record.generator.lag.p99 = None;
+        assert_eq!(judged(unknown).0, VerdictResult::Void);
+    }
+
+    #[test]
+    fn sums_that_do_not_add_up_make_a_run_void() {
+        let wrong = |record: &mut RunRecord| record.sums.wrong.push("attempts.due is 3".into());
+        assert_eq!(judged(wrong), (VerdictResult::Void, Validity::Void, 4));
+    }
+
+    #[test]
+    fn interrupted_comes_before_void_and_void_before_fail() {
+        let interrupted = |record: &mut RunRecord| {
+            record.interrupted = true;
+            record.sums.wrong.push("attempts.due is 3".into());
+        };
+        assert_eq!(judged(interrupted).2, 130);
+        let void = |record: &mut RunRecord| {
+            record.clients.signons.signon_failed = 1;
+            record.sums.wrong.push("attempts.due is 3".into());
+        };
+        assert_eq!(judged(void).2, 4);
+    }
+
+    #[test]
+    fn blocked_and_late_calls_and_a_busy_worker_degrade_a_run() {
+        let blocked = |record: &mut RunRecord| {
+            record.counted.attempts.due += 50;
+            record.counted.attempts.blocked += 50;
+        };
+        assert_eq!(judged(blocked), (VerdictResult::Pass, Validity::Degraded, 0));
+        assert_eq!(judged(|record| record.generator.late = 2).1, Validity::Degraded);
+        assert_eq!(judged(|record| record.generator.worker_cpu_max = 0.95).1, Validity::Degraded);
+    }
 }

@@ -251,10 +251,11 @@ impl Worker {
                 self.clients[place].connection = Connection::Off;
                 self.signon_failed(place, SignonFailure::Unfinished, None);
             }
-            Connection::Open { .. } => {
+            Connection::Open { link, .. } => {
+                let theirs = link.ending().filter(|ending| ending.initiator == Initiator::Server).cloned();
                 let reason = String::new();
-                let closed = Closed { initiator: Initiator::Client, code: 1006, reason, at: now };
-                self.closed(place, &closed);
+                let ours = Closed { initiator: Initiator::Client, code: 1006, reason, at: now };
+                self.closed(place, &theirs.unwrap_or(ours));
             }
         }
     }

@@ -73,9 +73,19 @@ fn every_close_code_is_reported_with_its_phase_and_class() {
         ran.ends_with(1);
         for (code, name, class) in CODES {
             assert_eq!(books.closed_by_server[&code], 3);
-            assert_eq!(ran.disconnects(code, "server", "waiting_state"), 1, "{code}: {}", ran.at("disconnects"));
+            assert_eq!(
+                ran.disconnects(code, "server", "waiting_state"),
+                1,
+                "{code}: {}",
+                ran.at("disconnects")
+            );
             assert_eq!(ran.disconnects(code, "server", "idle"), 2, "{code}: {}", ran.at("disconnects"));
-            assert_eq!(ran.signon_failures("closed", Some(code.into())), 2, "{code}: {}", ran.at("signon_failures"));
+            assert_eq!(
+                ran.signon_failures("closed", Some(code.into())),
+                2,
+                "{code}: {}",
+                ran.at("signon_failures")
+            );
             let all = ran.at("disconnects").as_array().unwrap();
             let one = all.iter().find(|one| one["code"] == code && one["initiator"] == "server").unwrap();
             if !name.is_empty() {
@@ -95,7 +105,8 @@ fn every_close_code_is_reported_with_its_phase_and_class() {
 fn closes_in_calls_are_told_from_idle_ones_and_end_their_calls() {
     at_once(Dialect::BOTH, |dialect| {
         let fault = Box::new(|subscriber, _| match subscriber {
-            4..8 => Fault::CloseInCall(4400),
+            // Of different calls.
+            4 | 8 => Fault::CloseInCall(4400),
             _ => Fault::None,
         });
         let server = Server::start(Knobs { fault, ..Knobs::of(dialect, 24) });
@@ -145,11 +156,23 @@ fn each_failed_sign_on_has_its_cause_and_status() {
         for status in [401, 403, 404, 429, 503] {
             assert_eq!(ran.signon_failures("http", Some(status)), 1, "{}", ran.at("signon_failures"));
         }
-        for cause in ["not_websocket", "connect_timeout", "reset", "state_timeout", "registration_timeout", "registered_limited"] {
+        for cause in [
+            "not_websocket",
+            "connect_timeout",
+            "reset",
+            "state_timeout",
+            "registration_timeout",
+            "registered_limited",
+        ] {
             assert_eq!(ran.signon_failures(cause, None), 1, "{cause}: {}", ran.at("signon_failures"));
         }
         for status in [403, 503] {
-            assert_eq!(ran.signon_failures("registration_failed", Some(status)), 1, "{}", ran.at("signon_failures"));
+            assert_eq!(
+                ran.signon_failures("registration_failed", Some(status)),
+                1,
+                "{}",
+                ran.at("signon_failures")
+            );
         }
         // The slow one, and the one that nothing happened to.
         assert_eq!(ran.count("clients.signed_on"), 2);
@@ -162,9 +185,11 @@ fn each_failed_sign_on_has_its_cause_and_status() {
 #[test]
 fn a_server_that_sends_no_state_after_the_scout_fails_the_run() {
     at_once(Dialect::BOTH, |dialect| {
-        let fault = Box::new(|subscriber, visit| {
-            if (subscriber, visit) == (0, 0) { Fault::None } else { Fault::NeverState }
-        });
+        let fault = Box::new(
+            |subscriber, visit| {
+                if (subscriber, visit) == (0, 0) { Fault::None } else { Fault::NeverState }
+            },
+        );
         let server = Server::start(Knobs { fault, ..Knobs::of(dialect, 10) });
         let ran = run(&server, &target(dialect), &idle(10, 1));
         ran.adds_up();
@@ -193,7 +218,8 @@ fn dead_connections_are_found_by_their_keepalives_and_the_run_ends() {
         let (sent, answered) = (ran.count("keepalives.sent"), ran.count("keepalives.answered"));
         assert!(sent >= answered + 3, "{}", ran.at("keepalives"));
         // Four were lost without a close frame; six, and the scout, signed off.
-        let lost: u64 = ["client", "network"].map(|initiator| ran.disconnects(1006, initiator, "idle")).iter().sum();
+        let lost: u64 =
+            ["client", "network"].map(|initiator| ran.disconnects(1006, initiator, "idle")).iter().sum();
         assert_eq!(lost, 4, "{}", ran.at("disconnects"));
         assert_eq!(ran.disconnects(1000, "client", "draining"), 7);
         assert!(ran.took < Duration::from_secs(20), "{:?}", ran.took);
@@ -216,7 +242,8 @@ fn a_dead_connection_does_not_keep_the_run_from_ending() {
 #[test]
 fn a_close_frame_without_an_end_of_tcp_ends_the_connection() {
     at_once(Dialect::BOTH, |dialect| {
-        let fault = Box::new(|subscriber, _| if subscriber > 3 { Fault::CloseWithoutEnd(4400) } else { Fault::None });
+        let fault =
+            Box::new(|subscriber, _| if subscriber > 3 { Fault::CloseWithoutEnd(4400) } else { Fault::None });
         let server = Server::start(Knobs { fault, ..Knobs::of(dialect, 10) });
         let ran = run(&server, &target(dialect), &idle(10, 4));
         ran.adds_up();
@@ -229,7 +256,8 @@ fn a_close_frame_without_an_end_of_tcp_ends_the_connection() {
 fn what_breaks_the_websocket_protocol_ends_that_connection_alone() {
     at_once(Dialect::BOTH, |dialect| {
         let all = vec![Fault::NotUtf8, Fault::TooLong, Fault::NoFrame];
-        let server = Server::start(Knobs { fault: faults(all), noise: vec![Noise::Ping], ..Knobs::of(dialect, 8) });
+        let server =
+            Server::start(Knobs { fault: faults(all), noise: vec![Noise::Ping], ..Knobs::of(dialect, 8) });
         let ran = run(&server, &target(dialect), &idle(8, 1));
         let books = server.books();
         ran.adds_up();

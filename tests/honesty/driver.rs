@@ -55,12 +55,16 @@ pub fn run_at(url: &str, csv: &str, target: &str, rest: &str) -> Ran {
         if begun.elapsed() > PATIENCE {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("the run did not end by itself:\n{profile}\n{}", fs::read_to_string(path("stderr")).unwrap());
+            panic!(
+                "the run did not end by itself:\n{profile}\n{}",
+                fs::read_to_string(path("stderr")).unwrap()
+            );
         }
         thread::sleep(Duration::from_millis(10));
     };
     let read = |name: &str| fs::read_to_string(path(name)).unwrap();
-    let record = fs::read(path("out/run.json")).map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap());
+    let record =
+        fs::read(path("out/run.json")).map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap());
     let ran = Ran {
         exit: status.code().unwrap_or_else(|| panic!("killed: {status}\n{}", read("stderr"))),
         stdout: read("stdout"),
@@ -149,7 +153,17 @@ impl Ran {
     /// What holds for every record, whatever the server did.
     pub fn adds_up(&self) {
         assert_eq!(self.at("sums.hold"), true, "{}{}", self.at("sums"), self.stderr);
-        let parts = ["blocked", "answered", "declined", "busy", "cancelled", "unavailable", "redirected", "failed", "unfinished"];
+        let parts = [
+            "blocked",
+            "answered",
+            "declined",
+            "busy",
+            "cancelled",
+            "unavailable",
+            "redirected",
+            "failed",
+            "unfinished",
+        ];
         let sum: u64 = parts.iter().map(|part| self.count(&format!("attempts.{part}"))).sum();
         assert_eq!(self.count("attempts.due"), sum, "{}", self.at("attempts"));
         let reasons: u64 = values(self.at("attempts_failed")).sum();

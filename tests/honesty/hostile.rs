@@ -13,7 +13,8 @@ fn vectors(numbers: &[&str]) -> Vec<Noise> {
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let named = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
-    let wanted = |path: &Path| numbers.is_empty() || numbers.iter().any(|number| named(path).starts_with(number));
+    let wanted =
+        |path: &Path| numbers.is_empty() || numbers.iter().any(|number| named(path).starts_with(number));
     // 16 is not UTF-8: in a text frame it ends the connection, as it must.
     let chosen = paths.iter().filter(|path| wanted(path) && !named(path).starts_with("16-"));
     chosen.map(|path| Noise::Text(fs::read(path).unwrap())).collect()
@@ -37,13 +38,17 @@ candidates = 1
 #[test]
 fn each_kind_of_nonsense_is_counted_under_its_name() {
     // How each is to be treated stands in tests/vectors/README.md.
-    let malformed = ["01-", "03-", "04-", "06-", "09-", "12-", "13-", "14-", "23-", "24-", "25-", "26-", "27-", "28-", "30-", "79-"];
+    let malformed = [
+        "01-", "03-", "04-", "06-", "09-", "12-", "13-", "14-", "23-", "24-", "25-", "26-", "27-", "28-",
+        "30-", "79-",
+    ];
     let unknown = ["32-", "33-", "34-", "35-"];
     let late = ["50-", "51-", "78-"];
     at_once(Dialect::BOTH, |dialect| {
         let mut noise = [vectors(&malformed), vectors(&unknown), vectors(&late)].concat();
         noise.extend([Noise::Binary(0), Noise::Binary(70_000), Noise::Ping]);
-        let server = Server::start(Knobs { noise: noise.clone(), noise_in_calls: noise, ..Knobs::of(dialect, 20) });
+        let server =
+            Server::start(Knobs { noise: noise.clone(), noise_in_calls: noise, ..Knobs::of(dialect, 20) });
         let ran = run(&server, &format!("dialect = \"{}\"", dialect.name()), LOAD);
         let books = server.books();
         ran.adds_up();
@@ -70,9 +75,11 @@ fn all_hostile_messages_together_cost_no_connection_no_call_and_no_memory() {
         // that are well formed.
         let obeyed = ["58-", "59-", "60-", "61-", "62-", "63-", "64-", "65-", "66-", "67-"];
         let names: Vec<String> = (1..=80).map(|number| format!("{number:02}-")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !obeyed.contains(name)).collect();
+        let names: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| !obeyed.contains(name)).collect();
         let noise = vectors(&names);
-        let server = Server::start(Knobs { noise: noise.clone(), noise_in_calls: noise, ..Knobs::of(dialect, 20) });
+        let server =
+            Server::start(Knobs { noise: noise.clone(), noise_in_calls: noise, ..Knobs::of(dialect, 20) });
         let ran = run(&server, &format!("dialect = \"{}\"", dialect.name()), LOAD);
         let books = server.books();
         ran.adds_up();

@@ -82,7 +82,8 @@ fn tls_is_told_apart_from_everything_else() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, pem).unwrap();
-    let trusted = format!("{PATIENCE}\ntls = {{ ca_file = \"{}\", server_name = \"localhost\" }}", ca.display());
+    let trusted =
+        format!("{PATIENCE}\ntls = {{ ca_file = \"{}\", server_name = \"localhost\" }}", ca.display());
     let server = |tls| Server::start(Knobs { tls, ..Knobs::of(Dialect::Flat, 2) });
     let secure = |server: &Server| server.url().replace("ws:", "wss:");
 
@@ -107,7 +108,9 @@ fn tls_is_told_apart_from_everything_else() {
 
 #[test]
 fn a_server_that_begins_to_refuse_after_the_scout_fails_the_run() {
-    let fault = Box::new(|subscriber, visit| if (subscriber, visit) == (0, 0) { Fault::None } else { Fault::Http(503) });
+    let fault = Box::new(
+        |subscriber, visit| if (subscriber, visit) == (0, 0) { Fault::None } else { Fault::Http(503) },
+    );
     let server = Server::start(Knobs { fault, ..Knobs::of(Dialect::Flat, 2) });
     let ran = run(&server, PATIENCE, LOAD);
     ran.adds_up();

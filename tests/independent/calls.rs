@@ -117,7 +117,9 @@ impl Hub {
 
     /// The state goes out.
     pub fn attached(&mut self, subscriber: usize, connection: u64) {
-        if let Some(client) = self.clients.get_mut(&subscriber).filter(|client| client.connection == connection) {
+        if let Some(client) =
+            self.clients.get_mut(&subscriber).filter(|client| client.connection == connection)
+        {
             client.attached = true;
         }
     }
@@ -298,7 +300,8 @@ fn judge(hub: &mut Hub, peer: &Peer, asked: &Asked, fate: Fate) -> Verdict {
     }
     let on_line = hub.on_line(peer.subscriber, line);
     let call = on_line.and_then(|(number, side)| Some((hub.calls.get(&number)?, side)));
-    let is_its_call = call.is_some_and(|(call, side)| call.leg(side).map(|leg| &leg.call_id) == asked.call_id.as_ref());
+    let is_its_call =
+        call.is_some_and(|(call, side)| call.leg(side).map(|leg| &leg.call_id) == asked.call_id.as_ref());
     match asked.name.as_str() {
         "outgoing_call" if on_line.is_some() => {
             hub.books.violations.push(format!("a call on a busy line: {}", asked.text));
@@ -364,7 +367,11 @@ fn place(hub: &mut Hub, peer: &Peer, asked: &Asked, line: usize, fate: Fate) {
         answered: false,
     };
     // Two calls may have been made before either was acked.
-    let number = if hub.calls.contains_key(&number) { hub.calls.keys().max().map_or(1, |last| last + 1) } else { number };
+    let number = if hub.calls.contains_key(&number) {
+        hub.calls.keys().max().map_or(1, |last| last + 1)
+    } else {
+        number
+    };
     if let Some(client) = hub.clients.get_mut(&peer.subscriber) {
         client.lines[line] = Some((number, Side::Caller));
     }
@@ -395,7 +402,9 @@ fn place(hub: &mut Hub, peer: &Peer, asked: &Asked, line: usize, fate: Fate) {
     let other = match fate {
         Fate::Misdelivered => {
             let others = hub.clients.iter().filter(|(one, client)| {
-                ![callee, peer.subscriber].contains(one) && client.attached && client.lines.iter().all(Option::is_none)
+                ![callee, peer.subscriber].contains(one)
+                    && client.attached
+                    && client.lines.iter().all(Option::is_none)
             });
             others.map(|(one, _)| *one).min()
         }

@@ -13,9 +13,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
 use super::calls::{Hub, perform};
@@ -91,10 +91,15 @@ where
     talk(socket, hub, subscriber.unwrap_or(usize::MAX), upgrade.force, fault).await;
 }
 
-async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
+async fn read_head<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut head).await.ok()? == 0 {
+            return None;
+        }
+        // What a plain server says to TLS.
+        if head[0] == 0x16 {
+            refuse(stream, 400).await;
             return None;
         }
     }
@@ -134,7 +139,8 @@ fn read_upgrade(request: &str) -> Result<Upgrade, String> {
 }
 
 async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, status: u16) {
-    let answer = format!("HTTP/1.1 {status} Refused\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused");
+    let answer =
+        format!("HTTP/1.1 {status} Refused\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused");
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
 }
@@ -149,8 +155,13 @@ pub struct Peer {
     pub out: Out,
 }
 
-async fn talk<S>(mut socket: WebSocketStream<S>, hub: Arc<Mutex<Hub>>, subscriber: usize, force: bool, fault: Fault)
-where
+async fn talk<S>(
+    mut socket: WebSocketStream<S>,
+    hub: Arc<Mutex<Hub>>,
+    subscriber: usize,
+    force: bool,
+    fault: Fault,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let (out, mut orders) = unbounded_channel();
@@ -182,7 +193,9 @@ async fn sign_on(peer: Peer) {
         sleep(delay).await;
     }
     let registration = match peer.fault {
-        Fault::SlowRegistration | Fault::NeverRegistered | Fault::CloseUnregistered(_) => json!({"status": "unregistered"}),
+        Fault::SlowRegistration | Fault::NeverRegistered | Fault::CloseUnregistered(_) => {
+            json!({"status": "unregistered"})
+        }
         Fault::RegistrationFailed(_) | Fault::Limited => json!({"status": "unregistered"}),
         Fault::StateRegistrationFailed(code) => {
             json!({"status": "registration_failed", "code": code, "reason": "Forbidden"})
@@ -295,7 +308,9 @@ async fn say<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>,
     // Cut anywhere, also inside a character.
     let bytes = text.as_bytes();
     let (first, second) = (bytes.len() / 3, bytes.len() * 2 / 3);
-    let frame = |part: &[u8], code, last| Message::Frame(Frame::message(Bytes::copy_from_slice(part), OpCode::Data(code), last));
+    let frame = |part: &[u8], code, last| {
+        Message::Frame(Frame::message(Bytes::copy_from_slice(part), OpCode::Data(code), last))
+    };
     let _ = socket.feed(frame(&bytes[..first], Data::Text, false)).await;
     let _ = socket.feed(Message::Ping(Bytes::from_static(b"still there?"))).await;
     lock(&peer.hub).books.pings += 1;
@@ -305,7 +320,9 @@ async fn say<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>,
 
 async fn make<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, noise: Noise) {
     let message = match noise {
-        Noise::Text(bytes) => Message::Frame(Frame::message(Bytes::from(bytes), OpCode::Data(Data::Text), true)),
+        Noise::Text(bytes) => {
+            Message::Frame(Frame::message(Bytes::from(bytes), OpCode::Data(Data::Text), true))
+        }
         Noise::Binary(length) => Message::Binary(Bytes::from(vec![0; length])),
         Noise::Ping => Message::Ping(Bytes::from_static(b"?")),
     };
@@ -351,7 +368,8 @@ fn received(peer: &Peer, text: &str, seen: &mut HashSet<String>) {
             let answer = match dialect {
                 Dialect::Flat => asked.text,
                 Dialect::Nested => {
-                    json!({"response": "ack", "line": asked.line, "transaction": asked.transaction}).to_string()
+                    json!({"response": "ack", "line": asked.line, "transaction": asked.transaction})
+                        .to_string()
                 }
             };
             let _ = peer.out.send(Do::Say(answer));

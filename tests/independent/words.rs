@@ -32,7 +32,11 @@ pub fn write(dialect: Dialect, flat: Value) -> String {
     let Value::Object(flat) = flat else { panic!("a message is an object") };
     let (mut nested, mut data) = (Map::new(), Map::new());
     for (key, value) in flat {
-        if ENVELOPE.contains(&key.as_str()) { nested.insert(key, value) } else { data.insert(key, value) };
+        if ENVELOPE.contains(&key.as_str()) {
+            nested.insert(key, value)
+        } else {
+            data.insert(key, value)
+        };
     }
     if nested.get("event") == Some(&json!("incoming_call")) {
         nested.insert("event".into(), json!("call"));
@@ -74,7 +78,15 @@ pub fn read(dialect: Dialect, text: &str) -> Result<Asked, String> {
             return Err(format!("a client sends no such handshake: {text}"));
         }
         let (rest, text) = (top, text.to_owned());
-        return Ok(Asked { name: "keepalive".into(), handshake: true, line: None, transaction, call_id: None, rest, text });
+        return Ok(Asked {
+            name: "keepalive".into(),
+            handshake: true,
+            line: None,
+            transaction,
+            call_id: None,
+            rest,
+            text,
+        });
     }
     let Some(Value::String(name)) = top.remove("request") else { return Err(format!("no request: {text}")) };
     let name = match (dialect, name.as_str()) {
@@ -128,8 +140,12 @@ fn check_properties(name: &str, rest: &Map<String, Value>) -> Result<(), String>
         "accept" => only(&["jsep"]).and_then(|()| jsep("answer")),
         "ice_trickle" => match rest.get("candidate") {
             Some(Value::Null) => only(&["candidate"]),
-            Some(Value::Object(one)) if one.get("completed") == Some(&json!(true)) && one.len() == 1 => Ok(()),
-            Some(Value::Object(one)) if one.get("candidate").is_some_and(Value::is_string) => only(&["candidate"]),
+            Some(Value::Object(one)) if one.get("completed") == Some(&json!(true)) && one.len() == 1 => {
+                Ok(())
+            }
+            Some(Value::Object(one)) if one.get("candidate").is_some_and(Value::is_string) => {
+                only(&["candidate"])
+            }
             _ => Err("no candidate".to_owned()),
         },
         "decline" => only(&["refer_id"]),

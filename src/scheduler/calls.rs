@@ -189,7 +189,8 @@ impl Worker {
 
     fn is_idle(&self, place: usize) -> bool {
         let client = &self.clients[place];
-        client.signed_on && !client.leaving && !client.in_call() && !client.session.lines().is_empty()
+        let is_there = client.signed_on && !client.leaving && !client.is_closing();
+        is_there && !client.in_call() && !client.session.lines().is_empty()
     }
 
     /// Puts the client into the queue if it is free.

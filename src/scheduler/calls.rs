@@ -427,6 +427,7 @@ impl Worker {
             }
             Ask::Accept => RequestBody::Accept { jsep: jsep(JsepKind::Answer, media.answer()) },
             Ask::Hangup => RequestBody::Hangup,
+            Ask::Decline => RequestBody::Decline { refer_id: None },
             Ask::Candidate(number) => {
                 let candidate = media.candidate(number).map_or(Candidate::EndCompleted, Candidate::One);
                 RequestBody::IceTrickle { candidate }

@@ -103,6 +103,8 @@ impl Worker {
         count_fact(&mut self.recorder, &handled.fact);
         match handled.fact {
             Fact::State { again, .. } => self.attached(place, again, at),
+            // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
+            Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
             Fact::KeepaliveAnswered { sent } => self.recorder.service(Metric::Keepalive, sent, at),
             Fact::Response { request, tag, sent, outcome } => {
                 self.recorder.ack(request, sent, at);
@@ -115,10 +117,11 @@ impl Worker {
     }
 
     fn attached(&mut self, place: usize, again: bool, at: Time) {
-        let client = &mut self.clients[place];
         if again {
-            return;
+            // Its lines are known better here; its registration is news (section 10, row 18).
+            return self.check_registration(place, at);
         }
+        let client = &mut self.clients[place];
         if let Connection::Open { opened, .. } = client.connection {
             self.recorder.service(Metric::State, opened, at);
         }

@@ -183,18 +183,24 @@ impl Client {
         }
     }
 
-    /// Sees to it that a connection which the other end has begun to close is over at `timeout`.
-    pub fn limit_closing(&mut self, timeout: Time) {
-        if let Connection::Open { link, close_timeout, .. } = &mut self.connection
-            && link.is_closing()
-        {
-            *close_timeout = timeout.min(*close_timeout);
-        }
-    }
-
     /// Whether the other end of its connection does not read: its owner is to drop it.
     pub fn is_stuck(&self) -> bool {
         self.stuck
+    }
+
+    /// If the server has begun to close: the connection is over at `timeout`, whether TCP ends until then or not.
+    pub fn closing(&mut self, timeout: Time) {
+        if let Connection::Open { link, close_timeout, .. } = &mut self.connection
+            && link.is_closing()
+            && *close_timeout == Time::NEVER
+        {
+            *close_timeout = timeout;
+        }
+    }
+
+    /// Whether either end has begun to close.
+    pub fn is_closing(&self) -> bool {
+        matches!(&self.connection, Connection::Open { link, .. } if link.is_closing())
     }
 
     /// Whether there is a connection, or one on its way.

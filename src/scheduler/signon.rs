@@ -8,7 +8,7 @@ use crate::client::{Connection, Signon, count_fact};
 use crate::law::Time;
 use crate::metrics::{DisconnectKey, Metric, Sample, SignonFailure, SignonFailureKey};
 use crate::protocol::{Due, EventBody, Fact, RegistrationStatus, RequestBody};
-use crate::transport::{Closed, DialError, Dialled, End};
+use crate::transport::{Closed, DialError, Dialled, Initiator};
 
 /// The tag of a request that belongs to no call.
 const NO_CALL: u32 = u32::MAX;
@@ -110,7 +110,7 @@ impl Worker {
         self.recorder.counters().repaired_messages += u64::from(!handled.repairs.is_empty());
         count_fact(&mut self.recorder, &handled.fact);
         match handled.fact {
-            Fact::State { again, state } => self.attached(place, again, state.registration.code, at),
+            Fact::State { state, again } => self.attached(place, again, state.registration.code, at),
             // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
             Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
             Fact::KeepaliveAnswered { sent } => self.recorder.service(Metric::Keepalive, sent, at),
@@ -162,7 +162,7 @@ impl Worker {
         }
     }
 
-    /// Draws the conclusion from where the registration stands; `status` is the SIP status of a failed one.
+    /// Draws the conclusion from where the registration stands; `status` is the SIP status of one that failed.
     fn check_registration(&mut self, place: usize, status: Option<i32>, at: Time) {
         let client = &mut self.clients[place];
         let failed = match client.session.registration() {
@@ -255,17 +255,30 @@ impl Worker {
         self.gone(place);
     }
 
+    /// Closes the connection with 1000 and does not wait for the server's part.
+    pub fn leave_connection(&mut self, place: usize, now: Time) {
+        self.clients[place].leaving = true;
+        self.clients[place].close(1000, now, now);
+        self.end_connection(place, 1000, now);
+    }
+
     /// Drops the connection without waiting for the server any longer.
     pub fn drop_connection(&mut self, place: usize, now: Time) {
-        match &mut self.clients[place].connection {
+        self.end_connection(place, 1006, now);
+    }
+
+    fn end_connection(&mut self, place: usize, code: u16, now: Time) {
+        match &self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => {
                 self.clients[place].connection = Connection::Off;
                 self.signon_failed(place, SignonFailure::Unfinished, None);
             }
             Connection::Open { link, .. } => {
-                let closed = link.give_up(End::Client, now);
-                self.closed(place, &closed);
+                let theirs = link.ending().filter(|ending| ending.initiator == Initiator::Server).cloned();
+                let reason = String::new();
+                let ours = Closed { initiator: Initiator::Client, code, reason, at: now };
+                self.closed(place, &theirs.unwrap_or(ours));
             }
         }
     }

@@ -163,16 +163,14 @@ impl Link {
         }
     }
 
+    /// How the connection is being ended, once either end has begun to close.
+    pub fn ending(&self) -> Option<&Closed> {
+        self.ending.as_ref()
+    }
+
     /// Whether either end has begun to close.
     pub fn is_closing(&self) -> bool {
         self.ending.is_some()
-    }
-
-    /// How a connection ends that its owner drops without waiting any longer: as whoever began to close it said, else
-    /// without a close frame.
-    pub fn give_up(&mut self, end: End, now: Time) -> Closed {
-        let lost = Closed { initiator: end.us(), code: 1006, reason: String::new(), at: now };
-        self.ending.take().unwrap_or(lost)
     }
 
     fn ended(&mut self, error: FrameError, end: End, at: Time, cx: &mut Context<'_>) -> Closed {

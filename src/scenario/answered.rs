@@ -132,6 +132,11 @@ impl Answered {
         self.phase == Phase::Talk
     }
 
+    /// Whether the server has told the caller that the call is over.
+    pub fn is_confirmed_over(&self) -> bool {
+        self.caller.hung_up.is_some()
+    }
+
     /// Whether somebody of ours waits on this leg for a call to come.
     pub fn expects_incoming(&self) -> bool {
         self.parties == Parties::Both && self.incoming.is_none() && self.phase == Phase::SetUp

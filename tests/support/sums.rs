@@ -60,6 +60,12 @@ pub fn assert_truth(run: &Value, truth: &Value) {
     assert_eq!(count(truth, "/attempts/unfinished"), 0, "unfinished{}", show());
     assert_eq!(disconnects(run), disconnects(truth), "disconnects{}", show());
     assert_eq!(count(run, "/states"), count(truth, "/states_sent"), "states{}", show());
+    let ledger = run["ledger"].as_object().expect("a ledger");
+    assert!(
+        ledger.values().all(|found| found == 0),
+        "findings about a server that did nothing wrong{}",
+        show()
+    );
     assert_eq!(truth["calls_up"], 0, "calls up{}", show());
     let violations = truth["violations"].as_array().expect("violations").iter();
     // A request may cross the hangup of its call: that is nobody's fault.

@@ -325,10 +325,10 @@ impl CoreSession {
 
     fn keepalive<'a>(&self, keepalive: Keepalive<'a>) -> Heard<'a> {
         // In nested a keepalive is a request, and no request may come before the state.
-        if keepalive.form == Dialect::Nested {
-            if let Some(heard) = self.too_early(RequestName::Keepalive) {
-                return heard;
-            }
+        if keepalive.form == Dialect::Nested
+            && let Some(heard) = self.too_early(RequestName::Keepalive)
+        {
+            return heard;
         }
         match (self.rules.supervision, self.rules.dialect) {
             (Supervision::NeverEcho, _) => Heard::Ignore,

@@ -18,6 +18,12 @@ pub fn assert_sums(run: &Value) {
     let parts = attempts.iter().filter(|(name, _)| !["due", "started"].contains(&name.as_str()));
     let sum: u64 = parts.map(|(_, count)| count.as_u64().expect("a count")).sum();
     assert_eq!(attempts["due"], sum, "{attempts:?}");
+    let seconds = run["intervals"].as_array().expect("intervals");
+    for name in attempts.keys() {
+        let pointer = format!("/attempts/{name}");
+        let of_seconds: u64 = seconds.iter().map(|second| count(second, &pointer)).sum();
+        assert_eq!(of_seconds, count(run, &pointer), "{name} of all seconds");
+    }
     let blocked = attempts["blocked"].as_u64().expect("a count");
     assert!(count(run, "/attempts/started") + blocked <= sum, "{attempts:?}");
 }

@@ -165,7 +165,7 @@ fn let_a_simulated_phone_call(dialect: &str) {
     let truth = serve.stop();
 
     truth.assert_same_calls(&(&seen + &record));
-    assert!(record.attempts("answered") >= 2, "half a call a second for seven seconds");
+    assert!(record.attempts("answered") >= 2, "half a call a second for six seconds");
     assert_eq!(record.attempts("answered"), record.attempts("due"));
     assert_eq!(record.attempts("answered"), truth.attempts("answered"));
     assert_eq!(record.attempts("failed"), 0);
@@ -197,7 +197,7 @@ arrivals = "at_once"
 
 [[stages]]
 name = "calls"
-duration = "7s"
+duration = "6s"
 calls_per_second = 0.5
 arrivals = "constant"
 

@@ -13,11 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned, RegistrationMode, Truth};
 use crate::law::Distribution;
+use crate::profile::parse_duration;
 use crate::protocol::{Dialect, Reading, Supervision};
 use crate::transport::{SubProtocolRule, raise_descriptor_limit};
-
-/// Could not run, or could not write.
-const CANNOT: u8 = 3;
+use crate::verdict::exit;
 
 /// How often it is looked whether the core has ended by itself.
 const LOOK: Duration = Duration::from_secs(1);
@@ -25,16 +24,16 @@ const LOOK: Duration = Duration::from_secs(1);
 const EXAMPLES: &str = "\
 Examples:
   Serve 1000 subscribers, and let a load run use them:
-    wtsp-load serve --listen 127.0.0.1:7000 --subscribers 1000 --write-subscribers subscribers.csv
+    wtsp-load serve --listen 127.0.0.1:7000 --write-subscribers subscribers.csv
 
   Serve the same subscribers again, and keep what was counted:
-    wtsp-load serve --listen 127.0.0.1:7000 --subscribers-file subscribers.csv --truth truth.json
+    wtsp-load serve --subscribers-file subscribers.csv --truth truth.json
 
   Serve wss, slowly, in the dialect of 2022:
     wtsp-load serve --tls --write-ca ca.pem --ack-delay 50ms --dialect nested
 
-The first line of stdout is the URL, once it listens. SIGTERM or ^C ends it: all connections are closed with 1001,
-and what was counted is written as JSON.";
+The first line of stdout is the URL, once it listens. SIGTERM or ^C ends it: all
+connections are closed with 1001, and what was counted is written as JSON.";
 
 /// Run the embedded core on its own: a stand-in WebTrit Core that counts for itself
 #[derive(Args, Clone, Debug)]
@@ -56,7 +55,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub truth: PathBuf,
     /// Interval between keepalives, as announced to the clients
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub keepalive_interval: Duration,
     /// When a silent client is closed with 4502
     #[arg(long, value_name = "MODE", default_value = "generous", value_parser = supervision)]
@@ -77,19 +76,19 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub write_ca: Option<PathBuf>,
     /// From the upgrade to the state
-    #[arg(long, value_name = "DURATION", default_value = "5ms", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5ms", value_parser = parse_duration)]
     pub state_delay: Duration,
     /// From a request to its response
-    #[arg(long, value_name = "DURATION", default_value = "1ms", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1ms", value_parser = parse_duration)]
     pub ack_delay: Duration,
     /// From a hangup to its ice_hangup
-    #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = parse_duration)]
     pub ice_hangup_delay: Duration,
     /// Let SIP registration take this long twice: from the state to `registering`, from there to `registered`
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub registration_delay: Option<Duration>,
     /// How long the calls of a lost connection stay up
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub grace: Duration,
     /// Give callers early media: `progress` instead of `ringing`
     #[arg(long)]
@@ -126,7 +125,7 @@ pub fn run(args: ServeArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("wtsp-load serve: {error}");
-            ExitCode::from(CANNOT)
+            ExitCode::from(exit::CANNOT)
         }
     }
 }
@@ -296,35 +295,4 @@ fn supervision(text: &str) -> Result<Supervision, String> {
     let names = Supervision::ALL.map(Supervision::name);
     let found = Supervision::ALL.into_iter().find(|mode| mode.name() == text);
     found.ok_or_else(|| format!("one of {} belongs here", names.join(", ")))
-}
-
-/// A duration as profiles write it: `250ms`, `30s`, `2h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let unit = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        _ => return Err("a number and one of us, ms, s, m, h belong here, as in 250ms".to_owned()),
-    };
-    let number: f64 = number.parse().map_err(|_| format!("`{number}` is not a number"))?;
-    Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_written_as_in_profiles() {
-        for (text, millis) in [("250ms", 250), ("30s", 30_000), ("1.5s", 1_500), ("2h", 7_200_000)] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "5", "s", "5 s", "-5s", "5d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 }

@@ -37,13 +37,11 @@ const STOPPING: Duration = Duration::from_secs(2);
 /// How many tenants are told apart; their names come from clients.
 const MAX_TENANTS: usize = 64;
 
-/// What the core's owner asks of it.
+/// What the core's owner asks of it. When the owner has gone, it closes all connections with 1001 and ends.
 #[derive(Debug)]
 pub(super) enum Control {
     /// What has been counted up to now.
     Truth(std::sync::mpsc::Sender<Truth>),
-    /// Close all connections with 1001 and end.
-    Stop,
 }
 
 /// What is due at some time.
@@ -78,6 +76,8 @@ pub(super) struct Connection {
     pub(super) is_signed_on: bool,
     /// Has been told `registering`.
     pub(super) is_registering: bool,
+    /// Something is queued that the end of the turn writes.
+    is_unwritten: bool,
     /// Texts that wait for the state.
     held: Vec<Utf8Bytes>,
     ready: Arc<ReadyWaker>,
@@ -102,6 +102,8 @@ pub(super) struct Core {
     pub(super) signed_on_now: u64,
     pub(super) scratch: Vec<u8>,
     pub(super) draws: Draws,
+    /// Who has something queued.
+    unwritten: Vec<Id>,
     ready: ReadySet,
     stop_at: Option<Time>,
 }
@@ -125,6 +127,7 @@ impl Core {
             signed_on_now: 0,
             scratch: Vec::new(),
             draws: options.seed.stream("embedded core", 0),
+            unwritten: Vec::new(),
             ready: ReadySet::default(),
             stop_at: None,
             options,
@@ -168,6 +171,7 @@ impl Core {
             while let Some((_, due)) = self.due.pop(self.now) {
                 self.is_due(due);
             }
+            self.write_queued();
             let next = self.due.next().min(self.stop_at.unwrap_or(Time::NEVER));
             match alarm.poll(next, cx) {
                 Poll::Pending => return Ok(()),
@@ -206,7 +210,7 @@ impl Core {
                     // Whoever asked may have gone.
                     let _ = answer.send(truth);
                 }
-                Poll::Ready(Some(Control::Stop) | None) => self.stop(),
+                Poll::Ready(None) => self.stop(),
             }
         }
     }
@@ -248,6 +252,7 @@ impl Core {
                 closed_with: None,
                 is_signed_on: false,
                 is_registering: false,
+                is_unwritten: false,
                 held: Vec::new(),
                 ready,
                 waker,
@@ -365,21 +370,36 @@ impl Core {
         self.due.push(self.now + CLOSING, Due::Drop(id));
     }
 
-    /// Sends a text to a connection that is not closing, and counts it.
+    /// Sends a text to a connection that is not closing, and counts it. It is written with the end of the turn.
     pub(super) fn deliver(&mut self, to: Id, text: Utf8Bytes, mark: Mark) {
         let Some(connection) = self.connections.get_mut(to).filter(|connection| !connection.is_closing)
         else {
             return;
         };
         let mut cx = Context::from_waker(&connection.waker);
-        match connection.link.send(text, &mut cx) {
-            Ok(()) => self.sent(to, mark),
+        match connection.link.queue(text, &mut cx) {
+            Ok(()) => {
+                if !std::mem::replace(&mut connection.is_unwritten, true) {
+                    self.unwritten.push(to);
+                }
+                self.sent(to, mark);
+            }
             Err(FrameError::Stuck) => {
                 self.truth.violated(Violation::NotReading);
                 self.lost(to);
             }
             // The next receive tells how it ended.
             Err(_) => {}
+        }
+    }
+
+    /// Writes what has been queued: what is said to one client in a turn goes out in one piece.
+    fn write_queued(&mut self) {
+        for id in self.unwritten.drain(..) {
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.is_unwritten = false;
+            let mut cx = Context::from_waker(&connection.waker);
+            connection.link.flush(&mut cx);
         }
     }
 

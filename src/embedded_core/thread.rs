@@ -80,7 +80,7 @@ impl EmbeddedCore {
     /// When it runs no more.
     pub fn truth(&self) -> io::Result<Truth> {
         let (answer, answered) = channel();
-        self.control.blocking_send(Control::Truth(answer)).map_err(io::Error::other)?;
+        self.control.try_send(Control::Truth(answer)).map_err(io::Error::other)?;
         answered.recv_timeout(ANSWER).map_err(io::Error::other)
     }
 
@@ -89,8 +89,8 @@ impl EmbeddedCore {
     /// # Errors
     /// When it did not run to its end.
     pub fn stop(self) -> io::Result<Truth> {
-        // One that has stopped by itself tells why when it is joined.
-        let _ = self.control.blocking_send(Control::Stop);
+        // A core without an owner stops.
+        drop(self.control);
         self.thread.join().map_err(|_| io::Error::other("the core panicked"))?
     }
 

@@ -179,6 +179,23 @@ impl Violation {
         }
     }
 
+    /// Whether a client that does everything right may come to it: by repeating what was lost, or by crossing an incoming
+    /// call or the end of one.
+    pub const fn is_forgivable(self) -> bool {
+        matches!(
+            self,
+            Violation::Retransmission
+                | Violation::LateRequest
+                | Violation::BusyLine
+                | Violation::TrickleWithoutCall
+        )
+    }
+
+    /// Whether it is a message that could not be read.
+    pub const fn is_malformed(self) -> bool {
+        matches!(self, Violation::Unparsable | Violation::Binary | Violation::NotAMessage)
+    }
+
     /// The code and reason with which the connection is closed over it, if it is (section 6.1).
     pub const fn closes(self) -> Option<(CloseCode, &'static str)> {
         match self {

@@ -130,7 +130,10 @@ fn a_transaction_that_was_answered_is_a_retransmission_for_a_while() {
     session.answered("transaction-1", Ok(()));
     assert_eq!(word(&session.receive(&text, Time::ZERO, &ThreeLines)), "repeated ack");
     let busy = call_request("outgoing_call", "1", CALL).replace("transaction-1", "transaction-2");
-    assert_eq!(word(&session.receive(&busy, Time::ZERO, &ThreeLines)), "error 503");
+    let Heard::Refused(request, refusal, _) = session.receive(&busy, Time::ZERO, &ThreeLines) else {
+        panic!("the line is busy");
+    };
+    session.answered(&request.transaction, Err(refusal));
     assert_eq!(word(&session.receive(&busy, Time::ZERO, &ThreeLines)), "repeated error");
     for number in 0..1_000 {
         session.answered(&format!("other-{number}"), Ok(()));

@@ -33,6 +33,8 @@ pub enum Ask {
     Accept,
     /// `hangup`.
     Hangup,
+    /// `decline`: the end of an incoming call that was not accepted.
+    Decline,
     /// `ice_trickle` with the candidate of this number.
     Candidate(u32),
     /// `ice_trickle` with the end mark.
@@ -50,6 +52,8 @@ pub enum Direction {
     Service(Metric, Time, Time),
     /// The attempt has ended so. Said exactly once by the script of an attempt.
     End(Outcome),
+    /// The attempt was ended by a `hangup` with this code that was nobody's wish; said before its end.
+    Rejected(Option<i32>),
     /// The call was answered, was up for so long and is over; `completed` if both legs saw a regular end.
     Talked {
         /// From `accepted` to the first hang-up.

@@ -189,7 +189,8 @@ impl Worker {
 
     fn is_idle(&self, place: usize) -> bool {
         let client = &self.clients[place];
-        client.signed_on && !client.leaving && !client.in_call() && !client.session.lines().is_empty()
+        let is_there = client.signed_on && !client.leaving && !client.is_closing();
+        is_there && !client.in_call() && !client.session.lines().is_empty()
     }
 
     /// Puts the client into the queue if it is free.
@@ -372,6 +373,7 @@ impl Worker {
                 counters.end(outcome);
                 counters.intended += u64::from(outcome == Outcome::Answered);
             }
+            Direction::Rejected(code) => self.recorder.counters().rejections.count(code),
             Direction::Talked { time, completed } => {
                 let counters = self.recorder.counters();
                 counters.talks += 1;
@@ -435,6 +437,7 @@ impl Worker {
             }
             Ask::Accept => RequestBody::Accept { jsep: jsep(JsepKind::Answer, media.answer()) },
             Ask::Hangup => RequestBody::Hangup,
+            Ask::Decline => RequestBody::Decline { refer_id: None },
             Ask::Candidate(number) => {
                 let candidate = media.candidate(number).map_or(Candidate::EndCompleted, Candidate::One);
                 RequestBody::IceTrickle { candidate }

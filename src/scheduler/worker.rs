@@ -322,6 +322,8 @@ impl Worker {
                 Received::Closed(closed) => self.closed(place, &closed),
             }
         }
+        let timeout = self.now() + CLOSE_TIMEOUT;
+        self.clients[place].closing(timeout);
         self.wake_client(place);
     }
 

@@ -17,6 +17,9 @@ use super::{MAX_MESSAGE_BYTES, Stream};
 /// connection, and would make memory the limit of a run.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
+/// What may be queued before it is written without being asked to.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
 /// What may wait to be written before the other end counts as not reading.
 const MAX_WRITE_BUFFER_BYTES: usize = 512 * 1024;
 
@@ -88,7 +91,7 @@ impl From<Error> for FrameError {
 pub(super) fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES))
@@ -133,7 +136,7 @@ impl Frames {
         }
     }
 
-    /// Queues `text` and writes as much as the socket takes; [`Frames::poll_flush`] writes the rest.
+    /// Queues `text`; [`Frames::poll_flush`] writes it.
     ///
     /// # Errors
     /// [`FrameError::Stuck`] when too much is queued already, else why the connection has ended.

@@ -133,6 +133,20 @@ impl Link {
         Ok(())
     }
 
+    /// Queues `text`, to be written by [`Link::flush`]: one write for all that is said to a client at a time.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    pub fn queue(&mut self, text: Utf8Bytes, cx: &mut Context<'_>) -> Result<(), FrameError> {
+        self.frames.send(text, cx)
+    }
+
+    /// Writes as much of what is queued as the socket takes; the rest goes with [`Link::poll_receive`].
+    pub fn flush(&mut self, cx: &mut Context<'_>) {
+        // An error shows in the next frame.
+        self.unflushed = self.frames.poll_flush(cx).is_pending();
+    }
+
     /// When bytes last went to the socket.
     pub fn last_write(&self) -> Time {
         self.frames.stream().last_write()
@@ -147,6 +161,11 @@ impl Link {
             let _ = self.frames.close(code, reason, cx);
             self.unflushed = self.frames.poll_flush(cx).is_pending();
         }
+    }
+
+    /// How the connection is being ended, once either end has begun to close.
+    pub fn ending(&self) -> Option<&Closed> {
+        self.ending.as_ref()
     }
 
     /// Whether either end has begun to close.
@@ -167,6 +186,7 @@ impl Link {
         match ours {
             Some(code) => {
                 let _ = self.frames.close(code, "", cx);
+                let _ = self.frames.poll_flush(cx);
                 Closed { initiator: end.us(), code, reason: error.to_string(), at }
             }
             None => Closed { initiator: Initiator::Network, code: 1006, reason: String::new(), at },

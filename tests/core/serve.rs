@@ -1,0 +1,105 @@
+//! `serve` as a program: its URL, its files, its end.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use futures_util::StreamExt;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use wtsp_load::embedded_core::Provisioned;
+use wtsp_load::transport::{Trust, connector, server_name};
+
+/// A running `serve` and its URL; killed if a test fails before its end.
+struct Serve {
+    child: Child,
+    stdout: BufReader<std::process::ChildStdout>,
+    url: String,
+}
+
+impl Serve {
+    fn start(arguments: &[&str]) -> Serve {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wtsp-load"));
+        command.arg("serve").args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut url = String::new();
+        stdout.read_line(&mut url).unwrap();
+        Serve { child, stdout, url: url.trim().to_owned() }
+    }
+
+    /// Sends a signal; the exit code, and the rest of stdout.
+    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // It has mostly ended already.
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn serve_prints_its_url_writes_its_subscribers_and_ends_with_the_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (csv, truth) = (path("subscribers.csv"), path("truth.json"));
+    let serve = Serve::start(&["--subscribers", "3", "--write-subscribers", &csv, "--truth", &truth]);
+    assert!(
+        serve.url.starts_with("ws://127.0.0.1:") && serve.url.ends_with("/signaling/v1"),
+        "{}",
+        serve.url
+    );
+    let subscribers = Provisioned::from_csv(&fs::read_to_string(&csv).unwrap()).unwrap();
+    assert_eq!(subscribers.len(), 3);
+    assert_eq!(fs::metadata(&csv).unwrap().permissions().mode() & 0o777, 0o600);
+    let (code, rest) = serve.end(Signal::SIGTERM);
+    assert_eq!((code, rest.as_str()), (Some(0), ""));
+    let counted: Value = serde_json::from_str(&fs::read_to_string(&truth).unwrap()).unwrap();
+    assert_eq!(counted["clients"], json!({ "signed_on": 0, "connections": 0, "peak": 0 }));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left behind");
+
+    // The same subscribers again; without a file, the truth comes on stdout.
+    let serve = Serve::start(&["--subscribers-file", &csv]);
+    let (code, rest) = serve.end(Signal::SIGINT);
+    assert_eq!(code, Some(0));
+    assert!(serde_json::from_str::<Value>(&rest).unwrap()["requests"].is_object());
+}
+
+#[test]
+fn what_cannot_be_served_is_said_and_is_exit_code_3() {
+    for arguments in [
+        ["--truth", "/nonexistent/truth.json"],
+        ["--subscribers-file", "/nonexistent/subscribers.csv"],
+        ["--listen", "203.0.113.1:1"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wtsp-load"));
+        let output = command.arg("serve").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn wss_is_served_with_a_certificate_that_its_authority_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let serve = Serve::start(&["--tls", "--write-ca", ca.to_str().unwrap()]);
+    let address = serve.url.strip_prefix("wss://").and_then(|rest| rest.split('/').next()).unwrap();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let tls = connector(&Trust::CaFile(ca)).unwrap();
+    let tls = tls.connect(server_name("127.0.0.1").unwrap(), tcp).await.unwrap();
+    let url = format!("{}?token=unknown", serve.url);
+    let (mut socket, _) = tokio_tungstenite::client_async(url, tls).await.unwrap();
+    let close = socket.next().await.unwrap().unwrap();
+    assert!(close.is_close(), "{close}");
+    assert_eq!(serve.end(Signal::SIGTERM).0, Some(0));
+}

@@ -27,6 +27,8 @@ pub struct Client {
     pub legs: Vec<Option<LegRef>>,
     /// The leg that waits here for an incoming call.
     pub expecting: Option<LegRef>,
+    /// A call that was over before it had come in here. It may be on its way still.
+    pub given_up: Option<GivenUp>,
     /// It signs off as soon as its calls are over.
     pub leaving: bool,
     /// It is signed on.
@@ -50,6 +52,15 @@ pub struct LegRef {
     pub serial: u32,
     /// The leg.
     pub leg: Leg,
+}
+
+/// A call that its caller gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The place of the caller's client.
+    pub caller: usize,
+    /// The server has said that the call is over: its `hangup` follows here too.
+    pub confirmed: bool,
 }
 
 /// A sign-on under way.
@@ -100,6 +111,7 @@ impl Client {
             signon: None,
             legs: Vec::new(),
             expecting: None,
+            given_up: None,
             leaving: false,
             signed_on: false,
             queued: false,

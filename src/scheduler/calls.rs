@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::worker::{Owner, Stage, Worker};
-use crate::client::LegRef;
+use crate::client::{GivenUp, LegRef};
 use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
 use crate::profile::{CallDraw, CallPlan};
@@ -257,7 +257,16 @@ impl Worker {
             }
             return;
         }
-        if self.shared.numbers.contains_key(caller) {
+        let given_up = self.clients[place]
+            .given_up
+            .filter(|given_up| normalise_number(&self.subscriber_of(given_up.caller).number) == caller);
+        if let Some(given_up) = given_up {
+            // It crossed its caller's hang-up: the server has delivered it where it belongs, and ends it here too.
+            self.clients[place].given_up = None;
+            if !given_up.confirmed {
+                self.send(place, line, RequestBody::Hangup, u32::MAX);
+            }
+        } else if self.shared.numbers.contains_key(caller) {
             let again = self.clients[place].legs.clone().into_iter().flatten();
             let again = again.filter(|leg| leg.leg == Leg::Callee).any(|leg| self.calls_from(leg, caller));
             let ledger = &mut self.recorder.counters().ledger;
@@ -485,6 +494,9 @@ impl Worker {
         for Party { place: client, line } in [call.caller, call.callee].into_iter().flatten() {
             if self.clients[client].expecting.is_some_and(|leg| leg.serial == call.serial) {
                 self.clients[client].expecting = None;
+                let confirmed = call.script.is_confirmed_over();
+                self.clients[client].given_up =
+                    call.caller.map(|caller| GivenUp { caller: caller.place, confirmed });
             }
             if let Some(line) = line
                 && let Some(leg) = self.clients[client].legs.get_mut(line)

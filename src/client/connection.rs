@@ -27,6 +27,8 @@ pub struct Client {
     pub legs: Vec<Option<LegRef>>,
     /// The leg that waits here for an incoming call.
     pub expecting: Option<LegRef>,
+    /// The client whose call was awaited here and ended before it came: it may still be on its way.
+    pub given_up: Option<usize>,
     /// It signs off as soon as its calls are over.
     pub leaving: bool,
     /// It is signed on.
@@ -98,6 +100,7 @@ impl Client {
             signon: None,
             legs: Vec::new(),
             expecting: None,
+            given_up: None,
             leaving: false,
             signed_on: false,
             queued: false,

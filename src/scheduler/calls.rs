@@ -143,6 +143,7 @@ impl Worker {
         self.gauges.change(|gauges| gauges.calls += 1);
         self.clients[caller].legs[line] = Some(LegRef { call: place, serial, leg: Leg::Caller });
         if let Some(callee) = callee {
+            self.clients[callee].given_up = None;
             self.clients[callee].expecting = Some(LegRef { call: place, serial, leg: Leg::Callee });
         }
         self.direct(place, serial, |script, out| script.start(out));
@@ -250,7 +251,12 @@ impl Worker {
             }
             return;
         }
-        if self.shared.numbers.contains_key(caller) {
+        if self.is_given_up(place, caller) {
+            // It crossed the end of its call: no fault of the server's.
+            self.clients[place].given_up = None;
+            self.recorder.counters().stray_events += 1;
+            self.send(place, line, RequestBody::Hangup, u32::MAX);
+        } else if self.shared.numbers.contains_key(caller) {
             let again = self.clients[place].legs.clone().into_iter().flatten();
             let again = again.filter(|leg| leg.leg == Leg::Callee).any(|leg| self.calls_from(leg, caller));
             let ledger = &mut self.recorder.counters().ledger;
@@ -265,6 +271,12 @@ impl Worker {
         } else {
             self.send(place, line, RequestBody::Decline { refer_id: None }, u32::MAX);
         }
+    }
+
+    /// Whether the call that is awaited no more came from this number.
+    fn is_given_up(&self, place: usize, caller: &str) -> bool {
+        let from = self.clients[place].given_up;
+        from.is_some_and(|from| normalise_number(&self.subscriber_of(from).number) == caller)
     }
 
     fn calls_from(&mut self, leg: LegRef, caller: &str) -> bool {
@@ -471,6 +483,7 @@ impl Worker {
         for Party { place: client, line } in [call.caller, call.callee].into_iter().flatten() {
             if self.clients[client].expecting.is_some_and(|leg| leg.serial == call.serial) {
                 self.clients[client].expecting = None;
+                self.clients[client].given_up = call.caller.map(|party| party.place);
             }
             if let Some(line) = line
                 && let Some(leg) = self.clients[client].legs.get_mut(line)

@@ -172,6 +172,7 @@ fn a_call_that_ends_on_one_leg_alone_is_hung_up_on_the_other() {
         let (ran, books) = run_calls(dialect, Knobs { fate, ..Knobs::of(dialect, 60) }, &calls(60, 20, 2));
         ran.adds_up();
         assert_eq!(ran.count("attempts.busy"), 4);
+        assert_eq!(ran.count("ledger.misdelivered"), 0, "a call that crosses its own end is where it belongs");
         assert_eq!(ran.count("attempts.answered"), 36);
         assert_eq!(books.calls_left, 0);
         assert!(books.violations.is_empty(), "{:#?}", books.violations);

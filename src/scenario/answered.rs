@@ -12,6 +12,7 @@
 //!
 //! One of the parties may be somebody else's phone: then the script plays the other one alone.
 
+use std::mem;
 use std::time::Duration;
 
 use super::{Ask, Direction, Finding, Leg};
@@ -24,6 +25,9 @@ use crate::protocol::{EventBody, HangupClass, HangupCode, RequestName, ResponseO
 const SETUP_TIMEOUT: Duration = Duration::from_secs(32);
 /// How long a `hangup` may follow an `error` in set-up before we hang up ourselves (protocol, section 5.19).
 const ERROR_GRACE: Duration = Duration::from_secs(2);
+/// How long the server may hold a call one of whose connections is lost, for it to come back (protocol, appendix C,
+/// point 11: 10 s). Before that we do not hang up: our `hangup` would cross the server's, which closes with 4610.
+const LOST_GRACE: Duration = Duration::from_secs(12);
 /// How long the last `hangup` of a call may take.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -69,6 +73,8 @@ pub struct Answered {
     answered: Option<Time>,
     talk: Duration,
     ended: bool,
+    /// That one leg alone was ended has been said.
+    found_half: bool,
     /// When the current step is over: the ring, the hold.
     step_due: Time,
     /// When the server has taken too long.
@@ -117,6 +123,7 @@ impl Answered {
             answered: None,
             talk: Duration::ZERO,
             ended: parties == Parties::Callee,
+            found_half: false,
             step_due: Time::NEVER,
             timeout: Time::NEVER,
         }
@@ -237,8 +244,14 @@ impl Answered {
     pub fn lost(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
         self.abandon(leg, out);
         match self.phase {
-            Phase::SetUp => self.fail(AttemptFailure::ConnectionLost, now, out),
-            Phase::Talk => self.release(leg.other(), now, out),
+            Phase::SetUp => {
+                self.end(Outcome::Failed(AttemptFailure::ConnectionLost), out);
+                self.await_hangup(now + LOST_GRACE);
+            }
+            Phase::Talk => {
+                self.stop_talk(now);
+                self.await_hangup(now + LOST_GRACE);
+            }
             Phase::Release | Phase::Over => {}
         }
         self.check_over(out);
@@ -273,6 +286,8 @@ impl Answered {
         if matches!(self.phase, Phase::SetUp | Phase::Talk) {
             let leg = if self.caller.up { Leg::Caller } else { Leg::Callee };
             self.release(leg, now, out);
+        } else if !self.is_hung_up_by_us() {
+            self.hang_up_orphan(out);
         }
         self.check_over(out);
     }
@@ -348,9 +363,9 @@ impl Answered {
             _ => {}
         }
         if matches!(self.phase, Phase::Talk) || leg == Leg::Caller {
-            self.phase = Phase::Release;
-            self.step_due = Time::NEVER;
-            self.timeout = at + RELEASE_TIMEOUT;
+            // Unless we asked for it, the server tells both legs of its own accord.
+            let patience = if self.is_hung_up_by_us() { RELEASE_TIMEOUT } else { ERROR_GRACE };
+            self.await_hangup(at + patience);
         }
         self.check_over(out);
     }
@@ -369,12 +384,14 @@ impl Answered {
                 self.fail(reason, now, out);
             }
             Phase::Release => {
-                if self.answered.is_some() && (self.caller.hung_up.is_some() != self.callee.hung_up.is_some())
-                {
+                let is_half = self.caller.hung_up.is_some() != self.callee.hung_up.is_some();
+                if self.answered.is_some() && is_half && !mem::replace(&mut self.found_half, true) {
                     out.push(Direction::Found(Finding::OneLegOnly));
                 }
-                for leg in [Leg::Caller, Leg::Callee] {
-                    self.abandon(leg, out);
+                if !self.hang_up_orphan(out) {
+                    for leg in [Leg::Caller, Leg::Callee] {
+                        self.abandon(leg, out);
+                    }
                 }
             }
             Phase::Talk | Phase::Over => {}
@@ -401,6 +418,31 @@ impl Answered {
             self.leg(leg).candidate_due = Time::NEVER;
             out.push(Direction::Send(leg, Ask::Hangup));
         }
+    }
+
+    /// Nothing more to do but wait for the server's last words.
+    fn await_hangup(&mut self, timeout: Time) {
+        self.phase = Phase::Release;
+        self.step_due = Time::NEVER;
+        self.timeout = timeout;
+    }
+
+    fn is_hung_up_by_us(&self) -> bool {
+        self.caller.hangup_sent.or(self.callee.hangup_sent).is_some()
+    }
+
+    /// Hangs up on a leg that is still up though its call is over, if there is one: nothing of a call stays up on the
+    /// server.
+    fn hang_up_orphan(&mut self, out: &mut Vec<Direction>) -> bool {
+        let is_orphan = |leg: &LegState| leg.up && leg.hangup_sent.is_none();
+        let leg = match (is_orphan(&self.caller), is_orphan(&self.callee)) {
+            (true, _) => Leg::Caller,
+            (_, true) => Leg::Callee,
+            (false, false) => return false,
+        };
+        self.leg(leg).candidate_due = Time::NEVER;
+        out.push(Direction::Send(leg, Ask::Hangup));
+        true
     }
 
     fn stop_talk(&mut self, at: Time) {

@@ -8,8 +8,8 @@ use crate::independent::{Books, Dialect, Fate, Knobs, Server};
 /// So many calls a second, evenly spaced.
 fn calls(clients: u32, per_second: u32, seconds: u32) -> String {
     format!(
-        "[clients]\nrequest_timeout = \"1s\"\n[[stages]]\nduration = \"1s\"\nclients = {clients}\n[[stages]]\n\
-         duration = \"{seconds}s\"\ncalls_per_second = {per_second}\n[[stages]]\nduration = \"1500ms\"\n[calls]\n\
+        "[clients]\nrequest_timeout = \"1s\"\n[[stages]]\nduration = \"500ms\"\nclients = {clients}\n[[stages]]\n\
+         duration = \"{seconds}s\"\ncalls_per_second = {per_second}\n[[stages]]\nduration = \"1s\"\n[calls]\n\
          ring = {{ fixed = \"50ms\" }}\nhold = {{ fixed = \"150ms\" }}\ncandidates = 1\ncandidate_spacing = \"20ms\"\n"
     )
 }
@@ -166,7 +166,7 @@ fn a_call_that_ends_on_one_leg_alone_is_hung_up_on_the_other() {
             7 => Fate::HalfEnded,
             _ => Fate::Connected,
         });
-        let load = calls(60, 20, 2).replace("1500ms", "3500ms");
+        let load = calls(60, 20, 2).replace("\"1s\"\n[calls]", "\"3s\"\n[calls]");
         let (ran, books) = run_calls(dialect, Knobs { fate, ..Knobs::of(dialect, 60) }, &load);
         ran.adds_up();
         assert_eq!(ran.count("attempts.busy"), 4);
@@ -191,7 +191,7 @@ fn a_call_that_ends_on_one_leg_alone_is_hung_up_on_the_other() {
 fn a_call_that_rings_for_the_caller_alone_is_found_lost() {
     at_once(Dialect::BOTH, |dialect| {
         let fate = Box::new(|call| if call == 3 { Fate::Lost } else { Fate::Connected });
-        let load = format!("{}\n", calls(20, 10, 1)).replace("1500ms", "36s");
+        let load = format!("{}\n", calls(20, 10, 1)).replace("\"1s\"\n[calls]", "\"36s\"\n[calls]");
         let (ran, books) = run_calls(dialect, Knobs { fate, ..Knobs::of(dialect, 20) }, &load);
         ran.agrees_with(&books);
         ran.ends_with(1);

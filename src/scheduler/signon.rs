@@ -22,6 +22,14 @@ impl Worker {
         let number = self.number_of(place) as usize;
         let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(false));
         let client = &mut self.clients[place];
+        if let Connection::Open { link, .. } = &client.connection
+            && client.leaving
+            && !link.is_closing()
+        {
+            // A call of an earlier stage has kept it from signing off: it has never left.
+            client.leaving = false;
+            return;
+        }
         if client.is_on() {
             // Still signing off from an earlier stage: the new connection would meet the old one.
             self.drop_connection(place, now);
@@ -103,6 +111,8 @@ impl Worker {
         count_fact(&mut self.recorder, &handled.fact);
         match handled.fact {
             Fact::State { state, again } => self.attached(place, again, state.registration.code, at),
+            // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
+            Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
             Fact::KeepaliveAnswered { sent } => self.recorder.service(Metric::Keepalive, sent, at),
             Fact::Response { request, tag, sent, outcome } => {
                 self.recorder.ack(request, sent, at);
@@ -115,10 +125,11 @@ impl Worker {
     }
 
     fn attached(&mut self, place: usize, again: bool, status: Option<i32>, at: Time) {
-        let client = &mut self.clients[place];
         if again {
-            return;
+            // Its lines are known better here; its registration is news (section 10, row 18).
+            return self.check_registration(place, status, at);
         }
+        let client = &mut self.clients[place];
         if let Connection::Open { opened, .. } = client.connection {
             self.recorder.service(Metric::State, opened, at);
         }
@@ -190,6 +201,7 @@ impl Worker {
                     self.dial_failed(place, &DialError::Timeout);
                 }
             }
+            Connection::Open { .. } if self.clients[place].is_stuck() => self.drop_connection(place, now),
             Connection::Open { link, close_timeout, .. } if link.is_closing() => {
                 if *close_timeout <= now {
                     self.drop_connection(place, now);
@@ -243,8 +255,19 @@ impl Worker {
         self.gone(place);
     }
 
+    /// Closes the connection with 1000 and does not wait for the server's part.
+    pub fn leave_connection(&mut self, place: usize, now: Time) {
+        self.clients[place].leaving = true;
+        self.clients[place].close(1000, now, now);
+        self.end_connection(place, 1000, now);
+    }
+
     /// Drops the connection without waiting for the server any longer.
     pub fn drop_connection(&mut self, place: usize, now: Time) {
+        self.end_connection(place, 1006, now);
+    }
+
+    fn end_connection(&mut self, place: usize, code: u16, now: Time) {
         match &self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => {
@@ -254,7 +277,7 @@ impl Worker {
             Connection::Open { link, .. } => {
                 let theirs = link.ending().filter(|ending| ending.initiator == Initiator::Server).cloned();
                 let reason = String::new();
-                let ours = Closed { initiator: Initiator::Client, code: 1006, reason, at: now };
+                let ours = Closed { initiator: Initiator::Client, code, reason, at: now };
                 self.closed(place, &theirs.unwrap_or(ours));
             }
         }

@@ -41,8 +41,10 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     /// Validate profiles and print what they would do; no connection is made
+    #[command(after_help = check::EXAMPLES)]
     Check(CheckArgs),
     /// Print the JSON schema of a profile
+    #[command(after_help = schema::EXAMPLES)]
     Schema,
     Serve(serve::ServeArgs),
     Report(report::ReportArgs),

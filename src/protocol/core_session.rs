@@ -347,8 +347,10 @@ impl CoreSession {
         {
             return heard;
         }
-        match self.rules.supervision {
-            Supervision::NeverEcho => Heard::Ignore,
+        match (self.rules.supervision, self.rules.dialect) {
+            (Supervision::NeverEcho, _) => Heard::Ignore,
+            // Who speaks one dialect only does not know the other's keepalive: that is how a scout tells them apart.
+            (_, Some(only)) if only != keepalive.form => Heard::Ignore,
             _ => Heard::Keepalive(keepalive),
         }
     }

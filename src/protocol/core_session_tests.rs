@@ -199,3 +199,15 @@ fn keepalives_are_answered_unless_the_rule_is_never_to() {
     let mut session = CoreSession::new(rules, Time::ZERO);
     assert_eq!(word(&session.receive(text, Time::ZERO, &ThreeLines)), "ignore");
 }
+
+#[test]
+fn a_core_of_one_dialect_does_not_know_the_others_keepalive() {
+    let (flat, nested) =
+        (r#"{"handshake":"keepalive","transaction":"t"}"#, r#"{"request":"keepalive","transaction":"t"}"#);
+    for (dialect, known, unknown) in [(Dialect::Flat, flat, nested), (Dialect::Nested, nested, flat)] {
+        let mut session = CoreSession::new(SessionRules { dialect: Some(dialect), ..rules() }, Time::ZERO);
+        session.state_sent(Time::ZERO);
+        assert_eq!(word(&session.receive(known, Time::ZERO, &ThreeLines)), "keepalive");
+        assert_eq!(word(&session.receive(unknown, Time::ZERO, &ThreeLines)), "ignore");
+    }
+}

@@ -70,6 +70,8 @@ pub struct Answered {
     talk: Duration,
     ended: bool,
     one_leg_found: bool,
+    /// Hung up because the run is over: hundreds at once, which no profile asked for, so their release is not timed.
+    drained: bool,
     /// When the current step is over: the ring, the hold.
     step_due: Time,
     /// When the server has taken too long.
@@ -130,6 +132,7 @@ impl Answered {
             talk: Duration::ZERO,
             ended: parties == Parties::Callee,
             one_leg_found: false,
+            drained: false,
             step_due: Time::NEVER,
             timeout: Time::NEVER,
         }
@@ -281,12 +284,11 @@ impl Answered {
         self.check_over(out);
     }
 
-    /// The run is over: hangs up whatever is up.
+    /// The run is over: hangs up whatever is up. A call that is not answered yet ends as unfinished once the server
+    /// has confirmed that; until then an answer may be under way that crosses the hang-up, and counts.
     pub fn drain(&mut self, now: Time, out: &mut Vec<Direction>) {
-        if self.phase == Phase::SetUp {
-            self.end(Outcome::Unfinished, out);
-        }
         if matches!(self.phase, Phase::SetUp | Phase::Talk) {
+            self.drained = true;
             let leg = if self.caller.up { Leg::Caller } else { Leg::Callee };
             self.release(leg, now, out);
         }
@@ -319,7 +321,11 @@ impl Answered {
     }
 
     fn on_accepted(&mut self, at: Time, out: &mut Vec<Direction>) {
-        let (Phase::SetUp, Some(sent)) = (self.phase, self.call_sent) else { return };
+        let Some(sent) =
+            self.call_sent.filter(|_| self.phase == Phase::SetUp || self.is_drained_unanswered())
+        else {
+            return;
+        };
         self.on_ringback(at, out);
         let mut done = at;
         if let (Some(incoming), Some(accept_sent)) = (self.incoming, self.accept_sent) {
@@ -328,11 +334,23 @@ impl Answered {
             done = at - accept_sent.since(incoming);
         }
         out.push(Direction::Sample(Sample { metric: Metric::Setup, due: self.due, sent, done }));
-        self.talk_from(at);
+        if self.phase == Phase::SetUp {
+            self.talk_from(at);
+        } else {
+            self.answered = Some(at);
+        }
         self.end(Outcome::Answered, out);
         if self.callee.hung_up.is_some() {
             // The other leg is gone already, so the end of this one is due at once.
             self.wind_down(at);
+        }
+    }
+
+    fn time_release(&mut self, leg: Leg, at: Time, out: &mut Vec<Direction>) {
+        if let Some(sent) = self.leg(leg).hangup_sent {
+            out.push(Direction::Service(Metric::Release, sent, at));
+        } else if let Some(sent) = self.leg(leg.other()).hangup_sent {
+            out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
         }
     }
 
@@ -350,19 +368,20 @@ impl Answered {
         self.leg(leg).hung_up = Some(code);
         self.leg(leg).up = false;
         self.leg(leg).candidate_due = Time::NEVER;
-        if let Some(sent) = self.leg(leg).hangup_sent {
-            out.push(Direction::Service(Metric::Release, sent, at));
-        } else if let Some(sent) = self.leg(leg.other()).hangup_sent {
-            out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
+        if !self.drained {
+            self.time_release(leg, at, out);
         }
         match (self.phase, leg) {
-            (Phase::SetUp, Leg::Caller) => {
-                let outcome = outcome_of(code);
-                if outcome == Outcome::Failed(AttemptFailure::Rejected) {
+            (phase @ (Phase::SetUp | Phase::Release), Leg::Caller) => {
+                // In the release: a call that was drained before it was answered.
+                let outcome = outcome_of(code, self.is_drained_unanswered());
+                if outcome == Outcome::Failed(AttemptFailure::Rejected) && !self.ended {
                     out.push(Direction::Rejected(code));
                 }
                 self.end(outcome, out);
-                self.wind_down(at);
+                if phase == Phase::SetUp {
+                    self.wind_down(at);
+                }
             }
             (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
                 // Nothing is left to accept. The caller's own word on it says why; it is due at once.
@@ -482,6 +501,12 @@ impl Answered {
         }
     }
 
+    /// Whether the call was hung up by the end of the run before it was answered, and the server has not confirmed
+    /// that yet: all other ways from the set-up to the release count the outcome at once.
+    fn is_drained_unanswered(&self) -> bool {
+        self.phase == Phase::Release && !self.ended
+    }
+
     fn check_over(&mut self, out: &mut Vec<Direction>) {
         if self.phase != Phase::Release || self.caller.up || self.callee.up {
             return;
@@ -489,6 +514,8 @@ impl Answered {
         self.phase = Phase::Over;
         self.step_due = Time::NEVER;
         self.timeout = Time::NEVER;
+        // What was drained, and got no answer and no other word on how it ended.
+        self.end(Outcome::Unfinished, out);
         if self.answered.is_some() && self.is_attempt() {
             if self.parties == Parties::Both && self.incoming.is_none() {
                 out.push(Direction::Found(Finding::Lost));
@@ -532,12 +559,13 @@ impl Answered {
 }
 
 /// What the code of a `hangup` before the answer makes of the attempt (protocol, section 6.4).
-fn outcome_of(code: Option<i32>) -> Outcome {
+fn outcome_of(code: Option<i32>, drained: bool) -> Outcome {
     match code.map(|code| HangupCode::from(code).class()) {
         Some(HangupClass::Busy) => Outcome::Busy,
         Some(HangupClass::Declined) => Outcome::Declined,
         Some(HangupClass::Unavailable) => Outcome::Unavailable,
         Some(HangupClass::Redirected) => Outcome::Redirected,
+        Some(HangupClass::Completed | HangupClass::Cancelled) if drained => Outcome::Unfinished,
         Some(HangupClass::Completed | HangupClass::Cancelled) => Outcome::Failed(AttemptFailure::EndedEarly),
         _ => Outcome::Failed(AttemptFailure::Rejected),
     }

@@ -474,13 +474,16 @@ fn a_call_that_cannot_be_sent_is_over_at_once() {
 fn a_drained_call_is_hung_up_whatever_it_was_doing() {
     let mut owner = Owner::both();
     owner.drain();
-    assert_eq!(owner.outcomes(), [Outcome::Unfinished]);
+    assert_eq!(owner.outcomes(), [], "an answer may be under way");
     assert!(owner.has(Direction::Send(Leg::Caller, Ask::Hangup)));
+    owner.hangup(Leg::Caller, 487);
+    assert_eq!(owner.outcomes(), [Outcome::Unfinished]);
 
     let mut owner = Owner::ringing();
     owner.drain().drain();
-    assert_eq!(owner.outcomes(), [Outcome::Unfinished]);
     assert_eq!(owner.sends(Ask::Hangup), 1);
+    owner.hangup(Leg::Caller, 487).hangup(Leg::Callee, 487);
+    assert_eq!(owner.outcomes(), [Outcome::Unfinished]);
 
     let mut owner = Owner::talking(Leg::Callee);
     owner.drain();

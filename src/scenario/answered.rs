@@ -148,6 +148,11 @@ impl Answered {
         self.phase == Phase::Talk
     }
 
+    /// Whether the server has told the caller that the call is over.
+    pub fn is_confirmed_over(&self) -> bool {
+        self.caller.hung_up.is_some()
+    }
+
     /// When the script wants to be asked again; [`Time::NEVER`] if only the server can move it.
     pub fn next_due(&self) -> Time {
         self.step_due.min(self.timeout).min(self.caller.candidate_due).min(self.callee.candidate_due)

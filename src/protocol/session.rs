@@ -387,11 +387,11 @@ impl Session {
     }
 
     fn on_echo(&mut self, transaction: Option<&str>) -> Fact<'static> {
+        // One without our transaction may be the echo of anything: a round trip is measured, so it is not guessed
+        // (section 10, row 29).
         let counter = transaction.and_then(|transaction| self.ids.parse(transaction));
-        // One without a transaction can only mean the one that waits (section 10, row 29).
-        let is_bare = transaction.is_none() && self.settings.reading == Reading::Tolerant;
         match self.keepalive_pending {
-            Some(pending) if is_bare || counter == Some(pending.counter) => self.keepalive_answered(pending),
+            Some(pending) if counter == Some(pending.counter) => self.keepalive_answered(pending),
             _ => Fact::LateResponse,
         }
     }

@@ -28,11 +28,13 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{DialectChoice, Force, Plan, Server};
 use crate::protocol::{Dialect, SessionSettings};
 use crate::record::{
-    Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
+    Aborted, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo,
+    TargetInfo,
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
 use crate::transport::{Clock, TlsError};
+use crate::verdict::Watch;
 use crate::workload::{ArrivalLaw, Segment, Stage};
 
 /// The time that workers get to be ready before the first thing is due.
@@ -140,6 +142,8 @@ pub enum Event<'a> {
     Scouted(&'a Scouted),
     /// Another interval was measured.
     Interval(&'a Interval),
+    /// A threshold ends the run early: no new attempts, hang up, sign off, record.
+    Aborted(&'a Aborted),
     /// The record cannot be written any more; the run goes on.
     NotRecorded(&'a RecordError),
 }
@@ -193,7 +197,9 @@ pub fn run(
         return Err(RunError::Stopped);
     }
     observer(Event::Scouted(&scouted));
-    writer.begin(header(&plan, &prepared, Some(&scouted)))?;
+    let header = header(&plan, &prepared, Some(&scouted));
+    let mut watch = Watch::new(&header);
+    writer.begin(header)?;
     let rss_before = rss_bytes();
     let (workers, segments) = (plan.workers, plan.workers);
     let (mut collector, channels) = collector(workers, &plan.stages);
@@ -223,6 +229,10 @@ pub fn run(
                     observer(Event::NotRecorded(&error));
                 }
                 observer(Event::Interval(&interval));
+                if let Some(aborted) = watch.interval(&interval).filter(|_| stop.abort()) {
+                    observer(Event::Aborted(&aborted));
+                    measured.aborted_by = Some(aborted);
+                }
             }
         }
     }
@@ -233,9 +243,10 @@ pub fn run(
     }
     let end = RunEnd {
         ended_at: now_millis(),
-        interrupted: stop.urgency() != Urgency::Run || breakdown.is_some(),
+        interrupted: stop.is_interrupted() || breakdown.is_some(),
         bytes_per_client: measured.bytes_per_client(shared.plan.target.server == Server::Embedded),
         rss_peak_bytes: Some(measured.rss_peak),
+        aborted_by: measured.aborted_by,
     };
     Ok(Ran { finished: report::finish(writer, &end), directory, breakdown })
 }
@@ -248,6 +259,7 @@ struct Measured {
     rss_peak: u64,
     /// The most clients connected in any interval, and the memory then.
     peak: (u64, u64),
+    aborted_by: Option<Aborted>,
 }
 
 impl Measured {
@@ -360,6 +372,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
         fd_limit: prepared.descriptor_limit,
         mean_hold_us: plan.has_calls().then(|| plan.calls.hold.mean().as_micros() as u64),
         environment: Environment::here(),
+        thresholds: plan.thresholds.clone(),
     }
 }
 

@@ -99,7 +99,7 @@ fn an_unknown_name_is_refused_with_the_nearest_where_it_stands() {
     assert_eq!(
         load("[thresholds]\n\"kpi.sear\" = \"> 99.5\"\n", &[]).unwrap_err(),
         "p.toml:6:1: `kpi.sear` is not the name of a figure in run.json\n  |\n6 | \"kpi.sear\" = \"> 99.5\"\n  \
-         | ^^^^^^^^^^\n  |\n  = help: did you mean `kpi.ser`?"
+         | ^^^^^^^^^^\n  |\n  = help: did you mean `kpi.seer`?"
     );
     assert_eq!(
         load("[thresholds]\n\"attempts.failed\" = \"< 5ms\"\n", &[]).unwrap_err(),

@@ -10,8 +10,17 @@ use crate::record::{self, RecordError};
 use crate::report::{self, Format, Style};
 use crate::verdict::exit;
 
-/// Makes a report from a stored run, also from one that was killed.
+const EXAMPLES: &str = "\
+Examples:
+  The summary of a run, once more:
+    wtsp-load report reports/quickstart-20260101T120000Z
+
+  A row a second, for a spreadsheet:
+    wtsp-load report reports/quickstart-20260101T120000Z --format csv -o run.csv";
+
+/// Make a report from a stored run, also from one that was killed
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
     /// The directory of the run
     #[arg(value_name = "DIR")]

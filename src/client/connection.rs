@@ -174,6 +174,21 @@ impl Client {
         }
     }
 
+    /// If the server has begun to close: the connection is over at `timeout`, whether TCP ends until then or not.
+    pub fn closing(&mut self, timeout: Time) {
+        if let Connection::Open { link, close_timeout, .. } = &mut self.connection
+            && link.is_closing()
+            && *close_timeout == Time::NEVER
+        {
+            *close_timeout = timeout;
+        }
+    }
+
+    /// Whether either end has begun to close.
+    pub fn is_closing(&self) -> bool {
+        matches!(&self.connection, Connection::Open { link, .. } if link.is_closing())
+    }
+
     /// Whether there is a connection, or one on its way.
     pub fn is_on(&self) -> bool {
         !matches!(self.connection, Connection::Off)

@@ -189,7 +189,8 @@ impl Worker {
 
     fn is_idle(&self, place: usize) -> bool {
         let client = &self.clients[place];
-        client.signed_on && !client.leaving && !client.in_call() && !client.session.lines().is_empty()
+        let is_there = client.signed_on && !client.leaving && !client.is_closing();
+        is_there && !client.in_call() && !client.session.lines().is_empty()
     }
 
     /// Puts the client into the queue if it is free.
@@ -427,6 +428,7 @@ impl Worker {
             }
             Ask::Accept => RequestBody::Accept { jsep: jsep(JsepKind::Answer, media.answer()) },
             Ask::Hangup => RequestBody::Hangup,
+            Ask::Decline => RequestBody::Decline { refer_id: None },
             Ask::Candidate(number) => {
                 let candidate = media.candidate(number).map_or(Candidate::EndCompleted, Candidate::One);
                 RequestBody::IceTrickle { candidate }
@@ -448,6 +450,8 @@ impl Worker {
         let now = self.now();
         let written = self.clients[place].request(line, body, tag, now, &mut self.buffer).ok()?;
         self.recorder.counters().requests_sent[name.index()] += 1;
+        // A server that says nothing more would not wake it in time for the timeout.
+        self.wake_client(place);
         Some((now, written))
     }
 

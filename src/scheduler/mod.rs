@@ -40,6 +40,9 @@ use crate::workload::{ArrivalLaw, Segment, Stage};
 /// The time that workers get to be ready before the first thing is due.
 const HEAD_START: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether to stop, while the scout is out.
+const STOP_LOOK: Duration = Duration::from_millis(50);
+
 /// Why there was no run, or no more of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -185,7 +188,7 @@ pub fn run(
         ..SessionSettings::default()
     };
     let mut scouting = Recorder::default();
-    let scouted = match send_scout(&plan, &prepared, settings, run_number, &mut scouting) {
+    let scouted = match send_scout(&plan, &prepared, settings, run_number, &mut scouting, stop) {
         Ok(scouted) => scouted,
         Err(error) => {
             writer.discard();
@@ -287,6 +290,7 @@ fn send_scout(
     settings: SessionSettings,
     run: u32,
     recorder: &mut Recorder,
+    stop: &Stop,
 ) -> Result<Scouted, RunError> {
     let Some(first) = prepared.subscribers.first() else {
         return Err(RunError::Subscribers { needed: 1, given: 0 });
@@ -305,8 +309,21 @@ fn send_scout(
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Worker)?;
-    let scouted = runtime.block_on(scout(Arc::clone(&prepared.dialer), &wishes, recorder));
-    scouted.map_err(|reason| RunError::Scout { url: prepared.url.clone(), reason })
+    runtime.block_on(async {
+        tokio::select! {
+            scouted = scout(Arc::clone(&prepared.dialer), &wishes, recorder) => {
+                scouted.map_err(|reason| RunError::Scout { url: prepared.url.clone(), reason })
+            }
+            () = stopped(stop) => Err(RunError::Stopped),
+        }
+    })
+}
+
+/// Until somebody asks to stop.
+async fn stopped(stop: &Stop) {
+    while stop.urgency() == Urgency::Run {
+        tokio::time::sleep(STOP_LOOK).await;
+    }
 }
 
 type Thread = JoinHandle<io::Result<()>>;

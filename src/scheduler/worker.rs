@@ -289,15 +289,19 @@ impl Worker {
         }
     }
 
-    /// Drops everything: the second request to stop.
+    /// Waits for nobody any more: the second request to stop. What is up is told to end all the same.
     fn leave(&mut self, now: Time) {
+        if self.stage == Stage::Running {
+            // Both requests came between two looks, so nothing has been hung up yet.
+            self.drain(now, now);
+        }
         for call in self.calls.places() {
             if self.calls.forget(call).is_some_and(|call| call.is_unended_attempt()) {
                 self.recorder.counters().end(Outcome::Unfinished);
             }
         }
         for place in 0..self.clients.len() {
-            self.drop_connection(place, now);
+            self.leave_connection(place, now);
         }
         self.stage = Stage::Done;
     }
@@ -318,6 +322,8 @@ impl Worker {
                 Received::Closed(closed) => self.closed(place, &closed),
             }
         }
+        let timeout = self.now() + CLOSE_TIMEOUT;
+        self.clients[place].closing(timeout);
         self.wake_client(place);
     }
 

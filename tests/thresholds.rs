@@ -16,6 +16,7 @@ use wtsp_load::record::{
     Aborted, GLOSSARY, Health, Interval, Kpi, RUN_FILE, RunEnd, RunHeader, RunWriter, StageInfo, Window,
 };
 use wtsp_load::report::{self, Finished};
+use wtsp_load::scheduler::{self, Output, Stop};
 use wtsp_load::transport::Initiator;
 use wtsp_load::verdict::{ThresholdResult, VerdictResult, exit};
 
@@ -351,6 +352,49 @@ fn a_generator_that_was_unfit_passes_and_fails_nothing() {
     let run = run(root.path(), Thresholds::default(), &[unfit], &RunEnd::default());
     assert_eq!((run.verdict.result, run.exit_code()), (VerdictResult::Void, exit::VOID));
     assert_eq!(run.verdict.thresholds.len(), 2);
+}
+
+/// Runs a profile against the embedded core: a few clients, twenty calls a second to a number that nobody has.
+fn refused_calls(thresholds: &str, seconds: u32) -> (tempfile::TempDir, Finished) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.toml");
+    let profile = format!(
+        "[[stages]]\nduration = \"1s\"\nclients = 10\n[[stages]]\nname = \"steady\"\nduration = \"{seconds}s\"\n\
+         calls_per_second = 20\n[calls]\nnumber = \"nobody\"\n{thresholds}"
+    );
+    std::fs::write(&path, profile).unwrap();
+    let plan = profile::load(&path, &Overrides::default()).unwrap();
+    let output = Output::At(folder.path().join("run"));
+    let ran = scheduler::run(plan, &output, &Stop::default(), &mut |_| ()).unwrap();
+    assert!(ran.breakdown.is_none());
+    (folder, ran.finished)
+}
+
+#[test]
+fn a_threshold_ends_a_run_long_before_its_plan_does() {
+    let (_folder, run) =
+        refused_calls("[thresholds]\n\"kpi.ser\" = { limit = \"> 99\", abort = true }\n", 600);
+    let aborted = run.record.aborted_by.as_ref().expect("aborted");
+    assert_eq!((aborted.name.as_str(), aborted.limit.as_str(), aborted.found), ("kpi.ser", "> 99", 0.0));
+    assert!(!run.record.interrupted);
+    assert!(run.record.sums.hold, "{:?}", run.record.sums.wrong);
+    assert!(run.record.counted.attempts.due >= 20);
+    let [ser] = &run.verdict.thresholds[..] else { panic!("one threshold") };
+    assert_eq!((ser.result, ser.found), (ThresholdResult::Fails, Some(0.0)));
+    assert_eq!(ser.first_failed_stage.as_deref(), Some("steady"));
+    // A machine that is too busy to measure is none to fail a server by.
+    assert!([exit::FAIL, exit::VOID].contains(&run.exit_code()));
+}
+
+#[test]
+fn calls_that_are_refused_fail_a_run_without_thresholds_of_its_own() {
+    let (_folder, run) = refused_calls("", 2);
+    let [signons, calls] = &run.verdict.thresholds[..] else { panic!("two thresholds") };
+    assert_eq!((signons.name.as_str(), signons.result), ("clients.signon_failed", ThresholdResult::Holds));
+    assert_eq!((calls.name.as_str(), calls.result), ("attempts_unintended", ThresholdResult::Fails));
+    let attempts = &run.record.counted.attempts;
+    assert_eq!(calls.found, Some((attempts.due - attempts.blocked - attempts.unfinished) as f64));
+    assert!([exit::FAIL, exit::VOID].contains(&run.exit_code()));
 }
 
 /// The names of all numbers in `run.json`, with the numbers.

@@ -23,7 +23,7 @@ pub struct Interval {
     /// How long it lasted.
     pub length: Duration,
     /// The index of the stage in [`RunHeader::stages`](super::RunHeader::stages); `None` before the first and after
-    /// the last.
+    /// the last, and once the run was stopped.
     pub stage: Option<u32>,
     /// What all workers together counted and timed.
     pub tally: Tally,

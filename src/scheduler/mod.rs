@@ -222,12 +222,15 @@ pub fn run(
     let threads = start_workers(&shared, segments, channels)?;
     let mut measured =
         Measured { rss_before, scouting: Some(scouting.swap(Tally::default())), ..Measured::default() };
+    // Once a run is stopped its stages are over.
+    let mut stopped = false;
     loop {
         match collector.next(Duration::from_millis(500)) {
             Collected::Done => break,
             Collected::Nothing => {}
             Collected::Interval(mut interval) => {
                 measured.interval(&mut interval);
+                interval.stage = interval.stage.filter(|_| !stopped);
                 if let Err(error) = writer.interval(&interval) {
                     observer(Event::NotRecorded(&error));
                 }
@@ -236,6 +239,7 @@ pub fn run(
                     observer(Event::Aborted(&aborted));
                     measured.aborted_by = Some(aborted);
                 }
+                stopped = stop.urgency() != Urgency::Run;
             }
         }
     }

@@ -45,6 +45,10 @@ impl Resolver<'_> {
                     thresholds.extend(self.threshold(&path, &format!("{path}.{index}"), written, stages));
                 }
             }
+            // The parser's way to hand a date over.
+            Written::Table(table) if table.keys().any(|key| key.starts_with("$__toml")) => {
+                self.value(&path, "a date is not a limit", "write a limit such as \"< 250ms\"");
+            }
             Written::Table(table) if !table.keys().any(|key| OPTIONS.contains(&key.as_str())) => {
                 for (name, written) in table {
                     self.named(&path, name, written, stages, thresholds);

@@ -13,11 +13,8 @@ use wtsp_load::profile::{self, Overrides};
 use wtsp_load::workload::{ArrivalLaw, Arrivals, Rate, Schedule, Segment, Stage};
 
 const HOUR: Duration = Duration::from_secs(3_600);
-const LAWS: [(&str, ArrivalLaw); 3] = [
-    ("at_once", ArrivalLaw::AtOnce),
-    ("constant", ArrivalLaw::Constant),
-    ("poisson", ArrivalLaw::Poisson),
-];
+const LAWS: [(&str, ArrivalLaw); 3] =
+    [("at_once", ArrivalLaw::AtOnce), ("constant", ArrivalLaw::Constant), ("poisson", ArrivalLaw::Poisson)];
 
 /// The next arrival: a million an hour, begun again when they are over.
 fn next_arrival(criterion: &mut Criterion) {
@@ -57,7 +54,8 @@ fn striping(criterion: &mut Criterion) {
         let segment = Segment { index: 0, of };
         let schedule = || Schedule::new(std::slice::from_ref(&stage), Seed(7), segment);
         group.throughput(Throughput::Elements(schedule().count() as u64));
-        group.bench_function(format!("of_{of}"), |bencher| bencher.iter(|| schedule().map(black_box).count()));
+        group
+            .bench_function(format!("of_{of}"), |bencher| bencher.iter(|| schedule().map(black_box).count()));
     }
     group.finish();
 }

@@ -129,7 +129,8 @@ fn folder() -> tempfile::TempDir {
 
 fn profiles() -> Vec<PathBuf> {
     let all = fs::read_dir(root().join("profiles")).unwrap().map(|entry| entry.unwrap().path());
-    let mut profiles: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|it| it == "toml")).collect();
+    let mut profiles: Vec<PathBuf> =
+        all.filter(|path| path.extension().is_some_and(|it| it == "toml")).collect();
     profiles.sort();
     profiles
 }
@@ -188,8 +189,7 @@ fn every_command_of_the_readme_does_what_it_says() {
                 let arguments: Vec<String> = arguments.iter().map(|word| word.replace(&here, &url)).collect();
                 summaries.push(ran(&arguments, folder));
                 server.end();
-                let (run, truth) =
-                    (runs(folder).pop().unwrap().join("run.json"), folder.join("truth.json"));
+                let (run, truth) = (runs(folder).pop().unwrap().join("run.json"), folder.join("truth.json"));
                 let (run, truth) = (json(&run), json(&truth));
                 for same in ["/requests/sent", "/requests/acked", "/keepalives/sent", "/events", "/hangups"] {
                     assert_eq!(run.pointer(same), truth.pointer(same), "{same}");
@@ -215,7 +215,11 @@ fn the_summary_has_the_form_of(real: &str) {
     let label = |line: &&str| line.starts_with(char::is_alphabetic);
     let labels = |text: &str| -> Vec<String> {
         let lines: Vec<&str> = text.lines().collect();
-        lines.iter().filter(|line| label(line)).map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+        lines
+            .iter()
+            .filter(|line| label(line))
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect()
     };
     let pasted = labels(&blocks("text").join("\n"));
     assert!(pasted.len() > 8, "{pasted:?}");
@@ -267,6 +271,38 @@ fn every_help_has_examples_whose_options_exist() {
         for line in examples.lines().filter_map(|line| line.trim().strip_prefix("wtsp-load ")) {
             let known = options(&self::help(&[line.split(' ').next().unwrap()]));
             assert!(options(line).is_subset(&known), "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_document_names_exists() {
+    let documents = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "reports/README.md",
+        "benches/README.md",
+    ];
+    for document in documents {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            assert!(path.with_file_name(link).exists(), "{document} links to {link}");
+        }
+        // Code in the text; what is in fences is another test's.
+        let prose: String = text.split("```").step_by(2).collect();
+        let named = prose.split('`').skip(1).step_by(2).filter(|code| !code.contains(char::is_whitespace));
+        let is_ours = |code: &&str| {
+            let folders = ["src/", "tests/", "benches/", "profiles/", "fuzz/", ".ci/"];
+            folders.iter().any(|folder| code.starts_with(folder))
+                || (code.contains('/') && code.ends_with(".rs"))
+        };
+        for file in named.filter(is_ours) {
+            let (whole, short) = (root().join(file), root().join("src").join(file));
+            assert!(whole.exists() || short.exists(), "{document} names `{file}`");
         }
     }
 }

@@ -5,7 +5,10 @@
     reason = "what a test cannot do without, it may panic over"
 )]
 
+use std::thread;
 use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 #[path = "support/program.rs"]
 mod program;
@@ -87,4 +90,23 @@ fn requests_to_a_server_that_fell_silent_timed_out_only_when_something_else_was_
     assert!(count(&run, "/requests/timeouts") >= 2, "{}", run["requests"]);
     assert_eq!(run["attempts_failed"]["no_response"], run["attempts"]["failed"]);
     drop(served);
+}
+
+#[test]
+fn calls_that_crossed_their_callers_hang_up_were_said_to_be_misdelivered() {
+    let profile = FEW_CALLS.replace("clients = 4", "clients = 40").replace("\"4s\"", "\"1m\"");
+    let folder = Folder::with(&profile.replace("calls_per_second = 1", "calls_per_second = 20"));
+    let served = Served::start(&folder, 40, &["--ack-delay", "400ms"]);
+    let mut running = folder.start(&["--target", &served.url, "--set", "generator.workers=1"]);
+    folder.wait_for_interval(&mut running, "a call", |interval| count(interval, "/attempts/started") > 0);
+    running.signal(Signal::SIGINT);
+    running.wait_for("stopping:");
+    // The hang-ups are out. What they crossed, and what they led to, is all there when it wakes up.
+    thread::sleep(Duration::from_millis(150));
+    running.signal(Signal::SIGSTOP);
+    thread::sleep(Duration::from_millis(600));
+    running.signal(Signal::SIGCONT);
+    running.wait().with_code(130);
+    let (run, truth) = (folder.record(), served.stop());
+    sums::assert_truth(&run, &truth);
 }

@@ -8,6 +8,14 @@ use crate::law::Distribution;
 use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration};
 use crate::workload::{ArrivalLaw, Rate, Stage};
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  Is this profile good, and what would it do?
+    wtsp-load check staging.toml
+
+  The same with a change, as `run` would take it:
+    wtsp-load check staging.toml --set stages.1.calls_per_second=50";
+
 /// Checks each profile: the plan on stdout, what is wrong on stderr. Exit code 0, or 2 if any profile is wrong, or 3
 /// when stdout cannot be written.
 pub fn run(profiles: &[PathBuf], overrides: &Overrides) -> ExitCode {

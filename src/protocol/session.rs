@@ -323,11 +323,11 @@ impl Session {
 
     /// When the next thing is due; [`Time::NEVER`] if nothing is.
     pub fn next_due(&self) -> Time {
-        if !self.attached {
-            return self.opened + self.settings.request_timeout;
-        }
         if self.pending.len() > MAX_PENDING {
             return Time::ZERO;
+        }
+        if !self.attached {
+            return self.opened + self.settings.request_timeout;
         }
         let timeout = self.settings.request_timeout;
         let oldest =
@@ -337,6 +337,9 @@ impl Session {
 
     /// What is due by `now`; asked until there is nothing more.
     pub fn due(&mut self, now: Time) -> Option<Due> {
+        if self.pending.len() > MAX_PENDING {
+            return Some(self.give_up_oldest());
+        }
         let timeout = self.settings.request_timeout;
         if !self.attached {
             if now < self.opened + timeout {
@@ -351,16 +354,19 @@ impl Session {
             self.arm_keepalive(now);
             return Some(Due::KeepaliveMissed);
         }
-        let is_excess = self.pending.len() > MAX_PENDING;
-        if self.pending.first().is_some_and(|pending| is_excess || pending.sent + timeout <= now) {
-            let Pending { request, tag, .. } = self.pending.remove(0);
-            return Some(Due::RequestTimeout { request, tag });
+        if self.pending.first().is_some_and(|pending| pending.sent + timeout <= now) {
+            return Some(self.give_up_oldest());
         }
         if self.keepalive_due <= now {
             self.keepalive_due = Time::NEVER;
             return Some(Due::Keepalive);
         }
         None
+    }
+
+    fn give_up_oldest(&mut self) -> Due {
+        let Pending { request, tag, .. } = self.pending.remove(0);
+        Due::RequestTimeout { request, tag }
     }
 
     fn arm_keepalive(&mut self, from: Time) {

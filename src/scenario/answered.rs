@@ -148,6 +148,11 @@ impl Answered {
         self.phase == Phase::Talk
     }
 
+    /// Whether the server has told the caller that the call is over.
+    pub fn is_confirmed_over(&self) -> bool {
+        self.caller.hung_up.is_some()
+    }
+
     /// When the script wants to be asked again; [`Time::NEVER`] if only the server can move it.
     pub fn next_due(&self) -> Time {
         self.step_due.min(self.timeout).min(self.caller.candidate_due).min(self.callee.candidate_due)
@@ -380,7 +385,7 @@ impl Answered {
                 }
                 self.end(outcome, out);
                 if phase == Phase::SetUp {
-                    self.wind_down(at);
+                    self.ended_by_server(at);
                 }
             }
             (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
@@ -388,7 +393,7 @@ impl Answered {
                 self.step_due = Time::NEVER;
                 self.timeout = self.timeout.min(at + ERROR_GRACE);
             }
-            (Phase::SetUp | Phase::Talk, _) => self.wind_down(at),
+            (Phase::SetUp | Phase::Talk, _) => self.ended_by_server(at),
             (Phase::Release | Phase::Over, _) => {}
         }
         self.check_over(out);
@@ -446,6 +451,12 @@ impl Answered {
         if !self.hang_up(leg, out) {
             self.hang_up(leg.other(), out);
         }
+    }
+
+    /// The server has ended one leg of its own accord, and tells the other at once.
+    fn ended_by_server(&mut self, now: Time) {
+        self.wind_down(now);
+        self.timeout = now + ERROR_GRACE;
     }
 
     /// Nothing more is asked for on either leg but its end.

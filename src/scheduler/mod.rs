@@ -242,6 +242,10 @@ pub fn run(
                 stopped = stop.urgency() != Urgency::Run;
             }
         }
+        if collector.has_lost_a_worker() && stop.urgency() == Urgency::Run {
+            // Half a load proves nothing: what was measured until now is recorded.
+            stop.request();
+        }
     }
     let breakdown = join(threads).err();
     if let Some(core) = core {

@@ -22,6 +22,14 @@ impl Worker {
         let number = self.number_of(place) as usize;
         let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(false));
         let client = &mut self.clients[place];
+        if let Connection::Open { link, .. } = &client.connection
+            && client.leaving
+            && !link.is_closing()
+        {
+            // A call of an earlier stage has kept it from signing off: it has never left.
+            client.leaving = false;
+            return;
+        }
         if client.is_on() {
             // Still signing off from an earlier stage: the new connection would meet the old one.
             self.drop_connection(place, now);
@@ -193,6 +201,7 @@ impl Worker {
                     self.dial_failed(place, &DialError::Timeout);
                 }
             }
+            Connection::Open { .. } if self.clients[place].is_stuck() => self.drop_connection(place, now),
             Connection::Open { link, close_timeout, .. } if link.is_closing() => {
                 if *close_timeout <= now {
                     self.drop_connection(place, now);

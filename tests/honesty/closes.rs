@@ -41,7 +41,7 @@ const CODES: [(u16, &str, &str); 29] = [
 /// Everybody signs on, and then there is nothing to do for so long.
 fn idle(clients: usize, seconds: u32) -> String {
     format!(
-        "[clients]\nrequest_timeout = \"1s\"\n[[stages]]\nduration = \"1s\"\nclients = {clients}\n[[stages]]\n\
+        "[clients]\nrequest_timeout = \"1s\"\n[[stages]]\nduration = \"500ms\"\nclients = {clients}\n[[stages]]\n\
          duration = \"{seconds}s\"\n"
     )
 }

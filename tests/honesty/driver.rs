@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -31,6 +32,11 @@ pub fn run(server: &Server, target: &str, rest: &str) -> Ran {
 }
 
 pub fn run_at(url: &str, csv: &str, target: &str, rest: &str) -> Ran {
+    run_and(url, csv, target, rest, |_| ())
+}
+
+/// The same, and does something to the process once it has started.
+pub fn run_and(url: &str, csv: &str, target: &str, rest: &str, meanwhile: impl FnOnce(Pid)) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("subscribers.csv"), csv).unwrap();
@@ -48,6 +54,7 @@ pub fn run_at(url: &str, csv: &str, target: &str, rest: &str) -> Ran {
         .stderr(File::create(path("stderr")).unwrap())
         .spawn()
         .unwrap();
+    meanwhile(Pid::from_raw(child.id() as i32));
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::driver::{Ran, at_once, run};
+use nix::sys::signal::{Signal, kill};
+
+use crate::driver::{Ran, at_once, run, run_and};
 use crate::independent::{Delay, Dialect, Freeze, Knobs, Server};
 
 const MS: u64 = 1_000;
@@ -31,17 +33,27 @@ fn quantile(delays: &[u64], share: f64) -> u64 {
     delays[((delays.len() as f64 * share).ceil() as usize).clamp(1, delays.len()) - 1]
 }
 
-/// Within a millisecond or 2 %, whichever is larger; never less than the server took, but for the histogram's grain.
-fn matches(what: &str, measured: u64, truth: u64, ran: &Ran) {
+/// The rule: within a millisecond or 2 %, whichever is larger; never less than the server took, but for the
+/// histogram's grain. What the generator was late by itself is allowed for, and a busy machine settles nothing.
+fn matches(what: &str, quantile: &str, measured: u64, truth: u64, ran: &Ran) {
     assert!(
         measured * 1001 / 1000 + 100 >= truth,
         "{what}: {measured} µs measured, but the server took {truth} µs"
     );
-    let slack = MS.max(truth / 50);
-    if measured > truth + slack && ran.is_doubtful() {
+    let late = ran.micros("lag.service", quantile);
+    let slack = MS.max(truth / 50) + if late > 100 { 2 * late } else { 0 };
+    if measured > truth + slack && (ran.is_doubtful() || is_busy()) {
+        eprintln!("{what}: {measured} µs measured, the server took {truth} µs: not held against each other");
         return;
     }
     assert!(measured <= truth + slack, "{what}: {measured} µs measured, the server took {truth} µs");
+}
+
+/// Whether more wants to run on this machine than can: this test's own processes wait most of the time.
+fn is_busy() -> bool {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::MAX);
+    load > 0.5 * std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }
 
 fn delayed(dialect: Dialect, ack_delay: Delay) -> Knobs {
@@ -80,10 +92,11 @@ fn counts_are_the_servers_and_delays_are_the_injected_ones() {
         };
         let (p50, p99) = (ran.micros("ack.service", "p50"), ran.micros("ack.service", "p99"));
         assert!(p50 >= injected50 && p99 >= injected99, "{p50} {p99}");
-        matches("ack p50", p50, quantile(&books.ack_delays, 0.5), &ran);
-        matches("ack p99", p99, quantile(&books.ack_delays, 0.99), &ran);
+        matches("ack p50", "p50", p50, quantile(&books.ack_delays, 0.5), &ran);
+        matches("ack p99", "p99", p99, quantile(&books.ack_delays, 0.99), &ran);
         matches(
             "keepalive p50",
+            "p50",
             ran.micros("keepalive.service", "p50"),
             quantile(&books.echo_delays, 0.5),
             &ran,
@@ -131,4 +144,28 @@ fn a_frozen_server_shows_in_the_response_time() {
             assert!(ran.micros("lag.service", "p99") < 100 * MS);
         }
     });
+}
+
+#[test]
+fn a_generator_that_was_stopped_says_so_and_calls_its_run_void() {
+    let server = Server::start(Knobs::of(Dialect::Flat, 40));
+    let load = "[[stages]]\nduration = \"1s\"\nclients = 40\n[[stages]]\nduration = \"2s\"\ncalls_per_second = 20\n\
+                [[stages]]\nduration = \"1s\"\n[calls]\nring = { fixed = \"50ms\" }\nhold = { fixed = \"150ms\" }\n\
+                candidates = 0\n";
+    let ran = run_and(&server.url(), &server.csv(), "", load, |process| {
+        while server.calls() < 10 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill(process, Signal::SIGSTOP).unwrap();
+        std::thread::sleep(Duration::from_millis(600));
+        kill(process, Signal::SIGCONT).unwrap();
+    });
+    ran.adds_up();
+    assert_eq!(ran.exit, 4, "{}", ran.stdout);
+    assert_eq!(ran.at("generator.validity"), "void");
+    assert_eq!(ran.count("attempts.due"), 40);
+    // Twelve were due meanwhile, two of them in its last tenth of a second.
+    let late = ran.count("late");
+    assert!((9..=13).contains(&late) || is_busy(), "{late} late");
+    assert!(ran.micros("lag.service", "max") >= 500 * MS);
 }

@@ -22,7 +22,7 @@ fn vectors(numbers: &[&str]) -> Vec<Noise> {
 
 const LOAD: &str = "
 [[stages]]
-duration = \"1s\"
+duration = \"500ms\"
 clients = 20
 [[stages]]
 duration = \"2s\"
@@ -78,15 +78,21 @@ fn all_hostile_messages_together_cost_no_connection_no_call_and_no_memory() {
         let names: Vec<&str> =
             names.iter().map(String::as_str).filter(|name| !obeyed.contains(name)).collect();
         let noise = vectors(&names);
+        // The long ones are for a few clients: what they cost to read is no finding here.
+        let load = LOAD
+            .replace("clients = 20", "clients = 6")
+            .replace("calls_per_second = 10", "calls_per_second = 2");
         let server =
-            Server::start(Knobs { noise: noise.clone(), noise_in_calls: noise, ..Knobs::of(dialect, 20) });
-        let ran = run(&server, &format!("dialect = \"{}\"", dialect.name()), LOAD);
+            Server::start(Knobs { noise: noise.clone(), noise_in_calls: noise, ..Knobs::of(dialect, 6) });
+        let ran = run(&server, &format!("dialect = \"{}\"", dialect.name()), &load);
         let books = server.books();
         ran.adds_up();
         ran.ends_with(0);
-        assert_eq!(ran.count("attempts.answered"), 20);
-        assert_eq!(ran.count("calls.completed"), 20);
-        assert_eq!(ran.disconnects(1000, "client", "draining"), 21, "{}", ran.at("disconnects"));
+        assert!(books.answered > 0);
+        assert_eq!(ran.count("attempts.answered"), books.answered);
+        assert_eq!(ran.count("attempts.failed"), 0, "{}", ran.at("attempts_failed"));
+        assert_eq!(ran.count("calls.completed"), books.answered);
+        assert_eq!(ran.disconnects(1000, "client", "draining"), 7, "{}", ran.at("disconnects"));
         assert!(ran.count("malformed_messages") > 0 && ran.count("stray_events") > 0);
         assert!(ran.count("generator.rss_peak_bytes") < 256 << 20, "{}", ran.at("generator.rss_peak_bytes"));
         assert!(books.violations.is_empty(), "{:#?}", books.violations);

@@ -205,7 +205,12 @@ impl Hub {
     /// Puts a call on a free line of somebody.
     fn take_line(&mut self, subscriber: usize, number: u64, side: Side) -> Option<usize> {
         let lines = &mut self.clients.get_mut(&subscriber)?.lines;
-        let line = lines.iter().position(Option::is_none)?;
+        let is_free = |line: &Option<_>| line.is_none();
+        let line = match side {
+            // Out of the way of a call that its client may be about to make.
+            Side::Stranger => lines.iter().rposition(is_free),
+            _ => lines.iter().position(is_free),
+        }?;
         lines[line] = Some((number, side));
         Some(line)
     }

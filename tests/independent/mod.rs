@@ -283,6 +283,11 @@ impl Server {
         format!("ws://{}", self.address)
     }
 
+    /// Calls that have come so far.
+    pub fn calls(&self) -> u64 {
+        lock(&self.hub).books.requests.get("outgoing_call").copied().unwrap_or(0)
+    }
+
     /// The list of subscribers, as the harness reads it.
     pub fn csv(&self) -> String {
         let lines = (0..self.subscribers).map(|one| format!("{},{}\n", token(one), number(one)));

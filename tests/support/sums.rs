@@ -18,6 +18,12 @@ pub fn assert_sums(run: &Value) {
     let parts = attempts.iter().filter(|(name, _)| !["due", "started"].contains(&name.as_str()));
     let sum: u64 = parts.map(|(_, count)| count.as_u64().expect("a count")).sum();
     assert_eq!(attempts["due"], sum, "{attempts:?}");
+    let seconds = run["intervals"].as_array().expect("intervals");
+    for name in attempts.keys() {
+        let pointer = format!("/attempts/{name}");
+        let of_seconds: u64 = seconds.iter().map(|second| count(second, &pointer)).sum();
+        assert_eq!(of_seconds, count(run, &pointer), "{name} of all seconds");
+    }
     let blocked = attempts["blocked"].as_u64().expect("a count");
     assert!(count(run, "/attempts/started") + blocked <= sum, "{attempts:?}");
 }
@@ -60,6 +66,12 @@ pub fn assert_truth(run: &Value, truth: &Value) {
     assert_eq!(count(truth, "/attempts/unfinished"), 0, "unfinished{}", show());
     assert_eq!(disconnects(run), disconnects(truth), "disconnects{}", show());
     assert_eq!(count(run, "/states"), count(truth, "/states_sent"), "states{}", show());
+    let ledger = run["ledger"].as_object().expect("a ledger");
+    assert!(
+        ledger.values().all(|found| found == 0),
+        "findings about a server that did nothing wrong{}",
+        show()
+    );
     assert_eq!(truth["calls_up"], 0, "calls up{}", show());
     let violations = truth["violations"].as_array().expect("violations").iter();
     // A request may cross the hangup of its call: that is nobody's fault.

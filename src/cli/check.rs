@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::law::Distribution;
-use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, write_duration};
+use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration};
 use crate::workload::{ArrivalLaw, Rate, Stage};
 
 pub(super) const EXAMPLES: &str = "\
@@ -82,9 +82,23 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
         writeln!(out)?;
         write_calls(out, plan, calls)?;
     }
+    writeln!(out)?;
+    write_thresholds(out, &plan.thresholds)?;
     for warning in &plan.warnings {
         writeln!(out)?;
         writeln!(out, "  warning: {warning}")?;
+    }
+    Ok(())
+}
+
+/// What has to hold for the run to pass.
+fn write_thresholds(out: &mut impl Write, thresholds: &Thresholds) -> io::Result<()> {
+    if thresholds.is_empty() {
+        return writeln!(out, "  thresholds   none");
+    }
+    let of_itself = if thresholds.are_default() { " (as the profile has no [thresholds])" } else { "" };
+    for (index, threshold) in thresholds.iter().enumerate() {
+        writeln!(out, "  {:<12} {threshold}{of_itself}", if index == 0 { "thresholds" } else { "" })?;
     }
     Ok(())
 }

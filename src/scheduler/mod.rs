@@ -28,11 +28,13 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{DialectChoice, Force, Plan, Server};
 use crate::protocol::{Dialect, SessionSettings};
 use crate::record::{
-    Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
+    Aborted, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo,
+    TargetInfo,
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
 use crate::transport::{Clock, TlsError};
+use crate::verdict::Watch;
 use crate::workload::{ArrivalLaw, Segment, Stage};
 
 /// The time that workers get to be ready before the first thing is due.
@@ -143,6 +145,8 @@ pub enum Event<'a> {
     Scouted(&'a Scouted),
     /// Another interval was measured.
     Interval(&'a Interval),
+    /// A threshold ends the run early: no new attempts, hang up, sign off, record.
+    Aborted(&'a Aborted),
     /// The record cannot be written any more; the run goes on.
     NotRecorded(&'a RecordError),
 }
@@ -196,7 +200,9 @@ pub fn run(
         return Err(RunError::Stopped);
     }
     observer(Event::Scouted(&scouted));
-    writer.begin(header(&plan, &prepared, Some(&scouted)))?;
+    let header = header(&plan, &prepared, Some(&scouted));
+    let mut watch = Watch::new(&header);
+    writer.begin(header)?;
     let rss_before = rss_bytes();
     let (workers, segments) = (plan.workers, plan.workers);
     let (mut collector, channels) = collector(workers, &plan.stages);
@@ -216,16 +222,24 @@ pub fn run(
     let threads = start_workers(&shared, segments, channels)?;
     let mut measured =
         Measured { rss_before, scouting: Some(scouting.swap(Tally::default())), ..Measured::default() };
+    // Once a run is stopped its stages are over.
+    let mut stopped = false;
     loop {
         match collector.next(Duration::from_millis(500)) {
             Collected::Done => break,
             Collected::Nothing => {}
             Collected::Interval(mut interval) => {
                 measured.interval(&mut interval);
+                interval.stage = interval.stage.filter(|_| !stopped);
                 if let Err(error) = writer.interval(&interval) {
                     observer(Event::NotRecorded(&error));
                 }
                 observer(Event::Interval(&interval));
+                if let Some(aborted) = watch.interval(&interval).filter(|_| stop.abort()) {
+                    observer(Event::Aborted(&aborted));
+                    measured.aborted_by = Some(aborted);
+                }
+                stopped = stop.urgency() != Urgency::Run;
             }
         }
         if collector.has_lost_a_worker() && stop.urgency() == Urgency::Run {
@@ -240,9 +254,10 @@ pub fn run(
     }
     let end = RunEnd {
         ended_at: now_millis(),
-        interrupted: stop.urgency() != Urgency::Run || breakdown.is_some(),
+        interrupted: stop.is_interrupted() || breakdown.is_some(),
         bytes_per_client: measured.bytes_per_client(shared.plan.target.server == Server::Embedded),
         rss_peak_bytes: Some(measured.rss_peak),
+        aborted_by: measured.aborted_by,
     };
     Ok(Ran { finished: report::finish(writer, &end), directory, breakdown })
 }
@@ -255,6 +270,7 @@ struct Measured {
     rss_peak: u64,
     /// The most clients connected in any interval, and the memory then.
     peak: (u64, u64),
+    aborted_by: Option<Aborted>,
 }
 
 impl Measured {
@@ -381,6 +397,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
         fd_limit: prepared.descriptor_limit,
         mean_hold_us: plan.has_calls().then(|| plan.calls.hold.mean().as_micros() as u64),
         environment: Environment::here(),
+        thresholds: plan.thresholds.clone(),
     }
 }
 

@@ -43,7 +43,8 @@ fn each_kind_of_nonsense_is_counted_under_its_name() {
         "30-", "79-",
     ];
     let unknown = ["32-", "33-", "34-", "35-"];
-    let late = ["50-", "51-", "78-"];
+    // 78 is left out: it answers a keepalive that happens to be under way.
+    let late = ["50-", "51-"];
     at_once(Dialect::BOTH, |dialect| {
         let mut noise = [vectors(&malformed), vectors(&unknown), vectors(&late)].concat();
         noise.extend([Noise::Binary(0), Noise::Binary(70_000), Noise::Ping]);
@@ -61,7 +62,8 @@ fn each_kind_of_nonsense_is_counted_under_its_name() {
         assert_eq!(ran.count("unknown_events"), times * unknown.len() as u64);
         assert_eq!(ran.count("late_responses"), times * late.len() as u64);
         assert_eq!(ran.count("binary_messages"), times * 2);
-        assert_eq!(books.pongs, times);
+        // The scout may be gone before its pong is.
+        assert!([times, times - 1].contains(&books.pongs), "{} pongs", books.pongs);
         assert_eq!(ran.disconnects(1000, "client", "draining"), 21, "{}", ran.at("disconnects"));
         assert!(books.violations.is_empty(), "{:#?}", books.violations);
         assert_eq!(ran.at("requests.sent"), &serde_json::to_value(&books.requests).unwrap());

@@ -266,7 +266,7 @@ fn each_report_is_made_of_a_run_that_has_ended_and_of_one_that_was_killed() {
     assert_sums(&record);
     assert_eq!(record["interrupted"], true);
     assert!(count(&record, "/attempts/answered") > 0);
-    assert!(report(&folder, "text").stdout.contains("cut"), "{}", report(&folder, "text").stdout);
+    assert!(report(&folder, "text").stdout.contains("interrupted"), "{}", report(&folder, "text").stdout);
 }
 
 #[test]
@@ -429,8 +429,10 @@ fn a_full_disk_ends_no_run_and_is_named_with_its_cure() {
 fn every_command_has_a_help_text_with_examples() {
     let folder = Folder::with(SMALL);
     let help = run(folder.path(), &["--help"]).with_code(0);
+    // Lines are broken where the terminal ends.
+    let text = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for code in ["0 pass", "1 a threshold", "2 usage", "3 could not", "4 void", "130 interrupted"] {
-        assert!(help.stdout.contains(code), "{code}: {}", help.stdout);
+        assert!(text.contains(code), "{code}: {}", help.stdout);
     }
     for name in ["run", "check", "schema", "serve", "report"] {
         assert!(help.stdout.contains(&format!("  {name} ")), "{name}: {}", help.stdout);

@@ -275,6 +275,38 @@ fn every_help_has_examples_whose_options_exist() {
     }
 }
 
+#[test]
+fn every_file_that_a_document_names_exists() {
+    let documents = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "reports/README.md",
+        "benches/README.md",
+    ];
+    for document in documents {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            assert!(path.with_file_name(link).exists(), "{document} links to {link}");
+        }
+        // Code in the text; what is in fences is another test's.
+        let prose: String = text.split("```").step_by(2).collect();
+        let named = prose.split('`').skip(1).step_by(2).filter(|code| !code.contains(char::is_whitespace));
+        let is_ours = |code: &&str| {
+            let folders = ["src/", "tests/", "benches/", "profiles/", "fuzz/", ".ci/"];
+            folders.iter().any(|folder| code.starts_with(folder))
+                || (code.contains('/') && code.ends_with(".rs"))
+        };
+        for file in named.filter(is_ours) {
+            let (whole, short) = (root().join(file), root().join("src").join(file));
+            assert!(whole.exists() || short.exists(), "{document} names `{file}`");
+        }
+    }
+}
+
 /// What a template lacks to be run as it is, it says itself.
 const DRY_RUN: &str = "--target embedded --set subscribers.count=200";
 

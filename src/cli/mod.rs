@@ -29,17 +29,6 @@ Exit codes: 0 pass, 1 a threshold failed, 2 usage or profile, 3 could not run or
 write, 4 void (the generator was unfit, so the numbers prove nothing), 130
 interrupted.";
 
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  What the first run will do:
-    wtsp-load check profiles/quickstart.toml
-
-  The same with another rate, against a server of your own:
-    wtsp-load check staging.toml --set stages.2.calls_per_second=5
-
-  Several profiles, as a check of all of them:
-    wtsp-load check profiles/quickstart.toml staging.toml";
-
 /// Load and stress harness for the WebTrit Signaling Protocol (WTSP)
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES)]
@@ -62,7 +51,6 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = CHECK_EXAMPLES)]
 struct CheckArgs {
     /// The profiles
     #[arg(required = true, value_name = "PROFILE")]

@@ -13,12 +13,12 @@ use crate::verdict::exit;
 const EXAMPLES: &str = "\
 Examples:
   The summary of a run, once more:
-    wtsp-load report reports/quickstart-20260101T120000Z
+    wtsp-load report reports/quickstart-20260314T150926Z
 
-  A row a second, for a spreadsheet:
-    wtsp-load report reports/quickstart-20260101T120000Z --format csv -o run.csv";
+  Its seconds as a table:
+    wtsp-load report reports/quickstart-20260314T150926Z --format csv -o timeline.csv";
 
-/// Make a report from a stored run, also from one that was killed
+/// Makes a report from a stored run, also from one that was killed.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {

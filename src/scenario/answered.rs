@@ -385,7 +385,7 @@ impl Answered {
                 }
                 self.end(outcome, out);
                 if phase == Phase::SetUp {
-                    self.wind_down(at);
+                    self.ended_by_server(at);
                 }
             }
             (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
@@ -393,7 +393,7 @@ impl Answered {
                 self.step_due = Time::NEVER;
                 self.timeout = self.timeout.min(at + ERROR_GRACE);
             }
-            (Phase::SetUp | Phase::Talk, _) => self.wind_down(at),
+            (Phase::SetUp | Phase::Talk, _) => self.ended_by_server(at),
             (Phase::Release | Phase::Over, _) => {}
         }
         self.check_over(out);
@@ -451,6 +451,12 @@ impl Answered {
         if !self.hang_up(leg, out) {
             self.hang_up(leg.other(), out);
         }
+    }
+
+    /// The server has ended one leg of its own accord, and tells the other at once.
+    fn ended_by_server(&mut self, now: Time) {
+        self.wind_down(now);
+        self.timeout = now + ERROR_GRACE;
     }
 
     /// Nothing more is asked for on either leg but its end.

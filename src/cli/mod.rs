@@ -1,5 +1,6 @@
 //! The command line: a file per subcommand, and the only place that prints.
 
+pub mod calibrate;
 pub mod check;
 mod progress;
 pub mod report;
@@ -45,6 +46,7 @@ enum Command {
     Schema,
     Serve(serve::ServeArgs),
     Report(report::ReportArgs),
+    Calibrate(calibrate::CalibrateArgs),
 }
 
 #[derive(Args, Debug)]
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Serve(args) => serve::run(args),
         Command::Report(args) => report::run(&args),
+        Command::Calibrate(args) => calibrate::run(args),
     }
 }
 

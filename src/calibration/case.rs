@@ -8,6 +8,9 @@ use crate::profile::write_duration;
 /// The messages that are held back: one for each metric, and the acks.
 const HELD: [&str; 7] = ["state", "keepalive", "ack", "ringing", "incoming_call", "accepted", "hangup"];
 
+/// Sign-ons a second: what a core can well do.
+const SIGN_ONS: u64 = 300;
+
 /// What a calibration injects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -130,12 +133,13 @@ impl Case {
              calls = {{ ring = {{ uniform = {ring} }}, hold = {{ uniform = {hold} }}, candidates = 1, \
              candidate_spacing = \"20ms\", sdp_bytes = 1000 }}\n\
              [embedded_core]\nkeepalive_interval = \"2s\"\n{core}\
-             [[stages]]\nname = \"sign-on\"\nduration = \"3s\"\nclients = {clients}\n\
+             [[stages]]\nname = \"sign-on\"\nduration = \"{sign_on}ms\"\nclients = {clients}\n\
              [[stages]]\nname = \"settle\"\nduration = \"{quiet}\"\n\
              [[stages]]\nname = \"calls\"\nduration = \"{steady}\"\ncalls_per_second = {rate:?}\n\
              [[stages]]\nname = \"quiet\"\nduration = \"{quiet}\"\n",
             name = self.name(),
             seed = settings.seed,
+            sign_on = (u64::from(clients) * 1_000 / SIGN_ONS).max(1_000),
             ring = range(Settings::RING),
             hold = range(Settings::HOLD),
             core = self.core(settings),

@@ -53,6 +53,9 @@ pub enum CalibrationError {
     Core,
 }
 
+/// A generator whose lag is below this many microseconds at a quantile is on time there.
+pub const CALM_US: u64 = 100;
+
 /// One run of known delays, and what was reported of it.
 #[derive(Clone, Debug)]
 pub struct Calibrated {
@@ -75,6 +78,11 @@ pub struct Calibrated {
 }
 
 impl Calibrated {
+    /// Whether the generator was on time: less than 100 µs late at p99.
+    pub fn is_calm(&self) -> bool {
+        self.lag.p99.is_some_and(|lag| lag < CALM_US)
+    }
+
     /// Whether every metric that is held to the bound keeps it at p99.
     pub fn is_true(&self) -> bool {
         self.rows.iter().all(|row| row.keeps_its_bound() != Some(false))

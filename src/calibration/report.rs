@@ -48,52 +48,66 @@ pub fn text(out: &mut impl Write, run: &Calibrated, settings: &Settings) -> io::
         run.validity.name()
     )?;
     run.validity_reasons.iter().try_for_each(|reason| writeln!(out, "  {reason}"))?;
+    if !run.is_calm() {
+        writeln!(out, "  {BUSY}")?;
+    }
     writeln!(out)?;
-    let head = format!("  {:<15}{:<9}{:<23}{:>8}", "metric", "", "held against", "count");
-    writeln!(out, "{head}  {}", QUANTILES.map(|(_, name)| format!("{name:>30}")).concat())?;
+    let quantiles = QUANTILES.map(|(_, name)| format!("  {:<26}", format!("{name}: injected, reported")));
+    writeln!(out, "  {:<15}{:<10}{:>6}{}", "metric", "", "count", quantiles.concat())?;
     run.rows.iter().try_for_each(|row| write_row(out, row))?;
     writeln!(out)?;
-    if run.case == Case::Freeze {
-        writeln!(out, "  {FREEZE}")?;
-        writeln!(out)?;
-    }
-    Ok(())
+    let foot = if run.case == Case::Freeze { FREEZE } else { DELAYS };
+    writeln!(out, "  {foot}")?;
+    writeln!(out)
 }
+
+/// What is said of a run on a machine that had other things to do.
+const BUSY: &str = "\
+lag p99 is not below 100 µs: the machine was busy otherwise, and what it read late it reports late";
+
+/// How the table of a law is to be read.
+const DELAYS: &str = "\
+in ms, all service: from when it was sent. Injected is what the core recorded for the message that ends the metric: state
+  (state, signon), keepalive, ack, ringing (ringback), incoming_call (alert), the caller's accepted (answer), hangup to
+  who asked for it (release) and to the other (release_remote), incoming_call and accepted added up (setup).";
 
 /// How the two parts of a metric are to be read where a server stood still.
 const FREEZE: &str = "\
-response counts from when it was due, service from when it was sent. Calls are sent when they are due, whether the
+in ms. response counts from when it was due, service from when it was sent; injected is what the schedule makes of
+  calls that come in evenly. Calls are sent when they are due, whether the
   server stands still or not, so the service of what begins with them is their response, less the generator's lag.
   What a client sends in answer to the server (accept, hangup) it sends only when the server has let it get that far:
   its service meets fewer freezes than what is due meets, and must not be taken for what a caller waits.";
 
 /// A row: each quantile injected, reported, and the error; a mark for those out of the bound.
 fn write_row(out: &mut impl Write, row: &Row) -> io::Result<()> {
-    write!(out, "  {:<15}{:<9}{:<23}{:>8}  ", row.metric, row.part.name(), row.against, row.reported)?;
+    write!(out, "  {:<15}{:<10}{:>6}", row.metric, row.part.name(), row.reported)?;
     for figure in &row.figures {
         let reported = figure.reported.map_or_else(|| ">10 min".to_owned(), millis);
         let error = figure.error().map_or_else(String::new, |error| match figure.percent() {
-            Some(percent) if percent.abs() < 100.0 => format!("{error:+} µs {percent:+.1} %"),
+            Some(percent) if percent.abs() < 99.5 => format!("{error:+} µs {percent:+.1} %"),
             _ => format!("{error:+} µs"),
         });
         let mark = if figure.is_within() { ' ' } else { '!' };
-        write!(out, "{:>30}", format!("{}→{reported} {error}{mark}", millis(figure.injected)))?;
+        write!(out, "  {:>5} {reported:>5} {:<14}", millis(figure.injected), format!("{error}{mark}"))?;
     }
     let injected = row.injected.unwrap_or(row.reported);
-    if injected != row.reported {
-        write!(out, "  ({injected} injected)")?;
-    }
+    let counts = if injected == row.reported { String::new() } else { format!(", {injected} were injected") };
     match (row.bound, row.keeps_its_bound()) {
-        (Bound::Free(why), _) => writeln!(out, "  {why}"),
-        (Bound::Held, Some(false)) => writeln!(out, "  OFF"),
-        (Bound::Held, _) => writeln!(out, "  ok"),
+        (Bound::Free(why), _) => writeln!(out, "  {why}{counts}"),
+        (Bound::Held, Some(false)) => writeln!(out, "  OFF{counts}"),
+        (Bound::Held, _) => writeln!(out, "  ok{counts}"),
     }
 }
 
 /// Milliseconds with as many digits as a histogram keeps.
 fn millis(micros: u64) -> String {
     let millis = micros as f64 / 1e3;
-    let decimals = if millis < 9.995 { 2 } else { 1 };
+    let decimals = match millis {
+        ..9.995 => 2,
+        ..999.5 => 1,
+        _ => 0,
+    };
     format!("{millis:.decimals$}")
 }
 
@@ -124,6 +138,7 @@ fn run_json(run: &Calibrated, settings: &Settings) -> Value {
         "worker_cpu_max": run.worker_cpu_max,
         "validity": run.validity,
         "validity_reasons": run.validity_reasons,
+        "calm": run.is_calm(),
         "within_bound": run.is_true(),
         "rows": run.rows.iter().map(row_json).collect::<Vec<_>>(),
     })

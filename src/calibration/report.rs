@@ -74,10 +74,11 @@ in ms, all service: from when it was sent. Injected is what the core recorded fo
 /// How the two parts of a metric are to be read where a server stood still.
 const FREEZE: &str = "\
 in ms. response counts from when it was due, service from when it was sent; injected is what the schedule makes of
-  calls that come in evenly. Calls are sent when they are due, whether the
-  server stands still or not, so the service of what begins with them is their response, less the generator's lag.
-  What a client sends in answer to the server (accept, hangup) it sends only when the server has let it get that far:
-  its service meets fewer freezes than what is due meets, and must not be taken for what a caller waits.";
+  calls that come in evenly, for a core that has worked off at once what has piled up; a real one takes some ms. Calls
+  are sent when they are due, whether the server stands still or not, so the service of what begins with them is their
+  response, less the generator's lag. What a client sends in answer to the server (accept, hangup) it sends only when
+  the server has let it get that far: its service meets fewer freezes than what is due meets, and must not be taken for
+  what a caller waits.";
 
 /// A row: each quantile injected, reported, and the error; a mark for those out of the bound.
 fn write_row(out: &mut impl Write, row: &Row) -> io::Result<()> {

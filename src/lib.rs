@@ -66,6 +66,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod cli;
 pub mod client;
 pub mod embedded_core;

@@ -6,6 +6,8 @@
 mod client;
 #[path = "core/connections.rs"]
 mod connections;
+#[path = "core/delays.rs"]
+mod delays;
 #[path = "core/flows.rs"]
 mod flows;
 #[path = "core/hostile.rs"]

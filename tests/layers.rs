@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// A layer may use itself and everything before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "law",
     "protocol",
     "transport",
@@ -26,13 +26,14 @@ const ORDER: [&str; 14] = [
     "report",
     "client",
     "scheduler",
+    "calibration",
     "cli",
 ];
 
 /// The embedded core stands beside the order: what it may use, and who may use it.
 const EMBEDDED_CORE: &str = "embedded_core";
 const EMBEDDED_CORE_USES: [&str; 3] = ["law", "protocol", "transport"];
-const EMBEDDED_CORE_USERS: [&str; 2] = ["scheduler", "cli"];
+const EMBEDDED_CORE_USERS: [&str; 3] = ["scheduler", "calibration", "cli"];
 
 /// Layers that are handed the time and the bytes, and what they must therefore not mention.
 const PURE: [&str; 4] = ["law", "protocol", "scenario", "workload"];

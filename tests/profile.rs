@@ -343,6 +343,31 @@ fn options_of_their_own_win_over_every_set() {
 }
 
 #[test]
+fn the_embedded_core_takes_delays_by_message_and_a_freeze() {
+    let core = "[embedded_core]\nfreeze = { every = \"10s\", length = \"1s\" }\n[embedded_core.delays]\n\
+                ringing = { bimodal = { low = \"5ms\", high = \"80ms\", high_share = 0.1 } }\n\
+                ack = { fixed = \"20ms\" }\n";
+    let profile = format!("{SMALL}{core}");
+    let made = plan(&profile);
+    let millis = Duration::from_millis;
+    let ringing = Distribution::bimodal(millis(5), millis(80), 0.1).expect("a law");
+    let delays = &made.embedded_core.delays;
+    let named: Vec<_> = delays.iter().map(|(message, law)| (message.name(), *law)).collect();
+    assert_eq!(named, [("ack", Distribution::Fixed(millis(20))), ("ringing", ringing)]);
+    let freeze = made.embedded_core.freeze.expect("a freeze");
+    assert_eq!((freeze.every(), freeze.length()), (millis(10_000), millis(1_000)));
+    assert_ne!(made.hash, plan(SMALL).hash);
+    assert_ne!(made.hash, plan(&profile.replace("0.1 }", "0.2 }")).hash);
+
+    let wrong = refusal(&profile.replace("ringing =", "ringin ="));
+    assert!(wrong.contains("`ringin`") && wrong.contains("did you mean `ringing`?"), "{wrong}");
+    let wrong = refusal(&profile.replace("length = \"1s\"", "length = \"10s\""));
+    assert!(wrong.contains("shorter than the time from one to the next"), "{wrong}");
+    let wrong = refusal(&profile.replace("high_share = 0.1", "high_share = 1.5"));
+    assert!(wrong.contains("high_share must be from 0 to 1"), "{wrong}");
+}
+
+#[test]
 fn a_count_is_for_the_embedded_core_only() {
     let overrides = Overrides { target: Some("wss://core.example.com".to_owned()), ..Overrides::default() };
     let refusal = profile::load(Path::new(QUICKSTART), &overrides).expect_err("refused").to_string();

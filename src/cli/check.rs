@@ -82,6 +82,7 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
         writeln!(out)?;
         write_calls(out, plan, calls)?;
     }
+    write_core(out, plan)?;
     writeln!(out)?;
     write_thresholds(out, &plan.thresholds)?;
     for warning in &plan.warnings {
@@ -99,6 +100,23 @@ fn write_thresholds(out: &mut impl Write, thresholds: &Thresholds) -> io::Result
     let of_itself = if thresholds.are_default() { " (as the profile has no [thresholds])" } else { "" };
     for (index, threshold) in thresholds.iter().enumerate() {
         writeln!(out, "  {:<12} {threshold}{of_itself}", if index == 0 { "thresholds" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// What the embedded core does beyond answering.
+fn write_core(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+    let core = &plan.embedded_core;
+    if plan.target.server != Server::Embedded || (core.delays.is_empty() && core.freeze.is_none()) {
+        return Ok(());
+    }
+    writeln!(out)?;
+    for (message, law) in &core.delays {
+        writeln!(out, "  core         {} held back: {}", message.name(), distribution(*law))?;
+    }
+    if let Some(freeze) = core.freeze {
+        let (length, every) = (write_duration(freeze.length()), write_duration(freeze.every()));
+        writeln!(out, "  core         stands still for {length} in every {every}")?;
     }
     Ok(())
 }
@@ -205,6 +223,10 @@ fn distribution(law: Distribution) -> String {
         Distribution::Exponential { mean } => format!("exponential with mean {}", write_duration(mean)),
         Distribution::Lognormal { median, p95 } => {
             format!("lognormal, half below {}, 95 % below {}", write_duration(median), write_duration(p95))
+        }
+        Distribution::Bimodal { low, high, high_share } => {
+            let share = figure(100.0 * high_share);
+            format!("{}, and {} in {share} %", write_duration(low), write_duration(high))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: a file per subcommand, and the only place that prints.
 
+pub mod calibrate;
 pub mod check;
 mod progress;
 pub mod report;
@@ -48,6 +49,7 @@ enum Command {
     Schema,
     Serve(serve::ServeArgs),
     Report(report::ReportArgs),
+    Calibrate(calibrate::CalibrateArgs),
 }
 
 #[derive(Args, Debug)]
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Serve(args) => serve::run(args),
         Command::Report(args) => report::run(&args),
+        Command::Calibrate(args) => calibrate::run(args),
     }
 }
 

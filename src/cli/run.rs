@@ -123,7 +123,7 @@ fn conclude(ran: &scheduler::Ran) -> ExitCode {
 }
 
 /// Turns SIGINT and SIGTERM into requests to stop, on a thread of its own that ends with the process.
-fn listen_for_signals(stop: Stop, quiet: bool) -> io::Result<()> {
+pub(super) fn listen_for_signals(stop: Stop, quiet: bool) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     // Registered here, so that no signal is lost between now and the thread's first turn.
     let (mut interrupt, mut terminate) = {

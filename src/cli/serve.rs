@@ -12,9 +12,9 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned, RegistrationMode, Truth};
-use crate::law::Distribution;
-use crate::profile::parse_duration;
-use crate::protocol::{Dialect, Reading, Supervision};
+use crate::law::{Distribution, Freeze, Seed};
+use crate::profile::{parse_duration, parse_freeze, parse_law};
+use crate::protocol::{Dialect, Reading, ServerMessage, Supervision};
 use crate::transport::{SubProtocolRule, raise_descriptor_limit};
 use crate::verdict::exit;
 
@@ -28,6 +28,10 @@ Examples:
 
   Serve the same subscribers again, and keep what was counted:
     wtsp-load serve --subscribers-file subscribers.csv --truth truth.json
+
+  Hold answers back by known laws, and stand still for 1 s in every 10:
+    wtsp-load serve --delay ack=fixed:20ms --delay ringing=uniform:5ms..50ms --delay hangup=lognormal:10ms,60ms \
+      --delay accepted=bimodal:5ms,80ms,0.1 --freeze 1s/10s --truth truth.json
 
   Serve wss, slowly, in the dialect of 2022:
     wtsp-load serve --tls --write-ca ca.pem --ack-delay 50ms --dialect nested
@@ -84,6 +88,17 @@ pub struct ServeArgs {
     /// From a hangup to its ice_hangup
     #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = parse_duration)]
     pub ice_hangup_delay: Duration,
+    /// Hold messages of this flat name back by a law, counted from what causes them: `state`, `keepalive`, `ack`,
+    /// `error`, or an event's name; repeatable, and stronger than the three options above. Laws: fixed:20ms,
+    /// uniform:5ms..50ms, exponential:20ms, lognormal:10ms,60ms, bimodal:5ms,80ms,0.1
+    #[arg(long, value_name = "NAME=LAW", value_parser = delay)]
+    pub delay: Vec<(ServerMessage, Distribution)>,
+    /// Stand still, reading nothing and sending nothing, for so long in every so long
+    #[arg(long, value_name = "LENGTH/EVERY", value_parser = parse_freeze)]
+    pub freeze: Option<Freeze>,
+    /// Seed of the delays
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
     /// Let SIP registration take this long twice: from the state to `registering`, from there to `registered`
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub registration_delay: Option<Duration>,
@@ -181,6 +196,9 @@ fn options(args: &ServeArgs, subscribers: Vec<Provisioned>) -> CoreOptions {
         state_delay: Distribution::Fixed(args.state_delay),
         ack_delay: Distribution::Fixed(args.ack_delay),
         ice_hangup_delay: Distribution::Fixed(args.ice_hangup_delay),
+        delays: args.delay.iter().copied().collect(),
+        freeze: args.freeze,
+        seed: Seed(args.seed),
         registration: args.registration_delay.map_or(RegistrationMode::AtOnce, RegistrationMode::Staged),
         early_media: args.early_media,
         media_events: args.media_events,
@@ -295,4 +313,12 @@ fn supervision(text: &str) -> Result<Supervision, String> {
     let names = Supervision::ALL.map(Supervision::name);
     let found = Supervision::ALL.into_iter().find(|mode| mode.name() == text);
     found.ok_or_else(|| format!("one of {} belongs here", names.join(", ")))
+}
+
+fn delay(text: &str) -> Result<(ServerMessage, Distribution), String> {
+    let (name, law) = text.split_once('=').ok_or("a name and a law belong here, such as ack=fixed:20ms")?;
+    let message = ServerMessage::from_name(name).ok_or_else(|| {
+        format!("the core sends no message `{name}`; it sends {}", ServerMessage::names().join(", "))
+    })?;
+    Ok((message, parse_law(law).map_err(|error| error.to_string())?))
 }

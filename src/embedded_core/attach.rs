@@ -14,7 +14,7 @@ use super::post::{Envelope, Mark};
 use super::slab::Id;
 use crate::protocol::{
     CloseCode, EventBody, GuestLine, HangupCode, Line, LineState, LogEntry, Registration, RegistrationStatus,
-    State, Text,
+    ServerMessage, State, Text,
 };
 
 /// What is shown of a line in a state: the call and its log.
@@ -42,8 +42,8 @@ impl Core {
             self.close(displaced, CloseCode::ControllerForceAttachClose, "attached elsewhere");
         }
         if self.options.registration != RegistrationMode::NoState {
-            let delay = self.draw(self.options.state_delay);
-            self.due.push(self.now + delay, Due::State(id));
+            let delay = self.delays.next(ServerMessage::State).unwrap_or_default();
+            self.due.push(self.now + delay, Due::State(id, self.now));
         }
     }
 
@@ -124,7 +124,7 @@ impl Core {
         if silent_at < crate::law::Time::NEVER {
             self.due.push(silent_at, Due::Supervise(id));
         }
-        self.deliver(id, text, Mark::State { is_registered });
+        self.schedule(id, self.now, text, Mark::State { is_registered }, None);
         if !is_registered {
             self.await_registration(id);
         }

@@ -85,6 +85,8 @@ pub(super) struct Call {
     pub(super) caller: Leg,
     pub(super) callee: Leg,
     pub(super) state: CallState,
+    /// How long the `incoming_call` was held back, in microseconds, once it is out.
+    pub(super) alert_micros: Option<u64>,
 }
 
 impl Call {

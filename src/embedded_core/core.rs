@@ -12,12 +12,16 @@ use tokio::sync::mpsc;
 
 use super::accounts::{Accounts, LinesAt};
 use super::calls::Call;
+use super::delays::Drawn;
+use super::injected::{Cause, Held};
 use super::listener::{Arrival, Arrivals};
 use super::post::{Mark, Order};
 use super::slab::{Id, Slab};
-use super::{CoreOptions, Truth};
-use crate::law::{Distribution, Draws, Time};
-use crate::protocol::{CloseCode, CoreSession, Dialect, Heard, SessionRules, Violation};
+use super::{CoreOptions, Recipient, Truth};
+use crate::law::{Draws, Time};
+use crate::protocol::{
+    CloseCode, CoreSession, Dialect, EventName, Heard, ServerMessage, SessionRules, Violation,
+};
 use crate::transport::{
     Alarm, Clock, Deadlines, End, FrameError, Initiator, Link, ReadySet, ReadyWaker, Received, Utf8Bytes,
 };
@@ -48,9 +52,9 @@ pub(super) enum Control {
 #[derive(Debug)]
 pub(super) enum Due {
     /// This text goes out to this connection.
-    Send(Id, Utf8Bytes, Mark),
-    /// This connection gets its state.
-    State(Id),
+    Send(Id, Utf8Bytes, Mark, Held),
+    /// This connection gets its state, for which it waits since then.
+    State(Id, Time),
     /// SIP registration of this connection's session goes on.
     Registration(Id),
     /// This connection may have been silent for too long.
@@ -76,8 +80,8 @@ pub(super) struct Connection {
     pub(super) is_signed_on: bool,
     /// Has been told `registering`.
     pub(super) is_registering: bool,
-    /// Something is queued that the end of the turn writes.
-    is_unwritten: bool,
+    /// What is queued, for the end of the turn to write.
+    unwritten: Vec<Held>,
     /// Texts that wait for the state.
     held: Vec<Utf8Bytes>,
     ready: Arc<ReadyWaker>,
@@ -102,6 +106,9 @@ pub(super) struct Core {
     pub(super) signed_on_now: u64,
     pub(super) scratch: Vec<u8>,
     pub(super) draws: Draws,
+    pub(super) delays: Drawn,
+    /// Why whatever is sent now is sent.
+    pub(super) cause: Cause,
     /// Who has something queued.
     unwritten: Vec<Id>,
     ready: ReadySet,
@@ -127,6 +134,8 @@ impl Core {
             signed_on_now: 0,
             scratch: Vec::new(),
             draws: options.seed.stream("embedded core", 0),
+            delays: Drawn::new(&options.all_delays(), options.seed),
+            cause: Cause::default(),
             unwritten: Vec::new(),
             ready: ReadySet::default(),
             stop_at: None,
@@ -146,7 +155,7 @@ impl Core {
         let mut alarm = Alarm::new(self.clock)?;
         let (mut arrived, mut ready) = (Vec::new(), Vec::new());
         let stepping = poll_fn(|cx| {
-            self.now = self.clock.now();
+            self.freeze(&mut control, &arrivals);
             self.controlled(&mut control, &arrivals, cx);
             arrivals.take(&mut arrived, cx);
             arrived.drain(..).for_each(|arrival| self.arrive(arrival));
@@ -172,11 +181,16 @@ impl Core {
                 self.is_due(due);
             }
             self.write_queued();
-            let next = self.due.next().min(self.stop_at.unwrap_or(Time::NEVER));
+            let next = self.due.next().min(self.stop_at.unwrap_or(Time::NEVER)).min(self.next_freeze());
             match alarm.poll(next, cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(())) => self.now = self.clock.now(),
+            }
+            if self.is_frozen() {
+                // The next turn begins with it.
+                cx.waker().wake_by_ref();
+                return Ok(());
             }
             if self.stop_at.is_some_and(|stop_at| self.now >= stop_at) {
                 return Ok(());
@@ -185,9 +199,13 @@ impl Core {
     }
 
     fn is_due(&mut self, due: Due) {
+        self.cause = Cause { at: self.now, from: None };
         match due {
-            Due::Send(to, text, mark) => self.deliver(to, text, mark),
-            Due::State(id) => self.send_state(id),
+            Due::Send(to, text, mark, held) => self.deliver(to, text, mark, held),
+            Due::State(id, since) => {
+                self.cause = Cause { at: since, from: Some(id) };
+                self.send_state(id);
+            }
             Due::Registration(id) => self.register_on(id),
             Due::Supervise(id) => self.supervise(id),
             Due::Grace(account, attached) => self.grace_is_over(account, attached),
@@ -205,14 +223,23 @@ impl Core {
         while self.stop_at.is_none() {
             match control.poll_recv(cx) {
                 Poll::Pending => return,
-                Poll::Ready(Some(Control::Truth(answer))) => {
-                    let truth = self.counted(arrivals);
-                    // Whoever asked may have gone.
-                    let _ = answer.send(truth);
-                }
+                Poll::Ready(Some(asked)) => self.answer(asked, arrivals),
                 Poll::Ready(None) => self.stop(),
             }
         }
+    }
+
+    /// Whether it has not been told to stop.
+    pub(super) fn is_running(&self) -> bool {
+        self.stop_at.is_none()
+    }
+
+    /// Does what the owner asks.
+    pub(super) fn answer(&mut self, asked: Control, arrivals: &Arrivals) {
+        let Control::Truth(answer) = asked;
+        let truth = self.counted(arrivals);
+        // Whoever asked may have gone.
+        let _ = answer.send(truth);
     }
 
     fn stop(&mut self) {
@@ -252,7 +279,7 @@ impl Core {
                 closed_with: None,
                 is_signed_on: false,
                 is_registering: false,
-                is_unwritten: false,
+                unwritten: Vec::new(),
                 held: Vec::new(),
                 ready,
                 waker,
@@ -301,13 +328,14 @@ impl Core {
     pub(super) fn hear(&mut self, id: Id, text: Utf8Bytes, at: Time) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(account) = connection.account.filter(|_| !connection.is_closing) else { return };
+        self.cause = Cause { at, from: Some(id) };
         let lines = LinesAt { slots: &self.accounts.get(account).lines, now: at };
         match connection.session.receive(&text, at, &lines) {
             Heard::Keepalive(keepalive) => self.keepalive(id, &keepalive, &text),
             Heard::Request(request) => self.execute(id, account, &request, &text, at, false),
             Heard::Late(request) => self.execute(id, account, &request, &text, at, true),
             Heard::Refused(request, refusal, violation) => {
-                let due = at + self.draw(self.options.ack_delay);
+                let due = at + self.ack_delay();
                 let order = Order { from: id, account, request: &request, text: &text, due };
                 self.refused(&order, refusal, violation);
             }
@@ -371,7 +399,7 @@ impl Core {
     }
 
     /// Sends a text to a connection that is not closing, and counts it. It is written with the end of the turn.
-    pub(super) fn deliver(&mut self, to: Id, text: Utf8Bytes, mark: Mark) {
+    pub(super) fn deliver(&mut self, to: Id, text: Utf8Bytes, mark: Mark, held: Held) {
         let Some(connection) = self.connections.get_mut(to).filter(|connection| !connection.is_closing)
         else {
             return;
@@ -379,9 +407,10 @@ impl Core {
         let mut cx = Context::from_waker(&connection.waker);
         match connection.link.queue(text, &mut cx) {
             Ok(()) => {
-                if !std::mem::replace(&mut connection.is_unwritten, true) {
+                if connection.unwritten.is_empty() {
                     self.unwritten.push(to);
                 }
+                connection.unwritten.push(held);
                 self.sent(to, mark);
             }
             Err(FrameError::Stuck) => {
@@ -397,9 +426,22 @@ impl Core {
     fn write_queued(&mut self) {
         for id in self.unwritten.drain(..) {
             let Some(connection) = self.connections.get_mut(id) else { continue };
-            connection.is_unwritten = false;
+            // The time of the turn may be some way back by now.
+            let now = self.clock.now();
             let mut cx = Context::from_waker(&connection.waker);
             connection.link.flush(&mut cx);
+            for held in connection.unwritten.drain(..) {
+                let to = if held.cause.from == Some(id) { Recipient::Asker } else { Recipient::Other };
+                let micros = now.micros_since(held.cause.at);
+                self.truth.injected.record(held.message, to, micros);
+                let Some(call) = held.call.filter(|_| held.is_of_set_up(to)) else { continue };
+                let Some(call) = self.calls.get_mut(call) else { continue };
+                if held.message == ServerMessage::Event(EventName::IncomingCall) {
+                    call.alert_micros = Some(micros);
+                } else if let Some(alert) = call.alert_micros.take() {
+                    self.truth.injected.record_set_up(alert + micros);
+                }
+            }
         }
     }
 
@@ -424,9 +466,9 @@ impl Core {
         }
     }
 
-    /// Draws a delay.
-    pub(super) fn draw(&mut self, delay: Distribution) -> Duration {
-        delay.sample(&mut self.draws)
+    /// Draws the delay of a response.
+    pub(super) fn ack_delay(&mut self) -> Duration {
+        self.delays.next(ServerMessage::Ack).unwrap_or_default()
     }
 
     /// `time` as milliseconds since the epoch.

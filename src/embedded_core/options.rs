@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::Provisioned;
-use crate::law::{Distribution, Seed};
-use crate::protocol::{Dialect, EarlyRequests, Reading, SessionRules, Supervision};
+use super::{Delays, Provisioned};
+use crate::law::{Distribution, Freeze, Seed};
+use crate::protocol::{Dialect, EarlyRequests, EventName, Reading, ServerMessage, SessionRules, Supervision};
 use crate::transport::SubProtocolRule;
 
 /// The settings of an [`EmbeddedCore`](super::EmbeddedCore).
@@ -37,6 +37,10 @@ pub struct CoreOptions {
     pub ack_delay: Distribution,
     /// From `hangup` to `ice_hangup`. Default: 20 ms.
     pub ice_hangup_delay: Distribution,
+    /// How long messages are held back, by name; these go before the three above. Default: no more than those.
+    pub delays: Delays,
+    /// When the core stands still, reading nothing and sending nothing, counted from its start. Default: never.
+    pub freeze: Option<Freeze>,
     /// How SIP registration goes. Default: done at once.
     pub registration: RegistrationMode,
     /// The SIP code of `decline`. Default: 603.
@@ -76,6 +80,8 @@ impl Default for CoreOptions {
             state_delay: millis(5),
             ack_delay: millis(1),
             ice_hangup_delay: millis(20),
+            delays: Delays::default(),
+            freeze: None,
             registration: RegistrationMode::AtOnce,
             decline_code: 603,
             accept_race: AcceptRace::Refused,
@@ -91,6 +97,15 @@ impl Default for CoreOptions {
 }
 
 impl CoreOptions {
+    /// The law of every message that has one.
+    pub(super) fn all_delays(&self) -> Delays {
+        let mut delays = self.delays.clone();
+        delays.default_to(ServerMessage::State, self.state_delay);
+        delays.default_to(ServerMessage::Ack, self.ack_delay);
+        delays.default_to(ServerMessage::Event(EventName::IceHangup), self.ice_hangup_delay);
+        delays
+    }
+
     pub(super) fn session_rules(&self) -> SessionRules {
         SessionRules {
             dialect: self.dialect,

@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use super::calls::LegRef;
 use super::core::{Core, Due};
+use super::injected::Held;
 use super::slab::Id;
 use crate::law::Time;
 use crate::protocol::{
     Answer, Dialect, EarlyRequests, Event, EventBody, EventName, Keepalive, Line, Request, RequestName,
-    RequestRefusal, Response, ResponseOutcome, Text, Violation,
+    RequestRefusal, Response, ResponseOutcome, ServerMessage, Text, Violation,
 };
 use crate::transport::Utf8Bytes;
 
@@ -22,9 +23,22 @@ pub(super) enum Mark {
     /// A response.
     Response(Answer),
     /// A response that was given before.
-    Repeated,
+    Repeated(Answer),
     /// An event, and its code if it has one that is counted.
     Event(EventName, Option<i32>),
+}
+
+impl Mark {
+    /// What it is, by name.
+    const fn message(self) -> ServerMessage {
+        match self {
+            Mark::State { .. } => ServerMessage::State,
+            Mark::Keepalive => ServerMessage::Keepalive,
+            Mark::Response(Ok(())) | Mark::Repeated(Ok(())) => ServerMessage::Ack,
+            Mark::Response(Err(_)) | Mark::Repeated(Err(_)) => ServerMessage::ERROR,
+            Mark::Event(name, _) => ServerMessage::Event(name),
+        }
+    }
 }
 
 /// A request under way: where it came from, and when what it causes goes out.
@@ -55,7 +69,15 @@ impl Core {
         let session = &mut self.connections.get_mut(order.from)?.session;
         session.answered(&order.request.transaction, answer);
         let response = self.encode_response(order.from, order.request, answer)?;
-        self.schedule(order.from, order.due, response.clone(), Mark::Response(answer));
+        let due = match answer {
+            Ok(()) => order.due,
+            // A refusal causes nothing that could depend on it.
+            Err(_) => {
+                let law = self.delays.next(ServerMessage::ERROR);
+                law.map_or(order.due, |delay| self.cause.at + delay)
+            }
+        };
+        self.schedule(order.from, due, response.clone(), Mark::Response(answer), None);
         Some(response)
     }
 
@@ -79,13 +101,13 @@ impl Core {
     /// Sends the response that a retransmitted request had before.
     pub(super) fn repeat(&mut self, to: Id, request: &Request<'_>, answer: Answer, at: Time) {
         self.truth.violated(Violation::Retransmission);
-        let due = at + self.draw(self.options.ack_delay);
+        let due = at + self.ack_delay();
         if let Some(response) = self.encode_response(to, request, answer) {
-            self.schedule(to, due, response, Mark::Repeated);
+            self.schedule(to, due, response, Mark::Repeated(answer), None);
         }
     }
 
-    /// Answers a keepalive in kind, at once: a flat one byte for byte (protocol, section 4).
+    /// Answers a keepalive in kind, at once unless told otherwise: a flat one byte for byte (protocol, section 4).
     pub(super) fn keepalive(&mut self, to: Id, keepalive: &Keepalive<'_>, text: &Utf8Bytes) {
         self.truth.keepalives.sent += 1;
         let answer = match keepalive.form {
@@ -102,19 +124,30 @@ impl Core {
             }
         };
         if let Some(answer) = answer {
-            self.deliver(to, answer, Mark::Keepalive);
+            let due = self.cause.at + self.delays.next(ServerMessage::Keepalive).unwrap_or_default();
+            self.schedule(to, due, answer, Mark::Keepalive, None);
         }
+    }
+
+    /// When an event goes out: its own delay after its cause, but not before what it depends on; without a delay of
+    /// its own at `due`, with what causes it.
+    pub(super) fn event_due(&mut self, name: EventName, not_before: Time, due: Time) -> Time {
+        let own = self.delays.next(ServerMessage::Event(name));
+        own.map_or(due, |delay| self.cause.at + delay).max(not_before)
     }
 
     /// Sends an event on a leg, behind all that was sent on it before, and logs it there.
     pub(super) fn event(&mut self, leg: LegRef, due: Time, transaction: Option<&str>, body: EventBody<'_>) {
+        let Some(not_before) = self.calls.get(leg.call).map(|call| call.leg(leg.side).not_before) else {
+            return;
+        };
+        let due = self.event_due(body.name(), not_before, due);
         let Some(call) = self.calls.get_mut(leg.call) else { return };
         let on = call.leg_mut(leg.side);
-        on.not_before = on.not_before.max(due);
-        let (account, call_id, due) = (on.account, Rc::clone(&on.call_id), on.not_before);
-        let line = Line::Main(on.line);
+        on.not_before = due;
+        let (account, call_id, line) = (on.account, Rc::clone(&on.call_id), Line::Main(on.line));
         let envelope = Envelope { account, line, call_id: Some(&call_id), transaction, due };
-        if let Some(text) = self.post(envelope, body) {
+        if let Some(text) = self.post_of(envelope, body, Some(leg.call)) {
             self.log(leg, due, text);
         }
     }
@@ -130,6 +163,15 @@ impl Core {
     /// Sends an event to an account, if it is there to receive it. Gives back its text for a log, unless the
     /// dialect has no words for it.
     pub(super) fn post(&mut self, envelope: Envelope<'_>, body: EventBody<'_>) -> Option<Utf8Bytes> {
+        self.post_of(envelope, body, None)
+    }
+
+    fn post_of(
+        &mut self,
+        envelope: Envelope<'_>,
+        body: EventBody<'_>,
+        call: Option<Id>,
+    ) -> Option<Utf8Bytes> {
         let account = self.accounts.get(envelope.account);
         let connection = account.connection.and_then(|id| Some((id, self.connections.get(id)?)));
         let dialect = connection.map_or(account.dialect, |(_, connection)| connection.session.dialect());
@@ -150,17 +192,18 @@ impl Core {
         event.encode(dialect, &mut self.scratch).ok()?;
         let text = self.written()?;
         if let Some(to) = to {
-            self.schedule(to, envelope.due, text.clone(), Mark::Event(name, code));
+            self.schedule(to, envelope.due, text.clone(), Mark::Event(name, code), call);
         }
         Some(text)
     }
 
     /// Sends `text` when it is due: now, or later.
-    pub(super) fn schedule(&mut self, to: Id, due: Time, text: Utf8Bytes, mark: Mark) {
+    pub(super) fn schedule(&mut self, to: Id, due: Time, text: Utf8Bytes, mark: Mark, call: Option<Id>) {
+        let held = Held { message: mark.message(), cause: self.cause, call };
         if due <= self.now {
-            self.deliver(to, text, mark);
+            self.deliver(to, text, mark, held);
         } else {
-            self.due.push(due, Due::Send(to, text, mark));
+            self.due.push(due, Due::Send(to, text, mark, held));
         }
     }
 
@@ -183,7 +226,7 @@ impl Core {
             Mark::Response(Err(refusal)) => {
                 *self.truth.request_errors.entry(refusal.code).or_default() += 1;
             }
-            Mark::Repeated => {}
+            Mark::Repeated(_) => {}
             Mark::Event(name, code) => {
                 self.truth.events[name.index()] += 1;
                 match (name, code) {

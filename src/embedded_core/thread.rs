@@ -110,6 +110,8 @@ fn run(
     control: mpsc::Receiver<Control>,
     bound: &Sender<io::Result<SocketAddr>>,
 ) -> io::Result<Truth> {
+    // Delays are kept by the kernel's timers, without the default slack of 50 µs.
+    let _ = nix::sys::prctl::set_timerslack(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async move {
         let opened = bind(options.listen).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::Injected;
 use crate::protocol::{CloseCode, EventName, HangupClass, HangupCode, RequestName, Violation};
 use crate::transport::Initiator;
 
 /// What a core counted, by the names of `run.json`, as its clients should have seen it. Messages are counted by
 /// their flat names in both dialects, keepalives apart. Sent is what was written to a connection that was not closing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
     /// Clients.
     pub clients: Clients,
@@ -43,6 +44,10 @@ pub struct Truth {
     pub out_of_descriptors: u64,
     /// Connections by tenant; beyond so many names, `other`.
     pub tenants: BTreeMap<String, u64>,
+    /// How long messages were held back.
+    pub injected: Injected,
+    /// How often the core stood still as it was told to.
+    pub freezes: u64,
 }
 
 /// Clients, as counted by their core.
@@ -107,6 +112,8 @@ impl Default for Truth {
             upgrades_refused: 0,
             out_of_descriptors: 0,
             tenants: BTreeMap::new(),
+            injected: Injected::default(),
+            freezes: 0,
         }
     }
 }
@@ -194,6 +201,8 @@ impl Truth {
             "upgrades_refused": self.upgrades_refused,
             "out_of_descriptors": self.out_of_descriptors,
             "tenants": self.tenants,
+            "injected": self.injected.to_json(),
+            "freezes": self.freezes,
         })
     }
 

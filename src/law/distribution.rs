@@ -37,6 +37,15 @@ pub enum Distribution {
         /// 95 % of the draws are shorter.
         p95: Duration,
     },
+    /// One of two times: a server that mostly has the answer at hand, and sometimes must ask elsewhere.
+    Bimodal {
+        /// The usual time.
+        low: Duration,
+        /// The other one.
+        high: Duration,
+        /// The part of the draws that are `high`, 0 to 1.
+        high_share: f64,
+    },
 }
 
 /// Why a distribution cannot be.
@@ -51,6 +60,12 @@ pub enum DistributionError {
     /// `p95` is below the median.
     #[error("p95 is below the median")]
     P95BelowMedian,
+    /// `low` is above `high`.
+    #[error("low is above high")]
+    LowAboveHigh,
+    /// A share that is none.
+    #[error("high_share must be from 0 to 1")]
+    Share,
 }
 
 impl Distribution {
@@ -90,6 +105,24 @@ impl Distribution {
         Ok(Distribution::Lognormal { median, p95 })
     }
 
+    /// A distribution of two times: `high` with the probability `high_share`, else `low`.
+    ///
+    /// # Errors
+    /// [`DistributionError::LowAboveHigh`], [`DistributionError::Share`].
+    pub fn bimodal(
+        low: Duration,
+        high: Duration,
+        high_share: f64,
+    ) -> Result<Distribution, DistributionError> {
+        if low > high {
+            return Err(DistributionError::LowAboveHigh);
+        }
+        if !(0.0..=1.0).contains(&high_share) {
+            return Err(DistributionError::Share);
+        }
+        Ok(Distribution::Bimodal { low, high, high_share })
+    }
+
     /// The mean time.
     pub fn mean(&self) -> Duration {
         match *self {
@@ -99,6 +132,9 @@ impl Distribution {
             Distribution::Lognormal { median, p95 } => {
                 let sigma = sigma(median, p95);
                 seconds(median.as_secs_f64() * (sigma * sigma / 2.0).exp())
+            }
+            Distribution::Bimodal { low, high, high_share } => {
+                low + high.saturating_sub(low).mul_f64(high_share)
             }
         }
     }
@@ -111,6 +147,13 @@ impl Distribution {
             Distribution::Exponential { mean } => seconds(mean.as_secs_f64() * 100_f64.ln()),
             Distribution::Lognormal { median, p95 } => {
                 seconds(median.as_secs_f64() * (2.326_347_874_040_841 * sigma(median, p95)).exp())
+            }
+            Distribution::Bimodal { low, high, high_share } => {
+                if high_share > 0.01 {
+                    high
+                } else {
+                    low
+                }
             }
         }
     }
@@ -127,6 +170,13 @@ impl Distribution {
             Distribution::Lognormal { median, p95 } => {
                 let unit: f64 = StandardNormal.sample(draws);
                 seconds(median.as_secs_f64() * (sigma(median, p95) * unit).exp())
+            }
+            Distribution::Bimodal { low, high, high_share } => {
+                if draws.random::<f64>() < high_share {
+                    high
+                } else {
+                    low
+                }
             }
         }
     }
@@ -167,10 +217,25 @@ mod tests {
     }
 
     #[test]
+    fn a_bimodal_has_its_two_times_in_their_shares() {
+        let (low, high) = (Duration::from_millis(5), Duration::from_millis(80));
+        let law = Distribution::bimodal(low, high, 0.1).unwrap();
+        let mut draws = Seed(3).stream("test", 0);
+        let times: Vec<Duration> = (0..20_000).map(|_| law.sample(&mut draws)).collect();
+        assert!(times.iter().all(|time| *time == low || *time == high));
+        let share = times.iter().filter(|time| **time == high).count() as f64 / times.len() as f64;
+        assert!((share - 0.1).abs() < 0.01, "{share}");
+        assert_eq!((law.mean(), law.p99()), (Duration::from_micros(12_500), high));
+        assert_eq!(Distribution::bimodal(low, high, 0.005).unwrap().p99(), low);
+    }
+
+    #[test]
     fn impossible_distributions_are_refused() {
         let second = Duration::from_secs(1);
         assert_eq!(Distribution::uniform(2 * second, second), Err(DistributionError::MinAboveMax));
         assert_eq!(Distribution::exponential(Duration::ZERO), Err(DistributionError::Zero));
         assert_eq!(Distribution::lognormal(2 * second, second), Err(DistributionError::P95BelowMedian));
+        assert_eq!(Distribution::bimodal(2 * second, second, 0.1), Err(DistributionError::LowAboveHigh));
+        assert_eq!(Distribution::bimodal(second, second, f64::NAN), Err(DistributionError::Share));
     }
 }

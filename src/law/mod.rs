@@ -14,9 +14,11 @@
 //! ```
 
 mod distribution;
+mod freeze;
 mod seed;
 mod time;
 
 pub use distribution::{Distribution, DistributionError};
+pub use freeze::{Freeze, FreezeError};
 pub use seed::{Draws, Seed};
 pub use time::Time;

@@ -3,6 +3,7 @@
 //! Choices are externally tagged (`{ name = settings }`) and nothing is flattened, so that the parser can point at
 //! the exact value that is wrong. The doc comments here are the descriptions in the JSON schema.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -12,6 +13,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::duration::WrittenDuration;
 use super::threshold::ThresholdsFile;
+use crate::protocol::ServerMessage;
 
 /// A load profile of `wtsp-load`: whom to load, with which clients, calls and stages.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -267,6 +269,16 @@ pub enum DistributionFile {
         /// 95 % of the times are shorter.
         p95: WrittenDuration,
     },
+    /// One of two times.
+    Bimodal {
+        /// The usual time.
+        low: WrittenDuration,
+        /// The other one.
+        high: WrittenDuration,
+        /// The share of the other one, 0 to 1.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        high_share: f64,
+    },
 }
 
 /// The embedded core, where that is the target.
@@ -279,6 +291,23 @@ pub struct EmbeddedCoreFile {
     /// How many lines each subscriber has.
     #[schemars(range(min = 1, max = 64), extend("default" = 2))]
     pub lines: Option<u32>,
+    /// How long it holds messages back, by their flat names: `state`, `keepalive`, `ack`, `error`, or an event's such
+    /// as `ringing`. Counted from what causes the message; messages that depend on each other keep their order.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"enum": (ServerMessage::names())}))]
+    pub delays: BTreeMap<String, DistributionFile>,
+    /// When it stands still, reading nothing and sending nothing. Default: never.
+    pub freeze: Option<FreezeFile>,
+}
+
+/// How the embedded core stands still at set times, for `length` at the end of every `every`.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeFile {
+    /// The time from one to the next.
+    pub every: WrittenDuration,
+    /// How long one lasts.
+    pub length: WrittenDuration,
 }
 
 impl<'de> Deserialize<'de> for ForceFile {

@@ -38,6 +38,13 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     if embedded {
         let core = &plan.embedded_core;
         write!(out, ";keepalive={};lines={}", core.keepalive_interval.as_nanos(), core.lines)?;
+        for (message, law) in &core.delays {
+            write!(out, ";delay={},", message.name())?;
+            write_distribution(out, *law)?;
+        }
+        if let Some(freeze) = core.freeze {
+            write!(out, ";freeze={},{}", freeze.every().as_nanos(), freeze.length().as_nanos())?;
+        }
     }
     write_stages(out, plan)?;
     write_calls(out, plan)
@@ -82,6 +89,10 @@ fn write_distribution(out: &mut Fnv, law: Distribution) -> fmt::Result {
         Distribution::Uniform { min, max } => ("uniform", min, max),
         Distribution::Exponential { mean } => ("exponential", mean, Duration::ZERO),
         Distribution::Lognormal { median, p95 } => ("lognormal", median, p95),
+        Distribution::Bimodal { low, high, high_share } => {
+            write!(out, "{high_share:?},")?;
+            ("bimodal", low, high)
+        }
     };
     write!(out, "{name},{},{}", first.as_nanos(), second.as_nanos())
 }

@@ -22,6 +22,7 @@ mod duration;
 mod error;
 mod file;
 mod hash;
+mod law_text;
 mod plan;
 mod resolve;
 mod schema;
@@ -35,6 +36,7 @@ use std::path::Path;
 pub use duration::{DurationError, WrittenDuration, parse_duration, write_duration};
 pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
+pub use law_text::{LawError, parse_freeze, parse_law};
 pub use plan::{
     CallDraw, CallPlan, ClientPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan, Server,
     SubscriberSource, Target, TlsPlan,

@@ -9,7 +9,8 @@ use rand::RngExt;
 
 use super::threshold::Thresholds;
 use super::url::ServerUrl;
-use crate::law::{Distribution, Seed};
+use crate::law::{Distribution, Freeze, Seed};
+use crate::protocol::ServerMessage;
 use crate::workload::{AttemptNumber, Stage};
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
@@ -213,12 +214,16 @@ pub struct FlowShare {
 }
 
 /// The embedded core's settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EmbeddedPlan {
     /// The keepalive interval that it asks of its clients.
     pub keepalive_interval: Duration,
     /// How many lines each subscriber has.
     pub lines: u32,
+    /// How long it holds messages back, by name; in the order of the names.
+    pub delays: Vec<(ServerMessage, Distribution)>,
+    /// When it stands still.
+    pub freeze: Option<Freeze>,
 }
 
 impl Plan {

@@ -11,6 +11,7 @@ mod names;
 mod object;
 mod raw;
 mod repair;
+mod server_message;
 mod session;
 mod wire;
 
@@ -23,4 +24,5 @@ pub use lines::{LINE_REUSE_GUARD, Lines, MAX_LINES_KEPT};
 pub use message::*;
 pub use names::*;
 pub use repair::*;
+pub use server_message::ServerMessage;
 pub use session::{Due, Fact, Handled, Session, SessionSettings};

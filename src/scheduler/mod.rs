@@ -23,6 +23,7 @@ use self::collect::{Channel, Collected, collector, rss_bytes};
 use self::prepare::{Prepared, prepare};
 use self::worker::{Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
+use crate::embedded_core::Truth;
 use crate::law::Seed;
 use crate::metrics::{Recorder, Tally};
 use crate::profile::{DialectChoice, Force, Plan, Server};
@@ -160,6 +161,8 @@ pub struct Ran {
     pub directory: PathBuf,
     /// A worker's breakdown, if there was one: the record holds what was measured until then.
     pub breakdown: Option<RunError>,
+    /// What the embedded core counted, where that was the target.
+    pub truth: Option<Truth>,
 }
 
 /// Runs `plan` and tells `observer` what happens. Blocks until the run is over or `stop` ends it.
@@ -248,10 +251,8 @@ pub fn run(
         }
     }
     let breakdown = join(threads).err();
-    if let Some(core) = core {
-        // What it counted is its own; the record is the clients'.
-        let _ = core.stop();
-    }
+    // What it counted is its own; the record is the clients'.
+    let truth = core.and_then(|core| core.stop().ok());
     let end = RunEnd {
         ended_at: now_millis(),
         interrupted: stop.is_interrupted() || breakdown.is_some(),
@@ -259,7 +260,7 @@ pub fn run(
         rss_peak_bytes: Some(measured.rss_peak),
         aborted_by: measured.aborted_by,
     };
-    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown })
+    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown, truth })
 }
 
 /// What is measured of the process itself while intervals come in.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::RunError;
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned};
-use crate::law::Distribution;
 use crate::profile::{DialectChoice, Plan, Server, ServerUrl, SubscriberSource};
 use crate::protocol::{Dialect, normalise_number};
 use crate::subscribers::{self, Secret, Subscriber};
@@ -96,7 +95,9 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
         },
         lines: u16::try_from(plan.embedded_core.lines).unwrap_or(u16::MAX),
         keepalive_interval: plan.embedded_core.keepalive_interval,
-        ack_delay: Distribution::Fixed(std::time::Duration::from_millis(1)),
+        delays: plan.embedded_core.delays.iter().copied().collect(),
+        freeze: plan.embedded_core.freeze,
+        seed: plan.seed,
         ..CoreOptions::default()
     };
     EmbeddedCore::start(options).map_err(RunError::Core)

@@ -75,6 +75,28 @@ fn serve_prints_its_url_writes_its_subscribers_and_ends_with_the_truth() {
 }
 
 #[test]
+fn serve_takes_delays_and_a_freeze_and_refuses_those_that_cannot_be() {
+    let delays =
+        ["--delay", "ack=fixed:20ms", "--delay", "ringing=uniform:5ms..50ms", "--freeze", "100ms/200ms"];
+    let serve = Serve::start(&[&["--subscribers", "1"][..], &delays].concat());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let (code, rest) = serve.end(Signal::SIGTERM);
+    let truth: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!(code, Some(0));
+    assert!(truth["injected"].is_object() && truth["freezes"].as_u64().unwrap() > 0, "{truth}");
+    for (wrong, said) in [
+        (["--delay", "ack=20ms"], "fixed:20ms"),
+        (["--delay", "ringin=fixed:20ms"], "ringing"),
+        (["--freeze", "10s/1s"], "shorter"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wtsp-load"));
+        let output = command.arg("serve").args(wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_served_is_said_and_is_exit_code_3() {
     for arguments in [
         ["--truth", "/nonexistent/truth.json"],

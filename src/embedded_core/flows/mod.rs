@@ -28,7 +28,8 @@ impl Core {
         is_late: bool,
     ) {
         self.truth.requests[request.body.name().index()] += 1;
-        let mut order = Order { from, account, request, text, due: at + self.draw(self.options.ack_delay) };
+        let due = at + self.ack_delay();
+        let mut order = Order { from, account, request, text, due };
         if is_late {
             return self.late(&order);
         }

@@ -9,7 +9,7 @@ use super::super::core::Core;
 use super::super::post::{Envelope, Order};
 use super::super::slab::Id;
 use crate::law::Time;
-use crate::protocol::{EventBody, HangupCode, Line, Text};
+use crate::protocol::{EventBody, EventName, HangupCode, Line, ServerMessage, Text};
 
 /// A line that is released, and since when nothing is under way on it.
 #[derive(Debug)]
@@ -68,26 +68,32 @@ impl Core {
                 HangupTransaction::Own => own,
                 HangupTransaction::None => None,
             };
-            let release = Release { account, line, call_id, not_before: not_before.max(due) };
-            self.take_down(&release, code, transaction);
+            let release = Release { account, line, call_id, not_before };
+            self.take_down(&release, code, transaction, due);
         }
     }
 
     /// Sends `hangup`, frees the line, and sends `ice_hangup` when the media leg is gone (section 5.1, rule 5).
-    pub(super) fn take_down(&mut self, release: &Release, code: HangupCode, transaction: Option<&str>) {
-        let Release { account, line, call_id, not_before: due } = release;
-        let envelope = Envelope {
-            account: *account,
-            line: Line::Main(*line),
-            call_id: Some(call_id),
-            transaction,
-            due: *due,
-        };
+    pub(super) fn take_down(
+        &mut self,
+        release: &Release,
+        code: HangupCode,
+        transaction: Option<&str>,
+        due: Time,
+    ) {
+        let Release { account, line, call_id, not_before } = release;
+        let due = self.event_due(EventName::Hangup, *not_before, due);
+        let envelope =
+            Envelope { account: *account, line: Line::Main(*line), call_id: Some(call_id), transaction, due };
+        let cause = self.cause.at;
         let reason = Some(Text::Borrowed(code.name()));
         self.post(envelope, EventBody::Hangup { code: Some(code.code()), reason });
-        let until = *due + self.draw(self.options.ice_hangup_delay);
+        let until = due + self.delays.next(ServerMessage::Event(EventName::IceHangup)).unwrap_or_default();
+        // The media leg goes because of the hangup, so that is where its delay is counted from.
+        self.cause.at = due;
         let closed = Envelope { call_id: None, transaction: None, due: until, ..envelope };
         self.post(closed, EventBody::IceHangup { reason: Some(Text::Borrowed("Close PC")) });
+        self.cause.at = cause;
         self.accounts.set_line(*account, *line, Slot::Closing { call_id: Rc::clone(call_id), until });
     }
 }

@@ -13,7 +13,8 @@ use super::error;
 use super::release::Release;
 use crate::law::Time;
 use crate::protocol::{
-    CallId, CallParties, EventBody, EventErrorCode, HangupCode, Jsep, JsepKind, Line, Text, Violation,
+    CallId, CallParties, EventBody, EventErrorCode, EventName, HangupCode, Jsep, JsepKind, Line, Text,
+    Violation,
 };
 
 /// The answer of a gateway that plays its own ringback.
@@ -46,23 +47,25 @@ impl Core {
             self.post(envelope, error(EventErrorCode::MissingSdp));
             return;
         };
-        log.push(self.post(envelope, EventBody::Calling));
+        let calling = self.event_due(EventName::Calling, order.due, order.due);
+        log.push(self.post(Envelope { due: calling, ..envelope }, EventBody::Calling));
         let call_id: Rc<str> = Rc::from(call_id);
         match self.route(order, number, line, &call_id) {
             Ok((callee, callee_line)) => {
-                let stamp = self.stamp(order.due);
-                let mut caller = self.leg(order.account, line, Rc::clone(&call_id), order.due);
+                let stamp = self.stamp(calling);
+                let mut caller = self.leg(order.account, line, Rc::clone(&call_id), calling);
                 caller.transaction = Some(Rc::from(&*order.request.transaction));
                 caller.sdp = Sdp::of(jsep, order.text);
                 log.into_iter().flatten().for_each(|text| caller.log.add(stamp, text));
                 let call_id = self.callee_call_id(call_id);
-                let callee = self.leg(callee, callee_line, call_id, order.due);
+                // Nothing has been said on this leg.
+                let callee = self.leg(callee, callee_line, call_id, self.cause.at);
                 self.ring(caller, callee, jsep, order.due);
             }
             Err(code) => {
                 self.truth.attempts.ended(code);
-                let release = Release { account: order.account, line, call_id, not_before: order.due };
-                self.take_down(&release, code, envelope.transaction);
+                let release = Release { account: order.account, line, call_id, not_before: calling };
+                self.take_down(&release, code, envelope.transaction, order.due);
             }
         }
     }
@@ -98,7 +101,8 @@ impl Core {
         // No line is involved, but the message has one (decision 12.34).
         let line = Line::Main(0);
         let call_id = Some(call_id);
-        self.post(Envelope { account: callee, line, call_id, transaction: None, due: order.due }, body);
+        let due = self.event_due(EventName::MissedCall, self.cause.at, order.due);
+        self.post(Envelope { account: callee, line, call_id, transaction: None, due }, body);
         Err(HangupCode::BusyHere)
     }
 
@@ -114,7 +118,12 @@ impl Core {
         let (calling, called) =
             ((caller.account, caller.line, Rc::clone(&caller.call_id)), (callee.account, callee.line));
         let rung = Rc::clone(&callee.call_id);
-        let call = self.calls.insert_with(|_| Call { caller, callee, state: CallState::Ringing });
+        let call = self.calls.insert_with(|_| Call {
+            caller,
+            callee,
+            state: CallState::Ringing,
+            alert_micros: None,
+        });
         let (mo, mt) = (LegRef { call, side: Side::Caller }, LegRef { call, side: Side::Callee });
         self.accounts.set_line(calling.0, calling.1, Slot::Call { call_id: calling.2, leg: mo });
         self.accounts.set_line(called.0, called.1, Slot::Call { call_id: rung, leg: mt });
@@ -170,15 +179,11 @@ impl Core {
 
     fn media_is_up(&mut self, leg: LegRef, due: Time) {
         let Some(on) = self.calls.get(leg.call).map(|call| call.leg(leg.side)) else { return };
-        let due = due.max(on.not_before);
-        let envelope = Envelope {
-            account: on.account,
-            line: Line::Main(on.line),
-            call_id: None,
-            transaction: None,
-            due,
-        };
+        let (account, line, not_before) = (on.account, Line::Main(on.line), on.not_before);
+        let due = self.event_due(EventName::IceWebrtcup, not_before, due);
+        let envelope = Envelope { account, line, call_id: None, transaction: None, due };
         self.post(envelope, EventBody::IceWebrtcup);
+        let envelope = Envelope { due: self.event_due(EventName::IceMedia, due, due), ..envelope };
         let (media, mid) = (Text::Borrowed("audio"), Some(Text::Borrowed("0")));
         self.post(envelope, EventBody::IceMedia { media, receiving: true, mid });
     }

@@ -206,7 +206,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn distribution(
+    pub(super) fn distribution(
         &mut self,
         path: &str,
         written: Option<DistributionFile>,
@@ -218,6 +218,9 @@ impl Resolver<'_> {
             DistributionFile::Uniform { min, max } => Distribution::uniform(min.0, max.0),
             DistributionFile::Exponential(mean) => Distribution::exponential(mean.0),
             DistributionFile::Lognormal { median, p95 } => Distribution::lognormal(median.0, p95.0),
+            DistributionFile::Bimodal { low, high, high_share } => {
+                Distribution::bimodal(low.0, high.0, high_share)
+            }
         };
         match made {
             Ok(law) if law.mean() < LONGEST_CALL => law,

@@ -12,11 +12,12 @@ use std::time::Duration;
 use super::document::Places;
 use super::duration::{WrittenDuration, write_duration};
 use super::error::{Problem, ProblemKind};
-use super::file::{ClientsFile, EmbeddedCoreFile, ProfileFile};
+use super::file::{ClientsFile, EmbeddedCoreFile, FreezeFile, ProfileFile};
 use super::plan::{CallPlan, ClientPlan, EmbeddedPlan, Plan, Server, SubscriberSource, Target};
 use super::source::Source;
-use super::{capacity, hash};
-use crate::law::Seed;
+use super::{capacity, hash, words};
+use crate::law::{Distribution, Freeze, Seed};
+use crate::protocol::ServerMessage;
 use crate::subscribers;
 use crate::workload::Stage;
 
@@ -152,7 +153,41 @@ impl Resolver<'_> {
         let lines = file.lines.unwrap_or(2);
         self.within("embedded_core.lines", f64::from(lines), (1.0, 64.0));
         let path = "embedded_core.keepalive_interval";
-        EmbeddedPlan { keepalive_interval: self.wait(path, file.keepalive_interval, 30), lines }
+        let keepalive_interval = self.wait(path, file.keepalive_interval, 30);
+        EmbeddedPlan {
+            keepalive_interval,
+            lines,
+            delays: self.delays(file),
+            freeze: self.freeze(file.freeze),
+        }
+    }
+
+    fn delays(&mut self, file: &EmbeddedCoreFile) -> Vec<(ServerMessage, Distribution)> {
+        let mut delays = Vec::new();
+        for (name, law) in &file.delays {
+            let path = format!("embedded_core.delays.{name}");
+            match ServerMessage::from_name(name) {
+                Some(message) => {
+                    let none = Distribution::Fixed(Duration::ZERO);
+                    delays.push((message, self.distribution(&path, Some(*law), none)));
+                }
+                None => {
+                    let help = words::choices(name, &ServerMessage::names(), "messages");
+                    self.value(&path, format!("the core sends no message `{name}`"), help);
+                }
+            }
+        }
+        delays
+    }
+
+    fn freeze(&mut self, written: Option<FreezeFile>) -> Option<Freeze> {
+        let written = written?;
+        let made = Freeze::new(written.every.0, written.length.0);
+        if let Err(error) = made {
+            let help = "such as freeze = { every = \"10s\", length = \"1s\" }";
+            self.value("embedded_core.freeze", error.to_string(), help);
+        }
+        made.ok()
     }
 
     /// A path as the user meant it: relative to the profile, or to the working directory after `--set`.

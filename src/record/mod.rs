@@ -11,6 +11,7 @@ mod counted;
 mod error;
 mod fold;
 mod header;
+mod health;
 mod histogram;
 mod interval;
 mod kpi;
@@ -26,8 +27,9 @@ pub use counted::{
 pub use error::RecordError;
 pub use fold::Fold;
 pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
+pub use health::{BUSY_PART, Health};
 pub use histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
-pub use interval::{Health, Interval, LATE_US, StoredGauges, StoredInterval};
+pub use interval::{Interval, LATE_US, StoredGauges, StoredInterval};
 pub use kpi::Kpi;
 pub use load::{IntervalReader, load};
 pub use run::{Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};

@@ -94,8 +94,8 @@ fn starved(record: &RunRecord) -> Option<Finding> {
     })
 }
 
-const STARVED_CURE: &str = "something else ran on the generator's processors; stop it, give the generator \
-                            processors or a machine of its own, or plan fewer clients";
+const STARVED_CURE: &str = "something else ran on the generator's processors (workers beyond the number of cores \
+                            count, too); stop it, give the generator a machine of its own, or plan fewer clients";
 
 fn throttled(record: &RunRecord) -> Option<Finding> {
     let part = throttled_part(record)?;
@@ -193,7 +193,7 @@ fn cause(record: &RunRecord) -> String {
         return format!("its control group was throttled for {} of the run; {THROTTLED_CURE}", percent(part));
     }
     if let Some(part) = generator.starved_part
-        && part > limits::STARVED_PART.degraded
+        && part > limits::STARVED_PART_CAUSE
     {
         return STARVED_CURE.to_owned();
     }
@@ -205,8 +205,14 @@ fn cause(record: &RunRecord) -> String {
     if generator.worker_cpu_max > limits::BUSY_PART {
         return format!("a worker used {} of a core; {BUSY_CURE}", percent(generator.worker_cpu_max));
     }
-    format!("the generator was too slow for this load; {BUSY_CURE}")
+    if generator.worker_cpu_max > limits::BUSY_PART / 2.0 {
+        return format!("the generator was too slow for this load; {BUSY_CURE}");
+    }
+    PAUSED_CURE.to_owned()
 }
+
+const PAUSED_CURE: &str = "the generator had time to spare and did not run: look for what stops it or its machine (a \
+                           stop signal, a snapshot, memory that is swapped out), or use another machine";
 
 fn part(of: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { of as f64 / all as f64 }
@@ -287,8 +293,12 @@ mod tests {
             };
             let void = limit.void.unwrap() as u64;
             assert_eq!(judged(set(Some(limit.degraded as u64))), []);
-            assert_found(set(Some(limit.degraded as u64 + 1)), Validity::Degraded, &[words, "more workers"]);
-            assert_found(set(Some(void + 1)), Validity::Void, &[words, "more machines", "fewer clients"]);
+            assert_found(
+                set(Some(limit.degraded as u64 + 1)),
+                Validity::Degraded,
+                &[words, "or use another machine"],
+            );
+            assert_found(set(Some(void + 1)), Validity::Void, &[words, "(limit "]);
             assert_found(set(None), Validity::Void, &["more than 10 min"]);
         }
     }
@@ -308,9 +318,15 @@ mod tests {
                 record.generator.timer_lag.p99 = Some(timer_lag);
             }
         };
-        assert_eq!(judged(starved(0.8, 900)), []);
-        assert_found(starved(0.4, 1_500), Validity::Degraded, &["40 %", "something else ran"]);
-        assert_found(starved(0.8, 1_500), Validity::Void, &["80 %", "a machine of its own"]);
+        assert_eq!(judged(starved(0.8, 1_900)), []);
+        let weights = |part| -> Vec<Validity> {
+            judged(starved(part, 2_500)).iter().map(|finding| finding.validity).collect()
+        };
+        assert_eq!(weights(0.2), [Validity::Degraded]);
+        assert_eq!(weights(0.4), [Validity::Degraded, Validity::Degraded]);
+        assert_eq!(weights(0.8), [Validity::Degraded, Validity::Void]);
+        let void = judged(starved(0.8, 2_500)).pop().unwrap().reason;
+        assert!(void.contains("80 %") && void.contains("a machine of its own"), "{void}");
     }
 
     #[test]
@@ -380,6 +396,9 @@ mod tests {
         );
         assert!(late_because(|record| record.generator.steal_part = Some(0.2)).contains("host gave 20 %"));
         assert!(late_because(|record| record.generator.worker_cpu_max = 0.99).contains("99 % of a core"));
-        assert!(late_because(|_| ()).contains("too slow for this load"));
+        assert!(
+            late_because(|record| record.generator.worker_cpu_max = 0.6).contains("too slow for this load")
+        );
+        assert!(late_because(|_| ()).contains("had time to spare"));
     }
 }

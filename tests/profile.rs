@@ -169,7 +169,6 @@ fn all_that_is_wrong_in_meaning_is_told_at_once_in_the_files_order() {
 #[test]
 fn what_a_later_version_brings_is_refused_by_name() {
     for (addition, name) in [
-        ("[thresholds]\n\"kpi.seer\" = \"> 99\"\n", "`[thresholds]`"),
         ("[target.tls]\nresumption = \"off\"\n", "`resumption`"),
         ("[clients]\nreconnect = { fixed = { after = \"3s\" } }\n", "`reconnect = { fixed = .. }`"),
         (

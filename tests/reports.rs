@@ -12,6 +12,7 @@ use wtsp_load::metrics::{
     AttemptFailure, DisconnectKey, Gauges, Latency, Metric, Outcome, Phase, SignonFailure, SignonFailureKey,
     Tally,
 };
+use wtsp_load::profile::{Threshold, Thresholds};
 use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
     Environment, Health, Interval, ProfileInfo, RUN_FILE, RunEnd, RunHeader, RunWriter, StageInfo,
@@ -45,7 +46,24 @@ fn header() -> RunHeader {
         fd_limit: 20_000,
         mean_hold_us: Some(5_000_000),
         environment: Environment { cores: 2, memory_bytes: 1 << 33, kernel: "linux 6.1".into() },
+        thresholds: thresholds(),
     }
+}
+
+/// One that holds, two that fail, one without evidence, and one about a part of the run.
+fn thresholds() -> Thresholds {
+    let threshold = |name, limit| Threshold::new(name, limit).unwrap();
+    Thresholds(vec![
+        threshold("attempts_unintended", "== 0"),
+        threshold("clients.signon_failed", "<= 1"),
+        threshold("latency.keepalive.service.p99", "< 1s"),
+        threshold("latency.setup.response.p99", "< 250ms"),
+        Threshold {
+            stage: Some("steady".into()),
+            warm_up: Duration::from_secs(1),
+            ..threshold("latency.ack_by_request.outgoing_call.p999", "<= 5 ms")
+        },
+    ])
 }
 
 fn stage(name: &str, starts_s: f64, duration_s: f64, calls: f64) -> StageInfo {
@@ -162,6 +180,7 @@ fn run(root: &Path) -> (PathBuf, Finished) {
         interrupted: false,
         bytes_per_client: Some(14_336),
         rss_peak_bytes: Some(33 << 20),
+        aborted_by: None,
     };
     (directory, report::finish(writer, &end))
 }

@@ -28,8 +28,8 @@ impl Drop for Serve {
     }
 }
 
-/// Starts a server and writes a profile that loads it for so many seconds.
-fn serve(folder: &Path, seconds: u32) -> Serve {
+/// Starts a server and writes a profile that loads it for so many seconds with so many calls a second.
+fn serve(folder: &Path, seconds: u32, calls: u32) -> Serve {
     let subscribers = folder.join("subscribers.csv");
     let mut command = Command::new(PROGRAM);
     command.args(["serve", "--subscribers", "40", "--keepalive-interval", "1s", "--write-subscribers"]);
@@ -40,7 +40,7 @@ fn serve(folder: &Path, seconds: u32) -> Serve {
     let profile = format!(
         "name = \"starved\"\nseed = 1\n[target]\nurl = \"{}\"\n[subscribers]\nfile = {subscribers:?}\n\
          [generator]\nworkers = 1\n[[stages]]\nname = \"calls\"\nduration = \"{seconds}s\"\nclients = 40\n\
-         calls_per_second = 20\narrivals = \"constant\"\n[calls]\nring = {{ fixed = \"50ms\" }}\n\
+         calls_per_second = {calls}\narrivals = \"constant\"\n[calls]\nring = {{ fixed = \"50ms\" }}\n\
          hold = {{ fixed = \"100ms\" }}\ncandidates = 1\n\
          mix = [ {{ flow = \"answered\", weight = 1 }} ]\n",
         url.trim(),
@@ -74,7 +74,7 @@ fn assert_void(code: Option<i32>, record: &Value) {
 #[test]
 fn a_generator_whose_processor_is_taken_is_void_and_says_by_what() {
     let folder = tempfile::tempdir().unwrap();
-    let _serve = serve(folder.path(), 3);
+    let _serve = serve(folder.path(), 3, 20);
     let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
     let first = (0..CpuSet::count()).find(|cpu| all.is_set(*cpu).unwrap()).unwrap();
     let mut only = CpuSet::new();
@@ -110,7 +110,7 @@ fn a_generator_whose_processor_is_taken_is_void_and_says_by_what() {
 #[test]
 fn a_generator_that_is_stopped_for_a_while_is_void() {
     let folder = tempfile::tempdir().unwrap();
-    let _serve = serve(folder.path(), 8);
+    let _serve = serve(folder.path(), 8, 20);
     let mut child = generator(&[PROGRAM], folder.path()).spawn().unwrap();
     let log = folder.path().join("out/intervals.jsonl");
     // The header, and a second.
@@ -133,7 +133,7 @@ fn a_generator_that_is_stopped_for_a_while_is_void() {
 #[test]
 fn the_health_of_every_second_is_in_the_record() {
     let folder = tempfile::tempdir().unwrap();
-    let _serve = serve(folder.path(), 2);
+    let _serve = serve(folder.path(), 4, 2);
     generator(&[PROGRAM], folder.path()).status().unwrap();
     let record = record(folder.path());
     let generator = &record["generator"];

@@ -21,14 +21,9 @@ const NORMAL_CLOSURE: u64 = 1000;
 
 /// Plays one scenario against a server of its own and returns the server's truth, found equal to what the phones saw.
 fn judge(scenario: &str, subscribers: usize, options: &[&str]) -> Books {
-    judge_after(scenario, subscribers, options, &[])
-}
-
-/// The same for a scenario that does these things wrong on purpose.
-fn judge_after(scenario: &str, subscribers: usize, options: &[&str], wrongs: &[&str]) -> Books {
     let serve = Serve::start(subscribers, options);
     let seen = serve.play(scenario);
-    let truth = serve.stop_after(wrongs);
+    let truth = serve.stop();
     truth.assert_same_calls(&seen);
     assert_eq!(truth.keepalives, seen.keepalives, "keepalives and their echoes");
     truth
@@ -83,7 +78,7 @@ fn calls_that_cannot_ring_end_with_the_reason_why() {
     if !the_vendors_client_is_here() {
         return;
     }
-    let truth = judge_after("refused-calls", 4, &[], &["busy_line"]);
+    let truth = judge("refused-calls", 4, &[]);
     assert_eq!(truth.attempts("answered"), 2, "one on each line of the busy phone");
     assert_eq!(truth.attempts("busy"), 1, "the call that found no line free");
     assert_all_signed_off(&truth, 3);

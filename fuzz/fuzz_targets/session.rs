@@ -1,5 +1,6 @@
-//! A client's session under any sequence of texts, times and wishes: never a panic, nothing that grows, nothing
-//! that stays due, and whatever it writes is a message that a core reads in the strict reading.
+//! A client's session and its server twin under any sequence of texts, times and wishes: never a panic, nothing that
+//! grows, nothing that stays due, and whatever the client writes is a message that a core reads in the strict reading
+//! and that the twin takes for one. What comes off the client's socket is thrown at the twin too.
 //!
 //! The input is a script: steps between bytes 0xFF, which no UTF-8 text has. A step whose first byte is below 7 is
 //! the order of that number, with its settings behind it; any other is a text off the socket, as it stands.
@@ -11,8 +12,9 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use wtsp_load::law::{Seed, Time};
 use wtsp_load::protocol::{
-    Candidate, Dialect, Due, Fact, FromClient, MAX_LINES_KEPT, Reading, RequestBody, Session,
-    SessionSettings, decode_bytes_from_client,
+    Candidate, CoreSession, Dialect, Due, EarlyRequests, Fact, FromClient, Heard, Line, LineTable, Lines,
+    MAX_LINES_KEPT, OnLine, Reading, RequestBody, Session, SessionRules, SessionSettings, Supervision,
+    Violation, decode_bytes_from_client,
 };
 
 const STATE: &str = r#"{"handshake":"state","keepalive_interval":30000,"timestamp":1,
@@ -42,6 +44,10 @@ fuzz_target!(|script: &[u8]| {
 /// A client without a socket.
 struct Phone {
     session: Session,
+    /// Who reads what it writes.
+    twin: CoreSession,
+    /// Who reads what it is sent: texts of any kind.
+    target: CoreSession,
     now: Time,
     written: Vec<u8>,
     waiting: usize,
@@ -53,7 +59,9 @@ impl Phone {
         let settings = SessionSettings::default();
         let mut session = Session::new(dialect, settings, 1, 2, Seed(7).stream("fuzz", 0));
         session.opened(Time::ZERO);
-        Phone { session, now: Time::ZERO, written: Vec::new(), waiting: 0, tag: 0 }
+        let twin = core(Some(dialect), Reading::Strict);
+        let target = core(None, Reading::Tolerant);
+        Phone { session, twin, target, now: Time::ZERO, written: Vec::new(), waiting: 0, tag: 0 }
     }
 
     fn step(&mut self, step: &[u8]) {
@@ -76,7 +84,30 @@ impl Phone {
         }
     }
 
+    /// The twin reads what was written last: it may dislike what is asked for, but not how.
+    fn be_judged(&mut self) {
+        let text = std::str::from_utf8(&self.written).expect("we write UTF-8");
+        let heard = self.twin.receive(text, self.now, &Account(self.session.lines()));
+        match heard {
+            Heard::Close(violation @ (Violation::Unparsable | Violation::NotAMessage), _)
+            | Heard::Close(violation @ (Violation::UnknownRequest | Violation::WrongCall), _) => {
+                panic!("{violation:?}: {text}")
+            }
+            Heard::Repeated(request, _) => panic!("a transaction used twice: {request:?}"),
+            Heard::Request(request) => {
+                let transaction = request.transaction.to_string();
+                self.twin.answered(&transaction, Ok(()));
+            }
+            _ => {}
+        }
+    }
+
     fn hear(&mut self, text: &str) {
+        let account = Account(self.session.lines());
+        if let Heard::Request(request) = self.target.receive(text, self.now, &account) {
+            let transaction = request.transaction.to_string();
+            self.target.answered(&transaction, Ok(()));
+        }
         if let Fact::Response { tag, .. } = self.session.handle(text, self.now).fact {
             assert!(tag < self.tag, "an answer to a request that was never made");
             self.waiting = self.waiting.checked_sub(1).expect("more answers than requests");
@@ -115,6 +146,7 @@ impl Phone {
             let read = decode_bytes_from_client(&self.written, Reading::Strict).expect("a core must read it");
             assert!(matches!(read.message, FromClient::Request(_)), "{:?}", read.message);
             assert!(read.repairs.is_empty(), "{:?} in {:?}", read.repairs, read.message);
+            self.be_judged();
         }
     }
 
@@ -148,6 +180,7 @@ impl Phone {
                     let read = decode_bytes_from_client(&self.written, Reading::Strict)
                         .expect("a core must read it");
                     assert!(matches!(read.message, FromClient::Keepalive(_)), "{:?}", read.message);
+                    self.be_judged();
                 }
                 Due::RequestTimeout { .. } => {
                     self.waiting = self.waiting.checked_sub(1).expect("more time-outs than requests");
@@ -166,4 +199,33 @@ impl Phone {
         assert!(self.session.pending() <= MAX_PENDING);
         assert!(self.session.pending() <= self.waiting);
     }
+}
+
+/// The client's own lines, as the account that its twin keeps.
+struct Account<'a>(&'a Lines);
+
+impl LineTable for Account<'_> {
+    fn on(&self, line: Line) -> OnLine<'_> {
+        let Line::Main(line) = line else { return OnLine::Nothing };
+        let line = usize::from(line);
+        match self.0.call_id(line) {
+            Some(call_id) => OnLine::Call(call_id),
+            None if line < self.0.len() => OnLine::Free,
+            None => OnLine::Nothing,
+        }
+    }
+}
+
+/// A core that has sent its state.
+fn core(dialect: Option<Dialect>, reading: Reading) -> CoreSession {
+    let rules = SessionRules {
+        dialect,
+        early_requests: EarlyRequests::Close,
+        supervision: Supervision::Generous,
+        keepalive_interval: Duration::from_secs(30),
+        reading,
+    };
+    let mut core = CoreSession::new(rules, Time::ZERO);
+    core.state_sent(Time::ZERO);
+    core
 }

@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::law::Distribution;
-use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, write_duration};
+use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration};
 use crate::workload::{ArrivalLaw, Rate, Stage};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  Is this profile good, and what would it do?
+    wtsp-load check staging.toml
+
+  The same with a change, as `run` would take it:
+    wtsp-load check staging.toml --set stages.1.calls_per_second=50";
 
 /// Checks each profile: the plan on stdout, what is wrong on stderr. Exit code 0, or 2 if any profile is wrong, or 3
 /// when stdout cannot be written.
@@ -74,9 +82,23 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
         writeln!(out)?;
         write_calls(out, plan, calls)?;
     }
+    writeln!(out)?;
+    write_thresholds(out, &plan.thresholds)?;
     for warning in &plan.warnings {
         writeln!(out)?;
         writeln!(out, "  warning: {warning}")?;
+    }
+    Ok(())
+}
+
+/// What has to hold for the run to pass.
+fn write_thresholds(out: &mut impl Write, thresholds: &Thresholds) -> io::Result<()> {
+    if thresholds.is_empty() {
+        return writeln!(out, "  thresholds   none");
+    }
+    let of_itself = if thresholds.are_default() { " (as the profile has no [thresholds])" } else { "" };
+    for (index, threshold) in thresholds.iter().enumerate() {
+        writeln!(out, "  {:<12} {threshold}{of_itself}", if index == 0 { "thresholds" } else { "" })?;
     }
     Ok(())
 }

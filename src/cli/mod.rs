@@ -25,8 +25,9 @@ Examples:
     wtsp-load check staging.toml
     wtsp-load run staging.toml
 
-Exit codes: 0 pass, 1 a threshold failed, 2 usage or profile, 3 could not run or write, 4 void (the generator was
-unfit, so the numbers prove nothing), 130 interrupted.";
+Exit codes: 0 pass, 1 a threshold failed, 2 usage or profile, 3 could not run or
+write, 4 void (the generator was unfit, so the numbers prove nothing), 130
+interrupted.";
 
 /// Load and stress harness for the WebTrit Signaling Protocol (WTSP)
 #[derive(Debug, Parser)]
@@ -40,8 +41,10 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     /// Validate profiles and print what they would do; no connection is made
+    #[command(after_help = check::EXAMPLES)]
     Check(CheckArgs),
     /// Print the JSON schema of a profile
+    #[command(after_help = schema::EXAMPLES)]
     Schema,
     Serve(serve::ServeArgs),
     Report(report::ReportArgs),

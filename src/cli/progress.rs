@@ -60,6 +60,13 @@ impl Progress {
                 );
             }
             Event::Interval(interval) => self.interval(interval),
+            Event::Aborted(aborted) => {
+                self.clear();
+                eprintln!(
+                    "stopping: {} is not {}, and the profile ends the run then; hanging up and signing off",
+                    aborted.name, aborted.limit
+                );
+            }
             Event::NotRecorded(_) => {}
         }
     }

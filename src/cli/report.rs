@@ -10,8 +10,17 @@ use crate::record::{self, RecordError};
 use crate::report::{self, Format, Style};
 use crate::verdict::exit;
 
+const EXAMPLES: &str = "\
+Examples:
+  The summary of a run, once more:
+    wtsp-load report reports/quickstart-20260314T150926Z
+
+  Its seconds as a table:
+    wtsp-load report reports/quickstart-20260314T150926Z --format csv -o timeline.csv";
+
 /// Makes a report from a stored run, also from one that was killed.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
     /// The directory of the run
     #[arg(value_name = "DIR")]

@@ -20,13 +20,14 @@ Examples:
   See it work, against the embedded core:
     wtsp-load run profiles/quickstart.toml
 
-  The same profile, shorter and with more calls:
-    wtsp-load run profiles/quickstart.toml --set stages.1.duration=5s --set stages.1.calls_per_second=100
+  The same profile with more calls:
+    wtsp-load run profiles/quickstart.toml --set stages.1.calls_per_second=50
 
-  Load a Core that runs elsewhere, and keep the record in a directory of your own:
-    wtsp-load run staging.toml --target wss://core.example.com --out results/monday
+  Load a Core that runs elsewhere, and keep the record in a place of your own:
+    wtsp-load run staging.toml --target wss://core.example.com --out monday
 
-The first ^C stops new calls, hangs up, signs off and reports. The second leaves at once; what was measured is kept.";
+The first ^C stops new calls, hangs up, signs off and reports. The second leaves
+at once; what was measured is kept.";
 
 /// Run a profile: sign clients on, let them call each other, and report
 #[derive(Args, Debug)]

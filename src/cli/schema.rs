@@ -5,6 +5,11 @@ use std::process::ExitCode;
 
 use crate::profile;
 
+pub(super) const EXAMPLES: &str = "\
+Example:
+  Let an editor complete and check profiles as you type: give it this file as their schema
+    wtsp-load schema > profile.schema.json";
+
 /// Prints the schema on stdout. Exit code 0, also when the reader has gone; 3 when it cannot be written.
 pub fn run() -> ExitCode {
     let mut out = io::stdout().lock();

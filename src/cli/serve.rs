@@ -24,16 +24,16 @@ const LOOK: Duration = Duration::from_secs(1);
 const EXAMPLES: &str = "\
 Examples:
   Serve 1000 subscribers, and let a load run use them:
-    wtsp-load serve --listen 127.0.0.1:7000 --subscribers 1000 --write-subscribers subscribers.csv
+    wtsp-load serve --listen 127.0.0.1:7000 --write-subscribers subscribers.csv
 
   Serve the same subscribers again, and keep what was counted:
-    wtsp-load serve --listen 127.0.0.1:7000 --subscribers-file subscribers.csv --truth truth.json
+    wtsp-load serve --subscribers-file subscribers.csv --truth truth.json
 
   Serve wss, slowly, in the dialect of 2022:
     wtsp-load serve --tls --write-ca ca.pem --ack-delay 50ms --dialect nested
 
-The first line of stdout is the URL, once it listens. SIGTERM or ^C ends it: all connections are closed with 1001,
-and what was counted is written as JSON.";
+The first line of stdout is the URL, once it listens. SIGTERM or ^C ends it: all
+connections are closed with 1001, and what was counted is written as JSON.";
 
 /// Run the embedded core on its own: a stand-in WebTrit Core that counts for itself
 #[derive(Args, Clone, Debug)]

@@ -27,6 +27,8 @@ pub struct Client {
     pub legs: Vec<Option<LegRef>>,
     /// The leg that waits here for an incoming call.
     pub expecting: Option<LegRef>,
+    /// A call that was over before it had come in here. It may be on its way still.
+    pub given_up: Option<GivenUp>,
     /// It signs off as soon as its calls are over.
     pub leaving: bool,
     /// It is signed on.
@@ -35,6 +37,8 @@ pub struct Client {
     pub queued: bool,
     /// The earliest time for which its worker has a deadline of this client.
     pub wake_at: Time,
+    /// The other end of its connection does not read.
+    stuck: bool,
     waker: Arc<ReadyWaker>,
     task: Waker,
 }
@@ -48,6 +52,15 @@ pub struct LegRef {
     pub serial: u32,
     /// The leg.
     pub leg: Leg,
+}
+
+/// A call that its caller gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The place of the caller's client.
+    pub caller: usize,
+    /// The server has said that the call is over: its `hangup` follows here too.
+    pub confirmed: bool,
 }
 
 /// A sign-on under way.
@@ -98,10 +111,12 @@ impl Client {
             signon: None,
             legs: Vec::new(),
             expecting: None,
+            given_up: None,
             leaving: false,
             signed_on: false,
             queued: false,
             wake_at: Time::NEVER,
+            stuck: false,
             waker,
             task,
         }
@@ -115,6 +130,12 @@ impl Client {
     ) {
         self.connection = Connection::Dialling(Box::pin(dialling));
         self.signon = Some(signon);
+        self.stuck = false;
+        self.task.wake_by_ref();
+    }
+
+    /// Has the client stepped again in the next turn.
+    pub fn wake(&self) {
         self.task.wake_by_ref();
     }
 
@@ -149,7 +170,7 @@ impl Client {
     ) -> Result<Time, SendError> {
         self.link()?;
         self.session.request(line, body, tag, now, buffer)?;
-        self.write(buffer)
+        self.write(now, buffer)
     }
 
     /// Sends a keepalive.
@@ -159,7 +180,7 @@ impl Client {
     pub fn keepalive(&mut self, now: Time, buffer: &mut Vec<u8>) -> Result<Time, SendError> {
         self.link()?;
         self.session.keepalive(now, buffer);
-        self.write(buffer)
+        self.write(now, buffer)
     }
 
     /// Starts to close; the connection is over when [`Client::poll_receive`] says so, or at `timeout`.
@@ -172,6 +193,26 @@ impl Client {
             // What the socket says to it is seen at once.
             self.task.wake_by_ref();
         }
+    }
+
+    /// Whether the other end of its connection does not read: its owner is to drop it.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// If the server has begun to close: the connection is over at `timeout`, whether TCP ends until then or not.
+    pub fn closing(&mut self, timeout: Time) {
+        if let Connection::Open { link, close_timeout, .. } = &mut self.connection
+            && link.is_closing()
+            && *close_timeout == Time::NEVER
+        {
+            *close_timeout = timeout;
+        }
+    }
+
+    /// Whether either end has begun to close.
+    pub fn is_closing(&self) -> bool {
+        matches!(&self.connection, Connection::Open { link, .. } if link.is_closing())
     }
 
     /// Whether there is a connection, or one on its way.
@@ -201,6 +242,7 @@ impl Client {
         match &self.connection {
             Connection::Off => Time::NEVER,
             Connection::Dialling(_) => signon,
+            Connection::Open { .. } if self.stuck => Time::ZERO,
             Connection::Open { link, close_timeout, .. } if link.is_closing() => *close_timeout,
             Connection::Open { .. } => signon.min(self.session.next_due()),
         }
@@ -218,12 +260,20 @@ impl Client {
         }
     }
 
-    fn write(&mut self, buffer: &[u8]) -> Result<Time, SendError> {
+    fn write(&mut self, now: Time, buffer: &[u8]) -> Result<Time, SendError> {
         // The encoders write UTF-8 and nothing else; checking costs less than an `unsafe` is worth.
         let text = std::str::from_utf8(buffer).map_err(|_| SendError::NotOpen)?;
         let Connection::Open { link, .. } = &mut self.connection else { return Err(SendError::NotOpen) };
-        link.send(Utf8Bytes::from(text), &mut Context::from_waker(&self.task))?;
-        Ok(link.last_write())
+        let sent = link.send(Utf8Bytes::from(text), &mut Context::from_waker(&self.task));
+        // The socket's last write may be an earlier one's, where it takes no more for now.
+        let written = link.last_write().max(now);
+        if let Err(error) = sent {
+            self.stuck = error == FrameError::Stuck;
+            // The link says itself how it ended.
+            self.task.wake_by_ref();
+            return Err(error.into());
+        }
+        Ok(written)
     }
 }
 

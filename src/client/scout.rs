@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::law::{Seed, Time};
-use crate::metrics::{DisconnectKey, Metric, Phase, Recorder};
+use crate::metrics::{Counters, DisconnectKey, Metric, Phase, Recorder};
 use crate::protocol::{
-    CloseCode, Dialect, EventBody, Fact, RegistrationStatus, ResponseOutcome, Session, SessionSettings,
+    CloseCode, Dialect, Event, EventBody, Fact, RegistrationStatus, ResponseOutcome, Session, SessionSettings,
 };
 use crate::transport::{Closed, DialError, Dialer, End, Link, Received, Utf8Bytes};
 
@@ -204,8 +204,13 @@ impl<'r> Visit<'r> {
         }
         self.recorder.counters().keepalives_sent += 1;
         let patience = if on_trial { self.patience.min(TRIAL_TIMEOUT) } else { self.patience };
-        let answered = self.until(patience, |_, fact| matches!(fact, Fact::KeepaliveAnswered { .. })).await;
-        if !answered {
+        let refused = self.recorder.counters().keepalives_missed;
+        let concluded = |_: &Session, fact: &Fact<'_>| {
+            matches!(fact, Fact::KeepaliveAnswered { .. } | Fact::KeepaliveRefused { .. })
+        };
+        let concluded = self.until(patience, concluded).await;
+        let answered = concluded && self.recorder.counters().keepalives_missed == refused;
+        if !concluded {
             self.recorder.counters().keepalives_missed += 1;
         }
         answered
@@ -278,27 +283,30 @@ pub(crate) fn count_fact(recorder: &mut Recorder, fact: &Fact<'_>) {
     match fact {
         Fact::State { .. } => counters.states += 1,
         Fact::KeepaliveAnswered { .. } => counters.keepalives_answered += 1,
+        Fact::KeepaliveRefused { code } => {
+            counters.keepalives_missed += 1;
+            counters.request_errors.count(*code);
+        }
         Fact::Response { outcome: ResponseOutcome::Ack, .. } => counters.acked += 1,
         Fact::Response { outcome: ResponseOutcome::Error { code, .. }, .. } => {
             counters.request_errors.count(*code);
         }
         Fact::LateResponse => counters.late_responses += 1,
-        Fact::Event(event) | Fact::LineEvent { event, .. } => {
-            counters.events[event.body.name().index()] += 1;
-            match event.body {
-                EventBody::Error { code, .. } => counters.event_errors.count(code),
-                EventBody::Hangup { code, .. } => counters.hangups.count(code),
-                _ => {}
-            }
-        }
+        Fact::Event(event) | Fact::LineEvent { event, .. } => count_event(counters, event),
         Fact::StrayEvent(event) => {
             counters.stray_events += 1;
-            counters.events[event.body.name().index()] += 1;
-            if let EventBody::Hangup { code, .. } = event.body {
-                counters.hangups.count(code);
-            }
+            count_event(counters, event);
         }
         Fact::Unknown(_) => counters.unknown_messages += 1,
         Fact::Malformed(_) => counters.malformed_messages += 1,
+    }
+}
+
+fn count_event(counters: &mut Counters, event: &Event<'_>) {
+    counters.events[event.body.name().index()] += 1;
+    match event.body {
+        EventBody::Error { code, .. } => counters.event_errors.count(code),
+        EventBody::Hangup { code, .. } => counters.hangups.count(code),
+        _ => {}
     }
 }

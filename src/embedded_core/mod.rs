@@ -1,8 +1,8 @@
 //! The stand-in WebTrit Core: everything that a client can see of one, and counters of its own.
 //!
 //! One thread, one task, no lock. [`EmbeddedCore::start`] puts it on a thread of its own, for the harness's
-//! `url = "embedded"`, for `serve` and for tests. Within, [`core`] holds all state and steps what has something to do;
-//! [`listener`] takes connections; [`attach`] binds them to sessions; [`flows`] executes requests; [`post`] sends what
+//! `url = "embedded"`, for `serve` and for tests. Within, `core` holds all state and steps what has something to do;
+//! `listener` takes connections; `attach` binds them to sessions; `flows` executes requests; `post` sends what
 //! follows from them, each at its time.
 //!
 //! ```

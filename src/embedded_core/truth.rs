@@ -141,6 +141,12 @@ impl Truth {
         self.violations[violation.index()]
     }
 
+    /// How many messages could not be read.
+    pub fn malformed_messages(&self) -> u64 {
+        let malformed = Violation::ALL.iter().filter(|violation| violation.is_malformed());
+        malformed.map(|violation| self.violations(*violation)).sum()
+    }
+
     pub(super) fn violated(&mut self, violation: Violation) {
         self.violations[violation.index()] += 1;
     }
@@ -151,7 +157,7 @@ impl Truth {
         let events = counted(EventName::ALL.iter().map(|name| name.name()), &self.events);
         let violations: Vec<Value> = Violation::ALL
             .iter()
-            .filter(|violation| self.violations(**violation) > 0)
+            .filter(|violation| self.violations(**violation) > 0 && !violation.is_forgivable())
             .map(|violation| json!({ "what": violation.name(), "count": self.violations(*violation) }))
             .collect();
         let attempts = &self.attempts;
@@ -181,6 +187,10 @@ impl Truth {
             "disconnects": self.disconnects(),
             "states_sent": self.states_sent,
             "violations": violations,
+            "malformed_messages": self.malformed_messages(),
+            "unknown_requests": self.violations(Violation::UnknownRequest),
+            "late_requests": self.violations(Violation::LateRequest),
+            "retransmissions": self.violations(Violation::Retransmission),
             "upgrades_refused": self.upgrades_refused,
             "out_of_descriptors": self.out_of_descriptors,
             "tenants": self.tenants,

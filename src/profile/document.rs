@@ -35,6 +35,11 @@ impl Places {
         }
     }
 
+    /// Where the key at `path` stands, or else the innermost table that would hold it.
+    pub(super) fn key(&self, path: &str) -> Option<Range<usize>> {
+        self.0.get(path).map(|(key, _)| key.clone()).or_else(|| self.value(path))
+    }
+
     /// The path whose key stands at `span`.
     fn path_of_key(&self, span: &Range<usize>) -> Option<&str> {
         self.0.iter().find(|(_, (key, _))| key == span).map(|(path, _)| path.as_str())
@@ -94,7 +99,7 @@ fn apply<'a>(edit: &Edit, source: &'a Source, table: &mut DeTable<'a>) -> Result
         let help = "quote it for the shell, and texts for TOML as well";
         wrong(edit, format!("the value is not TOML: {message}"), help)
     })?;
-    let parts: Vec<&str> = edit.key.split('.').map(str::trim).collect();
+    let parts = parts(&edit.key);
     let Some((last, parents)) = parts.split_last() else { return Ok(()) };
     let table = inner_table(table, parents, edit)?;
     for other in EXCLUSIVE.iter().filter(|group| group.contains(last)).copied().flatten() {
@@ -103,6 +108,15 @@ fn apply<'a>(edit: &Edit, source: &'a Source, table: &mut DeTable<'a>) -> Result
     table.remove(*last);
     table.insert(Spanned::new(edit.span.clone(), Cow::Owned((*last).to_owned())), value);
     Ok(())
+}
+
+/// The parts of a dotted key. The name of a figure is one part, as it is where a profile writes it in quotes.
+fn parts(key: &str) -> Vec<&str> {
+    let Some(rest) = key.strip_prefix("thresholds.") else { return key.split('.').map(str::trim).collect() };
+    let option =
+        rest.rsplit_once('.').filter(|(_, last)| ["limit", "abort", "stage", "warm_up"].contains(last));
+    let (name, option) = option.map_or((rest, None), |(name, option)| (name, Some(option)));
+    ["thresholds", name.trim().trim_matches('"')].into_iter().chain(option).collect()
 }
 
 fn wrong(edit: &Edit, message: String, help: impl Into<String>) -> Problem {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::duration::WrittenDuration;
+use super::threshold::ThresholdsFile;
 
 /// A load profile of `wtsp-load`: whom to load, with which clients, calls and stages.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,6 +42,8 @@ pub struct ProfileFile {
     pub calls: Option<CallsFile>,
     /// The embedded core, where that is the target.
     pub embedded_core: Option<EmbeddedCoreFile>,
+    /// What the figures of the run have to be, by their names in run.json.
+    pub thresholds: Option<ThresholdsFile>,
 }
 
 /// Whom to load.

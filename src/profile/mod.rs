@@ -26,6 +26,7 @@ mod plan;
 mod resolve;
 mod schema;
 mod source;
+mod threshold;
 mod url;
 mod words;
 
@@ -37,6 +38,9 @@ pub use file::ProfileFile;
 pub use plan::{
     CallDraw, CallPlan, ClientPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan, Server,
     SubscriberSource, Target, TlsPlan,
+};
+pub use threshold::{
+    Figure, Kind, Limit, Operator, Origin, Part, Statistic, Threshold, ThresholdError, Thresholds,
 };
 pub use url::{ServerUrl, UrlError};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
+use super::threshold::Thresholds;
 use super::url::ServerUrl;
 use crate::law::{Distribution, Seed};
 use crate::workload::{AttemptNumber, Stage};
@@ -40,6 +41,8 @@ pub struct Plan {
     pub calls: CallPlan,
     /// The embedded core's settings, of use when the target is [`Server::Embedded`].
     pub embedded_core: EmbeddedPlan,
+    /// What the figures of the run have to be. They are no part of the load, and of its hash.
+    pub thresholds: Thresholds,
     /// What is feasible but probably not meant, a sentence each.
     pub warnings: Vec<String>,
 }

@@ -6,12 +6,7 @@ use super::duration::parse_duration;
 use super::error::{Problem, ProblemKind};
 
 /// Keys and choices that the contract names and a later version brings: path, message, cure.
-const LATER: [(&str, &str, &str); 5] = [
-    (
-        "thresholds",
-        "`[thresholds]` is not supported yet; this version holds to two: no failed sign-on, no failed attempt",
-        "remove the table",
-    ),
+const LATER: [(&str, &str, &str); 4] = [
     (
         "target.tls.resumption",
         "`resumption` is not supported yet; this version makes a full TLS handshake for every connection",
@@ -119,7 +114,8 @@ pub(super) fn choices(name: &str, known: &[&str], what: &str) -> String {
     }
 }
 
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The nearest of the known names, if any is near.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let close = |known: &&str| distance(name, known) <= 1 + name.len().max(known.len()) / 4;
     known.iter().copied().filter(close).min_by_key(|known| distance(name, known))
 }

@@ -179,6 +179,23 @@ impl Violation {
         }
     }
 
+    /// Whether a client that does everything right may come to it: by repeating what was lost, or by crossing an incoming
+    /// call or the end of one.
+    pub const fn is_forgivable(self) -> bool {
+        matches!(
+            self,
+            Violation::Retransmission
+                | Violation::LateRequest
+                | Violation::BusyLine
+                | Violation::TrickleWithoutCall
+        )
+    }
+
+    /// Whether it is a message that could not be read.
+    pub const fn is_malformed(self) -> bool {
+        matches!(self, Violation::Unparsable | Violation::Binary | Violation::NotAMessage)
+    }
+
     /// The code and reason with which the connection is closed over it, if it is (section 6.1).
     pub const fn closes(self) -> Option<(CloseCode, &'static str)> {
         match self {
@@ -330,8 +347,10 @@ impl CoreSession {
         {
             return heard;
         }
-        match self.rules.supervision {
-            Supervision::NeverEcho => Heard::Ignore,
+        match (self.rules.supervision, self.rules.dialect) {
+            (Supervision::NeverEcho, _) => Heard::Ignore,
+            // Who speaks one dialect only does not know the other's keepalive: that is how a scout tells them apart.
+            (_, Some(only)) if only != keepalive.form => Heard::Ignore,
             _ => Heard::Keepalive(keepalive),
         }
     }

@@ -130,7 +130,10 @@ fn a_transaction_that_was_answered_is_a_retransmission_for_a_while() {
     session.answered("transaction-1", Ok(()));
     assert_eq!(word(&session.receive(&text, Time::ZERO, &ThreeLines)), "repeated ack");
     let busy = call_request("outgoing_call", "1", CALL).replace("transaction-1", "transaction-2");
-    assert_eq!(word(&session.receive(&busy, Time::ZERO, &ThreeLines)), "error 503");
+    let Heard::Refused(request, refusal, _) = session.receive(&busy, Time::ZERO, &ThreeLines) else {
+        panic!("the line is busy");
+    };
+    session.answered(&request.transaction, Err(refusal));
     assert_eq!(word(&session.receive(&busy, Time::ZERO, &ThreeLines)), "repeated error");
     for number in 0..1_000 {
         session.answered(&format!("other-{number}"), Ok(()));
@@ -195,4 +198,16 @@ fn keepalives_are_answered_unless_the_rule_is_never_to() {
     let rules = SessionRules { supervision: Supervision::NeverEcho, ..rules() };
     let mut session = CoreSession::new(rules, Time::ZERO);
     assert_eq!(word(&session.receive(text, Time::ZERO, &ThreeLines)), "ignore");
+}
+
+#[test]
+fn a_core_of_one_dialect_does_not_know_the_others_keepalive() {
+    let (flat, nested) =
+        (r#"{"handshake":"keepalive","transaction":"t"}"#, r#"{"request":"keepalive","transaction":"t"}"#);
+    for (dialect, known, unknown) in [(Dialect::Flat, flat, nested), (Dialect::Nested, nested, flat)] {
+        let mut session = CoreSession::new(SessionRules { dialect: Some(dialect), ..rules() }, Time::ZERO);
+        session.state_sent(Time::ZERO);
+        assert_eq!(word(&session.receive(known, Time::ZERO, &ThreeLines)), "keepalive");
+        assert_eq!(word(&session.receive(unknown, Time::ZERO, &ThreeLines)), "ignore");
+    }
 }

@@ -50,8 +50,8 @@ impl Default for SessionSettings {
     }
 }
 
-/// More requests than this without an answer on one connection, and the oldest are given up: a server that never
-/// answers must not make a client grow.
+/// More requests than this without an answer on one connection, and the oldest time out before their time: a server
+/// that never answers must not make a client grow.
 const MAX_PENDING: usize = 256;
 
 /// One client's side of one connection.
@@ -68,6 +68,8 @@ pub struct Session {
     registration: RegistrationStatus,
     limited: bool,
     interval: Duration,
+    /// When the server was last given a sign of life.
+    last_sent: Time,
     keepalive_due: Time,
     keepalive_pending: Option<Pending>,
     pending: Vec<Pending>,
@@ -108,6 +110,11 @@ pub enum Fact<'a> {
     KeepaliveAnswered {
         /// When that was sent.
         sent: Time,
+    },
+    /// The answer to our keepalive is an error: the connection counts as failed (section 4.2).
+    KeepaliveRefused {
+        /// Table 6.2; absent when the server gave none.
+        code: Option<i32>,
     },
     /// The response to one of our requests.
     Response {
@@ -172,6 +179,7 @@ impl Session {
             registration: RegistrationStatus::Unknown,
             limited: false,
             interval: Duration::ZERO,
+            last_sent: Time::ZERO,
             keepalive_due: Time::NEVER,
             keepalive_pending: None,
             pending: Vec::new(),
@@ -278,10 +286,8 @@ impl Session {
         request.encode(self.dialect, out)?;
         let pending = Pending { counter: self.counter, request: name, tag, sent: now };
         self.counter = self.counter.wrapping_add(1);
-        if self.pending.len() == MAX_PENDING {
-            self.pending.remove(0);
-        }
         self.pending.push(pending);
+        self.last_sent = now;
         // Any request puts the next keepalive off by a full interval (section 4.4).
         if self.keepalive_pending.is_none() {
             self.arm_keepalive(now);
@@ -298,6 +304,7 @@ impl Session {
         let name = RequestName::Keepalive;
         self.keepalive_pending = Some(Pending { counter: self.counter, request: name, tag: 0, sent: now });
         self.counter = self.counter.wrapping_add(1);
+        self.last_sent = now;
         self.keepalive_due = Time::NEVER;
     }
 
@@ -316,6 +323,9 @@ impl Session {
 
     /// When the next thing is due; [`Time::NEVER`] if nothing is.
     pub fn next_due(&self) -> Time {
+        if self.pending.len() > MAX_PENDING {
+            return Time::ZERO;
+        }
         if !self.attached {
             return self.opened + self.settings.request_timeout;
         }
@@ -327,6 +337,9 @@ impl Session {
 
     /// What is due by `now`; asked until there is nothing more.
     pub fn due(&mut self, now: Time) -> Option<Due> {
+        if self.pending.len() > MAX_PENDING {
+            return Some(self.give_up_oldest());
+        }
         let timeout = self.settings.request_timeout;
         if !self.attached {
             if now < self.opened + timeout {
@@ -342,14 +355,18 @@ impl Session {
             return Some(Due::KeepaliveMissed);
         }
         if self.pending.first().is_some_and(|pending| pending.sent + timeout <= now) {
-            let Pending { request, tag, .. } = self.pending.remove(0);
-            return Some(Due::RequestTimeout { request, tag });
+            return Some(self.give_up_oldest());
         }
         if self.keepalive_due <= now {
             self.keepalive_due = Time::NEVER;
             return Some(Due::Keepalive);
         }
         None
+    }
+
+    fn give_up_oldest(&mut self) -> Due {
+        let Pending { request, tag, .. } = self.pending.remove(0);
+        Due::RequestTimeout { request, tag }
     }
 
     fn arm_keepalive(&mut self, from: Time) {
@@ -370,6 +387,8 @@ impl Session {
     }
 
     fn on_echo(&mut self, transaction: Option<&str>) -> Fact<'static> {
+        // One without our transaction may be the echo of anything: a round trip is measured, so it is not guessed
+        // (section 10, row 29).
         let counter = transaction.and_then(|transaction| self.ids.parse(transaction));
         match self.keepalive_pending {
             Some(pending) if counter == Some(pending.counter) => self.keepalive_answered(pending),
@@ -379,8 +398,8 @@ impl Session {
 
     fn keepalive_answered(&mut self, pending: Pending) -> Fact<'static> {
         self.keepalive_pending = None;
-        // The interval runs from one keepalive to the next, whatever the answer took.
-        self.arm_keepalive(pending.sent);
+        // The interval runs from one sign of life to the next, whatever the answer took.
+        self.arm_keepalive(self.last_sent);
         Fact::KeepaliveAnswered { sent: pending.sent }
     }
 
@@ -395,8 +414,11 @@ impl Session {
         {
             return match response.outcome {
                 ResponseOutcome::Ack => self.keepalive_answered(pending),
-                // A refused keepalive is a failed one (section 4.2); its timeout says so.
-                ResponseOutcome::Error { .. } => Fact::LateResponse,
+                ResponseOutcome::Error { code, .. } => {
+                    self.keepalive_pending = None;
+                    self.arm_keepalive(self.last_sent);
+                    Fact::KeepaliveRefused { code }
+                }
             };
         }
         let Some(place) = self.pending.iter().position(|pending| pending.counter == counter) else {
@@ -445,7 +467,10 @@ impl Session {
 
     fn on_line_event<'a>(&mut self, event: Event<'a>, at: Time) -> Fact<'a> {
         let found = match (event.line, event.call_id.as_deref()) {
-            (Line::Main(line), Some(call_id)) => self.lines.find(usize::from(line), call_id),
+            (Line::Main(line), Some(call_id)) if usize::from(line) < self.lines.len() => {
+                self.lines.find(usize::from(line), call_id)
+            }
+            // No line that there is: the call id must do (section 10, row 24).
             (_, Some(call_id)) => self.lines.find_call(call_id),
             (Line::Main(line), None) => Some(usize::from(line)).filter(|line| self.lines.is_busy(*line)),
             (_, None) => None,
@@ -462,3 +487,7 @@ impl Session {
         Fact::LineEvent { line, event }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

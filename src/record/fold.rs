@@ -2,7 +2,7 @@
 
 use super::health::HealthFold;
 use super::histogram::Decoder;
-use super::kpi::{Kpi, closes_per_1000_connection_hours};
+use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::{
     Clients, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency, RunEnd, RunHeader,
     RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary, Sums,
@@ -15,12 +15,40 @@ use crate::protocol::RequestName;
 pub struct Fold {
     /// The latencies only; the counters are kept by their names.
     tally: Tally,
-    counted: Counted,
-    signons: SignonCounts,
+    figures: Figures,
+    decoder: Decoder,
+}
+
+/// Everything but the latencies, added up.
+#[derive(Default)]
+pub(super) struct Figures {
+    pub(super) counted: Counted,
+    pub(super) signons: SignonCounts,
     peak: u64,
+    pub(super) length_us: u64,
     ends_us: u64,
     health: HealthFold,
-    decoder: Decoder,
+}
+
+impl Figures {
+    /// Adds a second.
+    pub(super) fn add(&mut self, stored: &StoredInterval) {
+        self.counted.add(&stored.counted);
+        self.signons.add(&stored.clients);
+        self.peak = self.peak.max(stored.gauges.signed_on);
+        self.length_us += stored.length_us;
+        self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
+        self.health.add(&stored.health, stored.length_us);
+    }
+
+    pub(super) fn clients(&self, header: &RunHeader) -> Clients {
+        Clients { planned: header.clients_planned, peak: self.peak, signons: self.signons }
+    }
+
+    /// What the seconds tell of the generator.
+    pub(super) fn generator(&self) -> Generator {
+        Generator { late: self.counted.late, ..self.health.generator() }
+    }
 }
 
 impl Fold {
@@ -45,7 +73,7 @@ impl Fold {
             let stored: Option<&StoredHistogram> = stored.latency.ack_by_request.get(request.name());
             stored.map_or(Ok(()), |stored| self.decoder.add(stored, total))?;
         }
-        self.add_figures(stored);
+        self.figures.add(stored);
         Ok(())
     }
 
@@ -58,43 +86,41 @@ impl Fold {
             }
         }
         self.tally.acks.iter_mut().zip(&tally.acks).for_each(|(total, latency)| total.add(latency));
-        self.add_figures(stored);
-    }
-
-    /// Adds everything but the latencies.
-    fn add_figures(&mut self, stored: &StoredInterval) {
-        self.counted.add(&stored.counted);
-        self.signons.add(&stored.clients);
-        self.peak = self.peak.max(stored.gauges.signed_on);
-        self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
-        self.health.add(&stored.health, stored.length_us);
+        self.figures.add(stored);
     }
 
     /// The record of the run; without an `end` it is that of a run that was killed.
     pub fn finish(mut self, header: &RunHeader, end: Option<&RunEnd>, intervals: Intervals) -> RunRecord {
-        let attempts = &mut self.counted.attempts;
+        let attempts = &mut self.figures.counted.attempts;
         // A killed process could not say what became of the calls it had in flight: the run ended before they did.
         let cut_off = if end.is_none() { attempts.due.saturating_sub(attempts.ended()) } else { 0 };
         attempts.unfinished += cut_off;
+        let latency = self.latencies();
+        let generator = self.generator(header, end, cut_off);
+        let Figures { counted, signons, ends_us, .. } = &self.figures;
+        let calling_us = calling_us(&header.stages, 0, *ends_us);
         RunRecord {
             schema_version: SCHEMA_VERSION,
             tool: header.tool.clone(),
             profile: header.profile.clone(),
             target: header.target.clone(),
             started_at: header.started_at,
-            ended_at: end.map_or(header.started_at + (self.ends_us / 1000) as i64, |end| end.ended_at),
-            duration_us: self.ends_us,
+            ended_at: end.map_or(header.started_at + (ends_us / 1000) as i64, |end| end.ended_at),
+            duration_us: *ends_us,
             interrupted: end.is_none_or(|end| end.interrupted),
+            aborted_by: end.and_then(|end| end.aborted_by.clone()),
             environment: header.environment.clone(),
-            clients: Clients { planned: header.clients_planned, peak: self.peak, signons: self.signons },
+            clients: self.figures.clients(header),
             stages: header.stages.clone(),
             mean_hold_us: header.mean_hold_us,
-            sums: Sums::of(&self.counted, &self.signons),
-            closes_per_1000_connection_hours: closes_per_1000_connection_hours(&self.counted),
-            latency: self.latencies(),
-            kpi: Kpi::of(&self.counted, &self.signons, header, self.ends_us),
-            generator: self.generator(header, end, cut_off),
-            counted: self.counted,
+            attempts_unintended: counted.attempts_unintended(),
+            sums: Sums::of(counted, signons),
+            closes_per_1000_connection_hours: closes_per_1000_connection_hours(counted),
+            latency,
+            kpi: Kpi::of(counted, signons, header.mean_hold_us, calling_us, Basis::Whole),
+            generator,
+            thresholds: header.thresholds.clone(),
+            counted: self.figures.counted,
             intervals,
         }
     }
@@ -115,7 +141,7 @@ impl Fold {
     }
 
     fn generator(&self, header: &RunHeader, end: Option<&RunEnd>, cut_off: u64) -> Generator {
-        let generator = self.health.generator();
+        let generator = self.figures.generator();
         let own = |metric| Summary::from(self.tally.service(metric));
         Generator {
             lag: own(Metric::Lag),
@@ -126,7 +152,6 @@ impl Fold {
             bytes_per_client: end.and_then(|end| end.bytes_per_client),
             fd_limit: header.fd_limit,
             workers: header.workers,
-            late: self.counted.late,
             cut_off,
             ..generator
         }

@@ -5,6 +5,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::profile::Thresholds;
+
 /// What is known of a run before the first connection: the first line of `intervals.jsonl`.
 ///
 /// It has no place for a secret: of subscribers it knows their number only.
@@ -30,6 +32,9 @@ pub struct RunHeader {
     pub mean_hold_us: Option<u64>,
     /// The machine that generated the load.
     pub environment: Environment,
+    /// What the figures of the run have to be.
+    #[serde(default)]
+    pub thresholds: Thresholds,
 }
 
 /// The program that ran.

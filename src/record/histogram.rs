@@ -58,7 +58,7 @@ impl From<&LatencyHistogram> for Summary {
 }
 
 /// The latency that a part `q` of all did not exceed; unknown if that one lies beyond the range.
-fn quantile(latency: &LatencyHistogram, q: f64) -> Option<u64> {
+pub(super) fn quantile(latency: &LatencyHistogram, q: f64) -> Option<u64> {
     let histogram = latency.histogram();
     if latency.over_range() == 0 {
         return (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));

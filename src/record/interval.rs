@@ -24,7 +24,7 @@ pub struct Interval {
     /// How long it lasted.
     pub length: Duration,
     /// The index of the stage in [`RunHeader::stages`](super::RunHeader::stages); `None` before the first and after
-    /// the last.
+    /// the last, and once the run was stopped.
     pub stage: Option<u32>,
     /// What all workers together counted and timed.
     pub tally: Tally,
@@ -84,9 +84,15 @@ impl StoredInterval {
     /// # Errors
     /// See [`Encoder::encode`].
     pub fn new(interval: &Interval, encoder: &mut Encoder) -> Result<StoredInterval, HistogramError> {
+        let latency = latencies(&interval.tally, encoder)?;
+        Ok(StoredInterval { latency, ..StoredInterval::without_latencies(interval) })
+    }
+
+    /// The stored form of `interval` but for its latencies.
+    pub(super) fn without_latencies(interval: &Interval) -> StoredInterval {
         let mut counted = Counted::from(&interval.tally.counters);
         counted.late = late(interval.tally.service(Metric::Lag));
-        Ok(StoredInterval {
+        StoredInterval {
             at_us: interval.at.as_micros() as u64,
             length_us: interval.length.as_micros() as u64,
             stage: interval.stage,
@@ -94,8 +100,8 @@ impl StoredInterval {
             health: interval.health,
             clients: SignonCounts::from(&interval.tally.counters),
             counted,
-            latency: latencies(&interval.tally, encoder)?,
-        })
+            latency: Latencies::default(),
+        }
     }
 
     /// Forgets the histograms and keeps their figures.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, Counted, RunHeader, SignonCounts, StageInfo, Sums};
+use super::{Attempts, Counted, SignonCounts, StageInfo, Sums};
 use crate::metrics::{AttemptFailure, SignonFailure};
 
 /// The key figures of telephony. Ratios are in percent; a figure without a base is `null`, never 0.
@@ -47,26 +47,48 @@ pub struct Kpi {
     pub erlangs_carried: Option<f64>,
 }
 
+/// What ratios are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// A run that has ended: every attempt has its outcome.
+    Whole,
+    /// A part of a run: attempts that have no outcome yet, and calls that are still up, are left out.
+    SoFar,
+}
+
 /// The `hangup` codes of ineffective session attempts (RFC 6076, section 4.8).
 const INEFFECTIVE: [&str; 4] = ["408", "500", "503", "504"];
 
 impl Kpi {
-    /// The key figures of what was counted in `ends_us` microseconds of a run.
-    pub(super) fn of(counted: &Counted, signons: &SignonCounts, header: &RunHeader, ends_us: u64) -> Kpi {
+    /// The key figures of what was counted, in a time of which `calling_us` microseconds had calls.
+    pub(super) fn of(
+        counted: &Counted,
+        signons: &SignonCounts,
+        mean_hold_us: Option<u64>,
+        calling_us: u64,
+        basis: Basis,
+    ) -> Kpi {
         let attempts = &counted.attempts;
-        let all = base(attempts);
+        let all = match basis {
+            Basis::Whole => base(attempts),
+            Basis::SoFar => attempts.with_outcome(),
+        };
+        let settled = match basis {
+            Basis::Whole => all,
+            Basis::SoFar => all.saturating_sub(attempts.answered) + counted.calls.ended,
+        };
         let wanted = all.saturating_sub(attempts.cancelled);
         let proper = attempts.answered + attempts.busy + attempts.declined + attempts.unavailable;
-        let seconds = seconds_with_calls(&header.stages, ends_us as f64 / 1e6);
+        let seconds = calling_us as f64 / 1e6;
         let cps_offered = per(attempts.due as f64, seconds);
-        let hold_s = header.mean_hold_us.map(|micros| micros as f64 / 1e6);
+        let hold_s = mean_hold_us.map(|micros| micros as f64 / 1e6);
         Kpi {
             ser: percent(attempts.answered, wanted),
             ser_all: percent(attempts.answered, all),
             seer: percent(proper, wanted),
             seer_all: percent(proper, all),
             isa: ineffective(counted).and_then(|ineffective| percent(ineffective, all)),
-            scr: percent(counted.calls.completed, all),
+            scr: percent(counted.calls.completed, settled),
             ira: ineffective_registrations(counted, signons),
             asr: percent(attempts.answered, all),
             ner: percent(proper + attempts.cancelled, all),
@@ -103,12 +125,16 @@ fn ineffective_registrations(counted: &Counted, signons: &SignonCounts) -> Optio
     percent(failed, failed + done)
 }
 
-/// The time, in seconds, of the stages that have calls, as far as `run_s` seconds of run got.
-fn seconds_with_calls(stages: &[StageInfo], run_s: f64) -> f64 {
+/// How much of the time between two instants of a run belongs to stages that have calls; all in microseconds.
+pub(super) fn calling_us(stages: &[StageInfo], from_us: u64, to_us: u64) -> u64 {
     let with_calls =
         |stage: &&StageInfo| stage.calls_per_second_from > 0.0 || stage.calls_per_second_to > 0.0;
-    let elapsed = |stage: &StageInfo| (run_s - stage.starts_s).clamp(0.0, stage.duration_s);
-    stages.iter().filter(with_calls).map(elapsed).sum()
+    let micros = |seconds: f64| (seconds * 1e6).round() as u64;
+    let within = |stage: &StageInfo| {
+        let (starts, ends) = (micros(stage.starts_s), micros(stage.starts_s + stage.duration_s));
+        to_us.min(ends).saturating_sub(from_us.max(starts))
+    };
+    stages.iter().filter(with_calls).map(within).sum()
 }
 
 /// Open connections that the server or the network ended, per 1000 hours of connection.
@@ -197,8 +223,13 @@ mod tests {
             ..StageInfo::default()
         };
         let stages = vec![stage(0.0, 10.0, 0.0), stage(10.0, 20.0, 5.0)];
-        let header = RunHeader { stages, mean_hold_us: Some(4_000_000), ..RunHeader::default() };
-        Kpi::of(counted, &SignonCounts::default(), &header, 30_000_000)
+        Kpi::of(
+            counted,
+            &SignonCounts::default(),
+            Some(4_000_000),
+            calling_us(&stages, 0, 30_000_000),
+            Basis::Whole,
+        )
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl IntervalReader {
         self.end.as_ref()
     }
 
-    fn damaged(&self, reason: impl ToString) -> RecordError {
+    /// That the line which was read last is damaged.
+    pub(crate) fn damaged(&self, reason: impl ToString) -> RecordError {
         RecordError::damaged(&self.path, self.lines, reason)
     }
 

@@ -9,7 +9,9 @@
 
 mod counted;
 mod error;
+mod figures;
 mod fold;
+mod glossary;
 mod header;
 mod health;
 mod histogram;
@@ -25,13 +27,15 @@ pub use counted::{
     SignonFailures,
 };
 pub use error::RecordError;
+pub use figures::Window;
 pub use fold::Fold;
+pub use glossary::{GLOSSARY, Term};
 pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
 pub use health::{BUSY_PART, Health};
 pub use histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
 pub use interval::{Interval, LATE_US, StoredGauges, StoredInterval};
 pub use kpi::Kpi;
 pub use load::{IntervalReader, load};
-pub use run::{Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};
+pub use run::{Aborted, Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};
 pub use save::save;
 pub use writer::{INTERVALS_FILE, RUN_FILE, Recorded, RunWriter};

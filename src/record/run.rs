@@ -11,12 +11,13 @@ use super::{
     Counted, Environment, IntervalReader, Kpi, Latencies, ProfileInfo, RecordError, SignonCounts, StageInfo,
     StoredInterval, Summary, TargetInfo, ToolInfo,
 };
+use crate::profile::Thresholds;
 
 /// The version of the shape of `run.json` and `intervals.jsonl`. It rises when a name changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What is only known when a run has ended: the last line of `intervals.jsonl`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunEnd {
     /// When the run ended, in milliseconds since the epoch.
     pub ended_at: i64,
@@ -26,6 +27,24 @@ pub struct RunEnd {
     pub bytes_per_client: Option<u64>,
     /// The most memory (RSS) that the process ever used, in bytes; `None`: the most of any second is taken.
     pub rss_peak_bytes: Option<u64>,
+    /// The threshold that ended it early, if one did. That is no interruption.
+    #[serde(default)]
+    pub aborted_by: Option<Aborted>,
+}
+
+/// A threshold that ended a run early.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Aborted {
+    /// The figure's name in `run.json`.
+    pub name: String,
+    /// What it had to be.
+    pub limit: String,
+    /// The stage that the threshold is about; `null` for the whole run.
+    pub stage: Option<String>,
+    /// What it had come to, in its own unit.
+    pub found: f64,
+    /// When the second began that decided it, in microseconds from the start of the run.
+    pub at_us: u64,
 }
 
 /// All that is kept of a run. Every report is made from it, now or a year later.
@@ -47,6 +66,9 @@ pub struct RunRecord {
     pub duration_us: u64,
     /// Whether it was ended before its plan was.
     pub interrupted: bool,
+    /// The threshold that ended it early, if one did. That is no interruption.
+    #[serde(default)]
+    pub aborted_by: Option<Aborted>,
     /// The machine that generated the load.
     pub environment: Environment,
     /// Clients and their sign-ons.
@@ -58,6 +80,9 @@ pub struct RunRecord {
     /// What was counted.
     #[serde(flatten)]
     pub counted: Counted,
+    /// Attempts that were sent and ended otherwise than their flow intended. Those that the end of the run cut off did
+    /// not.
+    pub attempts_unintended: u64,
     /// Whether the counts fit together.
     pub sums: Sums,
     /// Open connections that the server or the network ended, per 1000 hours of connection.
@@ -68,6 +93,9 @@ pub struct RunRecord {
     pub kpi: Kpi,
     /// The generator's own health.
     pub generator: Generator,
+    /// What the figures of the run had to be; `verdict.thresholds` says which of them were.
+    #[serde(default)]
+    pub thresholds: Thresholds,
     /// Every second of the run, without histograms; they are in `intervals.jsonl`.
     pub intervals: Intervals,
 }

@@ -1,6 +1,7 @@
 //! The summary for a terminal: what ran, what came of it, and whether to believe it. 80 columns.
 
 mod latency;
+mod thresholds;
 
 use std::io::{self, Write};
 
@@ -35,6 +36,7 @@ pub fn text(
     let mut page = Page { out, style };
     page.head(record, verdict)?;
     page.verdict(record, verdict)?;
+    page.thresholds(record, verdict)?;
     page.clients(record)?;
     page.calls(record)?;
     page.latencies(record)?;
@@ -100,7 +102,11 @@ impl Page<'_> {
         let word = self.coloured(&word, colour_of(verdict.result));
         self.line(&format!("{title}{}{word}", " ".repeat(gap)))?;
         self.line("")?;
-        let interrupted = if record.interrupted { ", interrupted" } else { "" };
+        let interrupted = match (record.interrupted, &record.aborted_by) {
+            (true, _) => ", interrupted",
+            (false, Some(_)) => ", ended early by a threshold",
+            (false, None) => "",
+        };
         let ran = format!(
             "{} for {}{interrupted}, seed {}",
             instant(record.started_at),
@@ -122,7 +128,13 @@ impl Page<'_> {
     fn verdict(&mut self, record: &RunRecord, verdict: &Verdict) -> io::Result<()> {
         let meaning = match verdict.result {
             VerdictResult::Pass if record.interrupted => "pass, as far as it got before it was interrupted",
-            VerdictResult::Pass => "pass: every sign-on and every call went as it should",
+            VerdictResult::Pass if record.thresholds.are_default() => {
+                "pass: every sign-on and every call went as it should"
+            }
+            VerdictResult::Pass if record.thresholds.is_empty() => {
+                "pass: the profile's [thresholds] ask for nothing"
+            }
+            VerdictResult::Pass => "pass: every threshold holds",
             VerdictResult::Fail => "fail:",
             VerdictResult::Void => "void: the generator was unfit, so the figures below prove nothing",
         };

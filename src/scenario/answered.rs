@@ -69,6 +69,9 @@ pub struct Answered {
     answered: Option<Time>,
     talk: Duration,
     ended: bool,
+    one_leg_found: bool,
+    /// Hung up because the run is over: hundreds at once, which no profile asked for, so their release is not timed.
+    drained: bool,
     /// When the current step is over: the ring, the hold.
     step_due: Time,
     /// When the server has taken too long.
@@ -88,6 +91,10 @@ enum Phase {
 struct LegState {
     /// The server holds a call on this leg.
     up: bool,
+    /// The server has taken up the request that set this leg up: a lost response to it means nothing any more.
+    taken_up: bool,
+    /// The server has been asked to end it.
+    told: bool,
     hangup_sent: Option<Time>,
     /// The code of its `hangup`.
     hung_up: Option<Option<i32>>,
@@ -96,8 +103,15 @@ struct LegState {
 }
 
 impl LegState {
-    const NEW: LegState =
-        LegState { up: false, hangup_sent: None, hung_up: None, candidates: 0, candidate_due: Time::NEVER };
+    const NEW: LegState = LegState {
+        up: false,
+        taken_up: false,
+        told: false,
+        hangup_sent: None,
+        hung_up: None,
+        candidates: 0,
+        candidate_due: Time::NEVER,
+    };
 }
 
 impl Answered {
@@ -117,6 +131,8 @@ impl Answered {
             answered: None,
             talk: Duration::ZERO,
             ended: parties == Parties::Callee,
+            one_leg_found: false,
+            drained: false,
             step_due: Time::NEVER,
             timeout: Time::NEVER,
         }
@@ -132,9 +148,9 @@ impl Answered {
         self.phase == Phase::Talk
     }
 
-    /// Whether somebody of ours waits on this leg for a call to come.
-    pub fn expects_incoming(&self) -> bool {
-        self.parties == Parties::Both && self.incoming.is_none() && self.phase == Phase::SetUp
+    /// Whether the server has told the caller that the call is over.
+    pub fn is_confirmed_over(&self) -> bool {
+        self.caller.hung_up.is_some()
     }
 
     /// When the script wants to be asked again; [`Time::NEVER`] if only the server can move it.
@@ -167,6 +183,7 @@ impl Answered {
                 self.leg(leg).hangup_sent = Some(at);
                 self.timeout = at + RELEASE_TIMEOUT;
             }
+            Ask::Decline => self.timeout = at + RELEASE_TIMEOUT,
             Ask::Candidate(_) => self.trickle(leg, at),
             Ask::EndOfCandidates => {}
         }
@@ -192,7 +209,7 @@ impl Answered {
                 self.abandon(leg, out);
                 self.fail(AttemptFailure::Refused, now, out);
             }
-            RequestName::Hangup => self.abandon(leg, out),
+            RequestName::Hangup | RequestName::Decline => self.abandon(leg, out),
             _ => {}
         }
         self.check_over(out);
@@ -201,10 +218,13 @@ impl Answered {
     /// No response has come in time.
     pub fn no_response(&mut self, leg: Leg, request: RequestName, now: Time, out: &mut Vec<Direction>) {
         match request {
-            RequestName::OutgoingCall | RequestName::Accept if self.phase == Phase::SetUp => {
+            // Events without a response are progress all the same (protocol, section 10, row 6).
+            RequestName::OutgoingCall | RequestName::Accept
+                if self.phase == Phase::SetUp && !self.leg(leg).taken_up =>
+            {
                 self.fail(AttemptFailure::NoResponse, now, out);
             }
-            RequestName::Hangup => self.abandon(leg, out),
+            RequestName::Hangup | RequestName::Decline => self.abandon(leg, out),
             _ => {}
         }
         self.check_over(out);
@@ -212,6 +232,8 @@ impl Answered {
 
     /// An event has come.
     pub fn event(&mut self, leg: Leg, event: &EventBody<'_>, at: Time, out: &mut Vec<Direction>) {
+        self.leg(leg).taken_up |=
+            leg == Leg::Caller || matches!(event, EventBody::Accepting | EventBody::Accepted { .. });
         match (leg, event) {
             (Leg::Callee, EventBody::IncomingCall(_)) => self.on_incoming(at, out),
             (Leg::Caller, EventBody::Ringing | EventBody::Proceeding { .. } | EventBody::Progress { .. }) => {
@@ -226,8 +248,9 @@ impl Answered {
             }
             (leg, EventBody::Hangup { code, .. }) => self.on_hangup(leg, *code, at, out),
             (_, EventBody::Error { .. }) if self.phase == Phase::SetUp => {
-                self.timeout = self.timeout.min(at + ERROR_GRACE);
                 self.end(Outcome::Failed(AttemptFailure::EventError), out);
+                self.wind_down(at);
+                self.timeout = at + ERROR_GRACE;
             }
             _ => {}
         }
@@ -254,23 +277,23 @@ impl Answered {
         if self.step_due <= now {
             self.step_due = Time::NEVER;
             match self.phase {
-                Phase::SetUp => out.push(Direction::Send(Leg::Callee, Ask::Accept)),
+                Phase::SetUp if self.callee.up => out.push(Direction::Send(Leg::Callee, Ask::Accept)),
                 Phase::Talk => self.release(self.who_hangs_up(), now, out),
-                Phase::Release | Phase::Over => {}
+                Phase::SetUp | Phase::Release | Phase::Over => {}
             }
         }
         if self.timeout <= now {
             self.timeout = Time::NEVER;
             self.timed_out(now, out);
         }
+        self.check_over(out);
     }
 
-    /// The run is over: hangs up whatever is up.
+    /// The run is over: hangs up whatever is up. A call that is not answered yet ends as unfinished once the server
+    /// has confirmed that; until then an answer may be under way that crosses the hang-up, and counts.
     pub fn drain(&mut self, now: Time, out: &mut Vec<Direction>) {
-        if self.phase == Phase::SetUp {
-            self.end(Outcome::Unfinished, out);
-        }
         if matches!(self.phase, Phase::SetUp | Phase::Talk) {
+            self.drained = true;
             let leg = if self.caller.up { Leg::Caller } else { Leg::Callee };
             self.release(leg, now, out);
         }
@@ -303,7 +326,11 @@ impl Answered {
     }
 
     fn on_accepted(&mut self, at: Time, out: &mut Vec<Direction>) {
-        let (Phase::SetUp, Some(sent)) = (self.phase, self.call_sent) else { return };
+        let Some(sent) =
+            self.call_sent.filter(|_| self.phase == Phase::SetUp || self.is_drained_unanswered())
+        else {
+            return;
+        };
         self.on_ringback(at, out);
         let mut done = at;
         if let (Some(incoming), Some(accept_sent)) = (self.incoming, self.accept_sent) {
@@ -312,8 +339,24 @@ impl Answered {
             done = at - accept_sent.since(incoming);
         }
         out.push(Direction::Sample(Sample { metric: Metric::Setup, due: self.due, sent, done }));
-        self.talk_from(at);
+        if self.phase == Phase::SetUp {
+            self.talk_from(at);
+        } else {
+            self.answered = Some(at);
+        }
         self.end(Outcome::Answered, out);
+        if self.callee.hung_up.is_some() {
+            // The other leg is gone already, so the end of this one is due at once.
+            self.wind_down(at);
+        }
+    }
+
+    fn time_release(&mut self, leg: Leg, at: Time, out: &mut Vec<Direction>) {
+        if let Some(sent) = self.leg(leg).hangup_sent {
+            out.push(Direction::Service(Metric::Release, sent, at));
+        } else if let Some(sent) = self.leg(leg.other()).hangup_sent {
+            out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
+        }
     }
 
     fn talk_from(&mut self, at: Time) {
@@ -324,33 +367,34 @@ impl Answered {
     }
 
     fn on_hangup(&mut self, leg: Leg, code: Option<i32>, at: Time, out: &mut Vec<Direction>) {
+        if !self.leg(leg).up {
+            return;
+        }
         self.leg(leg).hung_up = Some(code);
         self.leg(leg).up = false;
         self.leg(leg).candidate_due = Time::NEVER;
-        if let Some(sent) = self.leg(leg).hangup_sent {
-            out.push(Direction::Service(Metric::Release, sent, at));
-        } else if let Some(sent) = self.leg(leg.other()).hangup_sent {
-            out.push(Direction::Service(Metric::ReleaseRemote, sent, at));
+        if !self.drained {
+            self.time_release(leg, at, out);
         }
         match (self.phase, leg) {
-            (Phase::SetUp, Leg::Caller) => {
-                let outcome = outcome_of(code);
+            (phase @ (Phase::SetUp | Phase::Release), Leg::Caller) => {
+                // In the release: a call that was drained before it was answered.
+                let outcome = outcome_of(code, self.is_drained_unanswered());
                 if outcome == Outcome::Failed(AttemptFailure::Rejected) && !self.ended {
                     out.push(Direction::Rejected(code));
                 }
                 self.end(outcome, out);
+                if phase == Phase::SetUp {
+                    self.ended_by_server(at);
+                }
             }
             (Phase::SetUp, Leg::Callee) if self.parties == Parties::Both => {
-                // The caller's own word on it says why; it is due at once.
+                // Nothing is left to accept. The caller's own word on it says why; it is due at once.
+                self.step_due = Time::NEVER;
                 self.timeout = self.timeout.min(at + ERROR_GRACE);
             }
-            (Phase::Talk, _) => self.stop_talk(at),
-            _ => {}
-        }
-        if matches!(self.phase, Phase::Talk) || leg == Leg::Caller {
-            self.phase = Phase::Release;
-            self.step_due = Time::NEVER;
-            self.timeout = at + RELEASE_TIMEOUT;
+            (Phase::SetUp | Phase::Talk, _) => self.ended_by_server(at),
+            (Phase::Release | Phase::Over, _) => {}
         }
         self.check_over(out);
     }
@@ -368,15 +412,7 @@ impl Answered {
                 }
                 self.fail(reason, now, out);
             }
-            Phase::Release => {
-                if self.answered.is_some() && (self.caller.hung_up.is_some() != self.callee.hung_up.is_some())
-                {
-                    out.push(Direction::Found(Finding::OneLegOnly));
-                }
-                for leg in [Leg::Caller, Leg::Callee] {
-                    self.abandon(leg, out);
-                }
-            }
+            Phase::Release => self.insist(now, out),
             Phase::Talk | Phase::Over => {}
         }
         self.check_over(out);
@@ -390,17 +426,60 @@ impl Answered {
         }
     }
 
+    /// The last `hangup` of a call has not come in time. What is still up is hung up, one leg after the other, because
+    /// the end of one is the end of both; then it is given up.
+    fn insist(&mut self, now: Time, out: &mut Vec<Direction>) {
+        let one_leg_only = self.caller.hung_up.is_some() != self.callee.hung_up.is_some();
+        if self.answered.is_some() && self.parties == Parties::Both && one_leg_only && !self.one_leg_found {
+            self.one_leg_found = true;
+            out.push(Direction::Found(Finding::OneLegOnly));
+        }
+        for leg in [Leg::Caller, Leg::Callee] {
+            if self.hang_up(leg, out) {
+                self.timeout = now + RELEASE_TIMEOUT;
+                return;
+            }
+        }
+        for leg in [Leg::Caller, Leg::Callee] {
+            self.abandon(leg, out);
+        }
+    }
+
     /// Hangs up on `leg`, or on the other one if there is nothing to hang up on it.
     fn release(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
+        self.wind_down(now);
+        if !self.hang_up(leg, out) {
+            self.hang_up(leg.other(), out);
+        }
+    }
+
+    /// The server has ended one leg of its own accord, and tells the other at once.
+    fn ended_by_server(&mut self, now: Time) {
+        self.wind_down(now);
+        self.timeout = now + ERROR_GRACE;
+    }
+
+    /// Nothing more is asked for on either leg but its end.
+    fn wind_down(&mut self, now: Time) {
         self.stop_talk(now);
         self.phase = Phase::Release;
         self.step_due = Time::NEVER;
+        self.caller.candidate_due = Time::NEVER;
+        self.callee.candidate_due = Time::NEVER;
         self.timeout = now + RELEASE_TIMEOUT;
-        let leg = if self.leg(leg).up { leg } else { leg.other() };
-        if self.leg(leg).up && self.leg(leg).hangup_sent.is_none() {
-            self.leg(leg).candidate_due = Time::NEVER;
-            out.push(Direction::Send(leg, Ask::Hangup));
+    }
+
+    /// Asks for the end of `leg`, once, if it is up; whether it did.
+    fn hang_up(&mut self, leg: Leg, out: &mut Vec<Direction>) -> bool {
+        // A gateway drops the hangup of a call that was not accepted (protocol, section 5.1, rule 4).
+        let ringing = leg == Leg::Callee && self.accept_sent.is_none();
+        let state = self.leg(leg);
+        let is_due = state.up && !state.told;
+        if is_due {
+            state.told = true;
+            out.push(Direction::Send(leg, if ringing { Ask::Decline } else { Ask::Hangup }));
         }
+        is_due
     }
 
     fn stop_talk(&mut self, at: Time) {
@@ -433,6 +512,12 @@ impl Answered {
         }
     }
 
+    /// Whether the call was hung up by the end of the run before it was answered, and the server has not confirmed
+    /// that yet: all other ways from the set-up to the release count the outcome at once.
+    fn is_drained_unanswered(&self) -> bool {
+        self.phase == Phase::Release && !self.ended
+    }
+
     fn check_over(&mut self, out: &mut Vec<Direction>) {
         if self.phase != Phase::Release || self.caller.up || self.callee.up {
             return;
@@ -440,7 +525,12 @@ impl Answered {
         self.phase = Phase::Over;
         self.step_due = Time::NEVER;
         self.timeout = Time::NEVER;
+        // What was drained, and got no answer and no other word on how it ended.
+        self.end(Outcome::Unfinished, out);
         if self.answered.is_some() && self.is_attempt() {
+            if self.parties == Parties::Both && self.incoming.is_none() {
+                out.push(Direction::Found(Finding::Lost));
+            }
             let regular = |leg: &LegState| leg.hung_up == Some(Some(200));
             let completed = match self.parties {
                 Parties::Both => regular(&self.caller) && regular(&self.callee),
@@ -480,13 +570,18 @@ impl Answered {
 }
 
 /// What the code of a `hangup` before the answer makes of the attempt (protocol, section 6.4).
-fn outcome_of(code: Option<i32>) -> Outcome {
+fn outcome_of(code: Option<i32>, drained: bool) -> Outcome {
     match code.map(|code| HangupCode::from(code).class()) {
         Some(HangupClass::Busy) => Outcome::Busy,
         Some(HangupClass::Declined) => Outcome::Declined,
         Some(HangupClass::Unavailable) => Outcome::Unavailable,
         Some(HangupClass::Redirected) => Outcome::Redirected,
+        Some(HangupClass::Completed | HangupClass::Cancelled) if drained => Outcome::Unfinished,
         Some(HangupClass::Completed | HangupClass::Cancelled) => Outcome::Failed(AttemptFailure::EndedEarly),
         _ => Outcome::Failed(AttemptFailure::Rejected),
     }
 }
+
+#[cfg(test)]
+#[path = "answered_tests.rs"]
+mod tests;

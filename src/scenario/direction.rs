@@ -33,6 +33,8 @@ pub enum Ask {
     Accept,
     /// `hangup`.
     Hangup,
+    /// `decline`: the end of an incoming call that was not accepted.
+    Decline,
     /// `ice_trickle` with the candidate of this number.
     Candidate(u32),
     /// `ice_trickle` with the end mark.

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::worker::{Owner, Stage, Worker};
-use crate::client::LegRef;
+use crate::client::{GivenUp, LegRef};
 use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
 use crate::profile::{CallDraw, CallPlan};
@@ -151,7 +151,7 @@ impl Worker {
     /// Takes clients that are free out of the queue: a caller with a line, and a callee where the call needs one.
     fn take_group(&mut self, parties: Parties) -> Option<(usize, usize, Option<usize>)> {
         let now = self.now();
-        let caller = self.take_idle()?;
+        let caller = self.take_caller(now)?;
         let callee = match parties {
             Parties::Both => match self.take_idle() {
                 Some(callee) => Some(callee),
@@ -162,14 +162,21 @@ impl Worker {
             },
             Parties::Caller | Parties::Callee => None,
         };
-        let Some(line) = self.clients[caller].session.take_line(now) else {
-            // All of its lines rest from their last calls: it goes to the end of the queue.
-            for client in [Some(caller), callee].into_iter().flatten() {
-                self.make_idle(client);
-            }
-            return None;
-        };
+        let line = self.clients[caller].session.take_line(now)?;
         Some((caller, line, callee))
+    }
+
+    /// The next idle client with a line to call on. Those whose lines all rest from their last calls go to the end of
+    /// the queue.
+    fn take_caller(&mut self, now: Time) -> Option<usize> {
+        for _ in 0..self.idle.len() {
+            let place = self.take_idle()?;
+            if self.clients[place].session.lines().free(now).is_some() {
+                return Some(place);
+            }
+            self.make_idle(place);
+        }
+        None
     }
 
     fn take_idle(&mut self) -> Option<usize> {
@@ -189,7 +196,8 @@ impl Worker {
 
     fn is_idle(&self, place: usize) -> bool {
         let client = &self.clients[place];
-        client.signed_on && !client.leaving && !client.in_call() && !client.session.lines().is_empty()
+        let is_there = client.signed_on && !client.leaving && !client.is_closing();
+        is_there && !client.in_call() && !client.session.lines().is_empty()
     }
 
     /// Puts the client into the queue if it is free.
@@ -249,7 +257,16 @@ impl Worker {
             }
             return;
         }
-        if self.shared.numbers.contains_key(caller) {
+        let given_up = self.clients[place]
+            .given_up
+            .filter(|given_up| normalise_number(&self.subscriber_of(given_up.caller).number) == caller);
+        if let Some(given_up) = given_up {
+            // It crossed its caller's hang-up: the server has delivered it where it belongs, and ends it here too.
+            self.clients[place].given_up = None;
+            if !given_up.confirmed {
+                self.send(place, line, RequestBody::Hangup, u32::MAX);
+            }
+        } else if self.shared.numbers.contains_key(caller) {
             let again = self.clients[place].legs.clone().into_iter().flatten();
             let again = again.filter(|leg| leg.leg == Leg::Callee).any(|leg| self.calls_from(leg, caller));
             let ledger = &mut self.recorder.counters().ledger;
@@ -258,7 +275,7 @@ impl Worker {
             } else {
                 ledger.misdelivered += 1
             }
-            self.send(place, line, RequestBody::Hangup, u32::MAX);
+            self.send(place, line, RequestBody::Decline { refer_id: None }, u32::MAX);
         } else if self.stage == Stage::Running {
             self.answer_foreign(place, line, at);
         } else {
@@ -388,7 +405,10 @@ impl Worker {
         let due = call.due;
         let Some(Party { place: client, line: Some(line) }) = call.party(leg).copied() else { return };
         let callee = call.callee.map(|party| party.place);
-        let sent = self.ask(client, line, ask, tag(serial, leg), callee);
+        // A line may have another call by now.
+        let is_on_line = self.clients[client].legs.get(line).copied().flatten();
+        let is_on_line = is_on_line.is_some_and(|on_line| on_line.serial == serial);
+        let sent = if is_on_line { self.ask(client, line, ask, tag(serial, leg), callee) } else { None };
         let now = self.now();
         if let (Ask::Call, Some((_, written))) = (ask, sent) {
             self.recorder.service(Metric::Lag, due, written);
@@ -427,6 +447,7 @@ impl Worker {
             }
             Ask::Accept => RequestBody::Accept { jsep: jsep(JsepKind::Answer, media.answer()) },
             Ask::Hangup => RequestBody::Hangup,
+            Ask::Decline => RequestBody::Decline { refer_id: None },
             Ask::Candidate(number) => {
                 let candidate = media.candidate(number).map_or(Candidate::EndCompleted, Candidate::One);
                 RequestBody::IceTrickle { candidate }
@@ -446,7 +467,10 @@ impl Worker {
     ) -> Option<(Time, Time)> {
         let name = body.name();
         let now = self.now();
-        let written = self.clients[place].request(line, body, tag, now, &mut self.buffer).ok()?;
+        let written = self.clients[place].request(line, body, tag, now, &mut self.buffer);
+        // A server that says nothing more would not wake it in time for the timeout.
+        self.wake_client(place);
+        let written = written.ok()?;
         self.recorder.counters().requests_sent[name.index()] += 1;
         Some((now, written))
     }
@@ -470,14 +494,72 @@ impl Worker {
         for Party { place: client, line } in [call.caller, call.callee].into_iter().flatten() {
             if self.clients[client].expecting.is_some_and(|leg| leg.serial == call.serial) {
                 self.clients[client].expecting = None;
+                let confirmed = call.script.is_confirmed_over();
+                self.clients[client].given_up =
+                    call.caller.map(|caller| GivenUp { caller: caller.place, confirmed });
             }
             if let Some(line) = line
                 && let Some(leg) = self.clients[client].legs.get_mut(line)
                 && leg.is_some_and(|leg| leg.serial == call.serial)
             {
                 *leg = None;
+                // Neither a hangup nor a give-up has done it: the call was never sent.
+                let now = self.now();
+                self.clients[client].session.free_line(line, now);
             }
             self.call_over(client);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn call(calls: &mut Calls) -> (usize, u32) {
+        let plan = AnsweredPlan {
+            ring: Duration::ZERO,
+            hold: Duration::ZERO,
+            hangup_by: Leg::Caller,
+            candidates: 0,
+            candidate_spacing: Duration::ZERO,
+        };
+        let serial = calls.next_serial();
+        let call = Call {
+            script: Answered::new(plan, Parties::Both, Time::ZERO),
+            serial,
+            caller: None,
+            callee: None,
+            wake_at: Time::NEVER,
+            due: Time::ZERO,
+            ended: false,
+        };
+        (calls.insert(call), serial)
+    }
+
+    #[test]
+    fn a_place_is_used_again_and_its_calls_are_told_apart() {
+        let mut calls = Calls::default();
+        let (place, first) = call(&mut calls);
+        assert!(calls.forget(place).is_some() && calls.forget(place).is_none());
+        assert!(calls.is_empty());
+        let (again, second) = call(&mut calls);
+        assert_eq!((again, calls.places()), (place, vec![place]));
+        assert!(calls.get(place, first).is_none() && calls.get(place, second).is_some());
+        assert!(calls.get(place + 1, second).is_none() && calls.forget(place + 1).is_none());
+    }
+
+    #[test]
+    fn a_tag_says_call_and_leg_and_is_never_that_of_no_call() {
+        let mut calls = Calls { serial: (u32::MAX >> 2) - 2, ..Calls::default() };
+        for _ in 0..4 {
+            let serial = calls.next_serial();
+            for leg in [Leg::Caller, Leg::Callee] {
+                let tag = tag(serial, leg);
+                assert_eq!((tag >> 1, tag & 1 == 1), (serial, leg == Leg::Callee));
+                assert_ne!(tag >> 1, u32::MAX >> 1);
+            }
         }
     }
 }

@@ -28,10 +28,20 @@ pub(super) struct Report {
     pub last: bool,
 }
 
+/// What comes to the collector.
+#[allow(clippy::large_enum_variant, reason = "one a worker and second")]
+#[derive(Debug)]
+enum Message {
+    Report(Report),
+    /// This worker is gone, with its last report or without.
+    Gone(usize),
+}
+
 /// A worker's end.
 #[derive(Debug)]
 pub(super) struct Channel {
-    reports: SyncSender<Report>,
+    worker: usize,
+    reports: SyncSender<Message>,
     spares: Receiver<Tally>,
 }
 
@@ -47,15 +57,23 @@ impl Channel {
     /// Hands a report in. There is room: each one sent holds one of the worker's few tallies.
     pub fn send(&self, report: Report) {
         // The collector is gone only when the whole run is.
-        let _ = self.reports.send(report);
+        let _ = self.reports.send(Message::Report(report));
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // There is room, as above; and nobody to tell once the whole run is gone.
+        let _ = self.reports.try_send(Message::Gone(self.worker));
     }
 }
 
 /// The collector's end.
 #[derive(Debug)]
 pub(super) struct Collector {
-    reports: Receiver<Report>,
+    reports: Receiver<Message>,
     workers: Vec<WorkerEnd>,
+    has_lost_a_worker: bool,
     stages: Vec<workload::Stage>,
     until: Duration,
     surveyor: Surveyor,
@@ -65,7 +83,10 @@ pub(super) struct Collector {
 struct WorkerEnd {
     spares: SyncSender<Tally>,
     waiting: VecDeque<Report>,
+    /// Nothing comes after what waits.
     done: bool,
+    /// Its last report has come.
+    has_ended: bool,
     used: ThreadUse,
 }
 
@@ -128,10 +149,10 @@ impl Threads {
 
 /// A collector for so many workers, and the workers' ends.
 pub(super) fn collector(workers: usize, stages: &[workload::Stage]) -> (Collector, Vec<Channel>) {
-    let (reports_in, reports) = sync_channel(workers * (TALLIES + 1));
+    let (reports_in, reports) = sync_channel(workers * (TALLIES + 2));
     let mut ends = Vec::with_capacity(workers);
     let mut channels = Vec::with_capacity(workers);
-    for _ in 0..workers {
+    for worker in 0..workers {
         let (spares_in, spares) = sync_channel(TALLIES);
         for _ in 1..TALLIES {
             // There is room for all of them.
@@ -141,13 +162,21 @@ pub(super) fn collector(workers: usize, stages: &[workload::Stage]) -> (Collecto
             spares: spares_in,
             waiting: VecDeque::new(),
             done: false,
+            has_ended: false,
             used: ThreadUse::default(),
         });
-        channels.push(Channel { reports: reports_in.clone(), spares });
+        channels.push(Channel { worker, reports: reports_in.clone(), spares });
     }
     let stages = stages.to_vec();
-    let surveyor = Surveyor::new();
-    (Collector { reports, workers: ends, stages, until: Duration::ZERO, surveyor }, channels)
+    let collector = Collector {
+        reports,
+        workers: ends,
+        has_lost_a_worker: false,
+        stages,
+        until: Duration::ZERO,
+        surveyor: Surveyor::new(),
+    };
+    (collector, channels)
 }
 
 impl Collector {
@@ -158,10 +187,19 @@ impl Collector {
                 return Collected::Interval(Box::new(self.interval()));
             }
             match self.reports.recv_timeout(patience) {
-                Ok(report) => self.workers[report.worker].waiting.push_back(report),
+                Ok(Message::Report(report)) => {
+                    let worker = &mut self.workers[report.worker];
+                    worker.has_ended |= report.last;
+                    worker.waiting.push_back(report);
+                }
+                // A worker that died has no last report: what it had handed in, and the others have, still counts.
+                Ok(Message::Gone(worker)) => {
+                    let worker = &mut self.workers[worker];
+                    worker.done = true;
+                    self.has_lost_a_worker |= !worker.has_ended;
+                }
                 Err(RecvTimeoutError::Timeout) => return Collected::Nothing,
                 Err(RecvTimeoutError::Disconnected) => {
-                    // A worker that died has no last report: what the others have still counts.
                     self.workers.iter_mut().for_each(|worker| worker.done = true);
                     if self.workers.iter().all(|worker| worker.waiting.is_empty()) {
                         return Collected::Done;
@@ -169,6 +207,11 @@ impl Collector {
                 }
             }
         }
+    }
+
+    /// Whether a worker has gone without its last report.
+    pub fn has_lost_a_worker(&self) -> bool {
+        self.has_lost_a_worker
     }
 
     /// Whether every worker that still runs has reported.
@@ -197,7 +240,6 @@ impl Collector {
             gauges.calls_answered += report.gauges.calls_answered;
             until = until.max(report.until);
             worker.used = report.used;
-            worker.done |= report.last;
         }
         self.until = until;
         let length = until - at;
@@ -213,5 +255,92 @@ impl Collector {
             end
         });
         ends.enumerate().find(|(_, end)| at < *end).map(|(index, _)| index as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(channel: &Channel, second: u64, due: u64, last: bool) -> bool {
+        let Some(mut tally) = channel.spare(last) else { return false };
+        tally.counters.due = due;
+        channel.send(Report {
+            worker: channel.worker,
+            until: Duration::from_secs(second),
+            tally,
+            gauges: Gauges { connected: 1, ..Gauges::default() },
+            used: ThreadUse { cpu: Duration::from_millis(100 * second), run_delay: None },
+            turn_max: Duration::ZERO,
+            heartbeat_late_max: Duration::ZERO,
+            last,
+        });
+        true
+    }
+
+    fn next(collector: &mut Collector) -> Option<Box<Interval>> {
+        match collector.next(Duration::from_millis(1)) {
+            Collected::Interval(interval) => Some(interval),
+            Collected::Nothing | Collected::Done => None,
+        }
+    }
+
+    /// All that is still to come.
+    fn rest(collector: &mut Collector) -> u64 {
+        let mut due = 0;
+        loop {
+            match collector.next(Duration::from_millis(1)) {
+                Collected::Interval(interval) => due += interval.tally.counters.due,
+                Collected::Nothing => panic!("it waits for somebody who is gone"),
+                Collected::Done => return due,
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_is_what_all_workers_reported_of_it() {
+        let (mut collector, channels) = collector(2, &[]);
+        assert!(report(&channels[0], 1, 3, false));
+        assert!(next(&mut collector).is_none());
+        assert!(report(&channels[1], 1, 4, false));
+        let interval = next(&mut collector).expect("both have reported");
+        assert_eq!((interval.tally.counters.due, interval.gauges.connected), (7, 2));
+        assert_eq!(interval.length, Duration::from_secs(1));
+        assert!((interval.health.cpu_cores - 0.2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn nothing_of_a_late_worker_is_lost_and_nobody_waits_for_room() {
+        let (mut collector, mut channels) = collector(2, &[]);
+        let mut sent = 0;
+        for second in 1..=5 {
+            // What does not go with this report goes with the next: the worker keeps its tally.
+            sent += u64::from(report(&channels[0], second, 10, false)) * 10;
+        }
+        assert_eq!(sent, 20);
+        assert!(report(&channels[1], 5, 1, false));
+        assert!(next(&mut collector).is_some());
+        assert!(report(&channels[0], 6, 10, false), "a tally has come back");
+        for channel in channels.drain(..) {
+            assert!(report(&channel, 7, 5, true), "there always is room for the last");
+        }
+        assert_eq!(rest(&mut collector), 10 + 10 + 5 + 5);
+        assert!(!collector.has_lost_a_worker());
+    }
+
+    #[test]
+    fn a_worker_that_dies_holds_nobody_up_and_what_it_reported_counts() {
+        let (mut collector, mut channels) = collector(2, &[]);
+        let dead = channels.remove(0);
+        assert!(report(&dead, 1, 3, false));
+        drop(dead);
+        assert!(report(&channels[0], 1, 4, false));
+        assert_eq!(next(&mut collector).expect("a first interval").tally.counters.due, 7);
+        assert!(collector.has_lost_a_worker());
+        assert!(report(&channels[0], 2, 5, false));
+        assert_eq!(next(&mut collector).expect("a second one").tally.counters.due, 5);
+        assert!(report(&channels[0], 3, 6, true));
+        channels.clear();
+        assert_eq!(rest(&mut collector), 6);
     }
 }

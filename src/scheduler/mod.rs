@@ -30,15 +30,20 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{DialectChoice, Force, Plan, Server};
 use crate::protocol::{Dialect, SessionSettings};
 use crate::record::{
-    Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
+    Aborted, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo,
+    TargetInfo,
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
 use crate::transport::{Clock, TlsError};
+use crate::verdict::Watch;
 use crate::workload::{ArrivalLaw, Segment, Stage};
 
 /// The time that workers get to be ready before the first thing is due.
 const HEAD_START: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether to stop, while the scout is out.
+const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// Why there was no run, or no more of it.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +147,8 @@ pub enum Event<'a> {
     Scouted(&'a Scouted),
     /// Another interval was measured.
     Interval(&'a Interval),
+    /// A threshold ends the run early: no new attempts, hang up, sign off, record.
+    Aborted(&'a Aborted),
     /// The record cannot be written any more; the run goes on.
     NotRecorded(&'a RecordError),
 }
@@ -183,7 +190,7 @@ pub fn run(
         ..SessionSettings::default()
     };
     let mut scouting = Recorder::default();
-    let scouted = match send_scout(&plan, &prepared, settings, run_number, &mut scouting) {
+    let scouted = match send_scout(&plan, &prepared, settings, run_number, &mut scouting, stop) {
         Ok(scouted) => scouted,
         Err(error) => {
             writer.discard();
@@ -195,7 +202,9 @@ pub fn run(
         return Err(RunError::Stopped);
     }
     observer(Event::Scouted(&scouted));
-    writer.begin(header(&plan, &prepared, Some(&scouted)))?;
+    let header = header(&plan, &prepared, Some(&scouted));
+    let mut watch = Watch::new(&header);
+    writer.begin(header)?;
     let (workers, segments) = (plan.workers, plan.workers);
     let (mut collector, channels) = collector(workers, &plan.stages);
     let mut measured = Measured {
@@ -220,17 +229,29 @@ pub fn run(
         stop: stop.clone(),
     });
     let threads = start_workers(&shared, segments, channels)?;
+    // Once a run is stopped its stages are over.
+    let mut stopped = false;
     loop {
         match collector.next(Duration::from_millis(500)) {
             Collected::Done => break,
             Collected::Nothing => {}
             Collected::Interval(mut interval) => {
                 measured.interval(&mut interval);
+                interval.stage = interval.stage.filter(|_| !stopped);
                 if let Err(error) = writer.interval(&interval) {
                     observer(Event::NotRecorded(&error));
                 }
                 observer(Event::Interval(&interval));
+                if let Some(aborted) = watch.interval(&interval).filter(|_| stop.abort()) {
+                    observer(Event::Aborted(&aborted));
+                    measured.aborted_by = Some(aborted);
+                }
+                stopped = stop.urgency() != Urgency::Run;
             }
+        }
+        if collector.has_lost_a_worker() && stop.urgency() == Urgency::Run {
+            // Half a load proves nothing: what was measured until now is recorded.
+            stop.request();
         }
     }
     let breakdown = join(threads).err();
@@ -240,9 +261,10 @@ pub fn run(
     }
     let end = RunEnd {
         ended_at: now_millis(),
-        interrupted: stop.urgency() != Urgency::Run || breakdown.is_some(),
+        interrupted: stop.is_interrupted() || breakdown.is_some(),
         bytes_per_client: measured.bytes_per_client(),
         rss_peak_bytes: Some(measured.rss_peak),
+        aborted_by: measured.aborted_by,
     };
     Ok(Ran { finished: report::finish(writer, &end), directory, breakdown })
 }
@@ -261,6 +283,7 @@ struct Measured {
     ports: u64,
     /// The most clients connected in any interval, and the memory then.
     peak: (u64, u64),
+    aborted_by: Option<Aborted>,
 }
 
 impl Measured {
@@ -297,6 +320,7 @@ fn send_scout(
     settings: SessionSettings,
     run: u32,
     recorder: &mut Recorder,
+    stop: &Stop,
 ) -> Result<Scouted, RunError> {
     let Some(first) = prepared.subscribers.first() else {
         return Err(RunError::Subscribers { needed: 1, given: 0 });
@@ -315,8 +339,21 @@ fn send_scout(
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Worker)?;
-    let scouted = runtime.block_on(scout(Arc::clone(&prepared.dialer), &wishes, recorder));
-    scouted.map_err(|reason| RunError::Scout { url: prepared.url.clone(), reason })
+    runtime.block_on(async {
+        tokio::select! {
+            scouted = scout(Arc::clone(&prepared.dialer), &wishes, recorder) => {
+                scouted.map_err(|reason| RunError::Scout { url: prepared.url.clone(), reason })
+            }
+            () = stopped(stop) => Err(RunError::Stopped),
+        }
+    })
+}
+
+/// Until somebody asks to stop.
+async fn stopped(stop: &Stop) {
+    while stop.urgency() == Urgency::Run {
+        tokio::time::sleep(STOP_LOOK).await;
+    }
 }
 
 type Thread = JoinHandle<io::Result<()>>;
@@ -382,6 +419,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
         fd_limit: prepared.descriptor_limit,
         mean_hold_us: plan.has_calls().then(|| plan.calls.hold.mean().as_micros() as u64),
         environment: Environment::here(),
+        thresholds: plan.thresholds.clone(),
     }
 }
 

@@ -22,6 +22,14 @@ impl Worker {
         let number = self.number_of(place) as usize;
         let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(false));
         let client = &mut self.clients[place];
+        if let Connection::Open { link, .. } = &client.connection
+            && client.leaving
+            && !link.is_closing()
+        {
+            // A call of an earlier stage has kept it from signing off: it has never left.
+            client.leaving = false;
+            return;
+        }
         if client.is_on() {
             // Still signing off from an earlier stage: the new connection would meet the old one.
             self.drop_connection(place, now);
@@ -102,7 +110,9 @@ impl Worker {
         self.recorder.counters().repaired_messages += u64::from(!handled.repairs.is_empty());
         count_fact(&mut self.recorder, &handled.fact);
         match handled.fact {
-            Fact::State { again, .. } => self.attached(place, again, at),
+            Fact::State { state, again } => self.attached(place, again, state.registration.code, at),
+            // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
+            Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
             Fact::KeepaliveAnswered { sent } => self.recorder.service(Metric::Keepalive, sent, at),
             Fact::Response { request, tag, sent, outcome } => {
                 self.recorder.ack(request, sent, at);
@@ -114,11 +124,12 @@ impl Worker {
         }
     }
 
-    fn attached(&mut self, place: usize, again: bool, at: Time) {
-        let client = &mut self.clients[place];
+    fn attached(&mut self, place: usize, again: bool, status: Option<i32>, at: Time) {
         if again {
-            return;
+            // Its lines are known better here; its registration is news (section 10, row 18).
+            return self.check_registration(place, status, at);
         }
+        let client = &mut self.clients[place];
         if let Connection::Open { opened, .. } = client.connection {
             self.recorder.service(Metric::State, opened, at);
         }
@@ -127,7 +138,7 @@ impl Worker {
             signon.timeout = at + self.shared.plan.clients.request_timeout;
         }
         self.clear_leftover_calls(place);
-        self.check_registration(place, at);
+        self.check_registration(place, status, at);
     }
 
     /// Hangs up what an earlier run or phone has left on the lines (protocol, section 2.7, harness minimum).
@@ -141,18 +152,18 @@ impl Worker {
 
     fn session_event(&mut self, place: usize, event: &EventBody<'_>, at: Time) {
         match event {
+            EventBody::RegistrationFailed { code, .. } => self.check_registration(place, *code, at),
             EventBody::Registered { .. }
-            | EventBody::RegistrationFailed { .. }
             | EventBody::Unregistered
             | EventBody::Unregistering
-            | EventBody::Registering => self.check_registration(place, at),
+            | EventBody::Registering => self.check_registration(place, None, at),
             EventBody::IceHangup { .. } => self.make_idle(place),
             _ => {}
         }
     }
 
-    /// Draws the conclusion from where the registration stands.
-    fn check_registration(&mut self, place: usize, at: Time) {
+    /// Draws the conclusion from where the registration stands; `status` is the SIP status of one that failed.
+    fn check_registration(&mut self, place: usize, status: Option<i32>, at: Time) {
         let client = &mut self.clients[place];
         let failed = match client.session.registration() {
             RegistrationStatus::RegistrationFailed => Some(SignonFailure::RegistrationFailed),
@@ -169,7 +180,7 @@ impl Worker {
                 self.make_idle(place);
             }
             // The connection stays up as a phone's would; the server may yet register it.
-            (Some(_), false, Some(cause)) => self.signon_failed(place, cause, None),
+            (Some(_), false, Some(cause)) => self.signon_failed(place, cause, status),
             (None, ready, _) if ready != client.signed_on => {
                 client.signed_on = ready;
                 self.gauges.change(|gauges| {
@@ -190,6 +201,7 @@ impl Worker {
                     self.dial_failed(place, &DialError::Timeout);
                 }
             }
+            Connection::Open { .. } if self.clients[place].is_stuck() => self.drop_connection(place, now),
             Connection::Open { link, close_timeout, .. } if link.is_closing() => {
                 if *close_timeout <= now {
                     self.drop_connection(place, now);
@@ -247,18 +259,30 @@ impl Worker {
         self.gone(place);
     }
 
+    /// Closes the connection with 1000 and does not wait for the server's part.
+    pub fn leave_connection(&mut self, place: usize, now: Time) {
+        self.clients[place].leaving = true;
+        self.clients[place].close(1000, now, now);
+        self.end_connection(place, 1000, now);
+    }
+
     /// Drops the connection without waiting for the server any longer.
     pub fn drop_connection(&mut self, place: usize, now: Time) {
+        self.end_connection(place, 1006, now);
+    }
+
+    fn end_connection(&mut self, place: usize, code: u16, now: Time) {
         match &self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => {
                 self.clients[place].connection = Connection::Off;
                 self.signon_failed(place, SignonFailure::Unfinished, None);
             }
-            Connection::Open { .. } => {
+            Connection::Open { link, .. } => {
+                let theirs = link.ending().filter(|ending| ending.initiator == Initiator::Server).cloned();
                 let reason = String::new();
-                let closed = Closed { initiator: Initiator::Client, code: 1006, reason, at: now };
-                self.closed(place, &closed);
+                let ours = Closed { initiator: Initiator::Client, code, reason, at: now };
+                self.closed(place, &theirs.unwrap_or(ours));
             }
         }
     }

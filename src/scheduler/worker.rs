@@ -23,6 +23,8 @@ use crate::workload::{self, Schedule, Segment, What};
 
 /// How often a worker looks at the stop signal and at the second on the clock.
 const TICK: Duration = Duration::from_millis(100);
+/// What is read off one client's link in a turn, before the others get theirs.
+const MESSAGES_A_TURN: usize = 64;
 /// How long a client waits for the server's part of the closing handshake (protocol, section 1.6).
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -285,28 +287,33 @@ impl Worker {
     fn advance(&mut self) {
         if let Stage::Settling(by) = self.stage {
             let now = self.now();
-            let settling = now < by && self.clients.iter().any(|client| client.signon.is_some());
-            if self.calls.is_empty() && !settling {
+            let settling = || now < by && self.clients.iter().any(|client| client.signon.is_some());
+            if self.calls.is_empty() && !settling() {
                 self.stage = Stage::SigningOff;
                 for place in 0..self.clients.len() {
                     self.sign_off(place);
                 }
             }
         }
-        if self.stage == Stage::SigningOff && self.clients.iter().all(|client| !client.is_on()) {
+        let is_last = self.stage == Stage::SigningOff && self.gauges.now.connected == 0;
+        if is_last && self.clients.iter().all(|client| !client.is_on()) {
             self.stage = Stage::Done;
         }
     }
 
-    /// Drops everything: the second request to stop.
+    /// Waits for nobody any more: the second request to stop. What is up is told to end all the same.
     fn leave(&mut self, now: Time) {
+        if self.stage == Stage::Running {
+            // Both requests came between two looks, so nothing has been hung up yet.
+            self.drain(now, now);
+        }
         for call in self.calls.places() {
             if self.calls.forget(call).is_some_and(|call| call.is_unended_attempt()) {
                 self.recorder.counters().end(Outcome::Unfinished);
             }
         }
         for place in 0..self.clients.len() {
-            self.drop_connection(place, now);
+            self.leave_connection(place, now);
         }
         self.stage = Stage::Done;
     }
@@ -320,7 +327,8 @@ impl Worker {
             Poll::Ready(Some(Ok(dialled))) => self.opened(place, dialled),
             Poll::Ready(Some(Err(error))) => self.dial_failed(place, &error),
         }
-        while let Poll::Ready(received) = self.clients[place].poll_receive() {
+        for left in (0..MESSAGES_A_TURN).rev() {
+            let Poll::Ready(received) = self.clients[place].poll_receive() else { break };
             match received {
                 Received::Text { text, at } => {
                     self.received(place, &text, at);
@@ -330,7 +338,12 @@ impl Worker {
                 Received::Binary(_) => self.recorder.counters().binary_messages += 1,
                 Received::Closed(closed) => self.closed(place, &closed),
             }
+            if left == 0 {
+                self.clients[place].wake();
+            }
         }
+        let timeout = self.now() + CLOSE_TIMEOUT;
+        self.clients[place].closing(timeout);
         self.wake_client(place);
     }
 

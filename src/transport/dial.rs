@@ -70,7 +70,7 @@ pub enum DialError {
     #[error("no connection within the connect timeout")]
     Timeout,
     /// The TLS handshake failed.
-    #[error("TLS handshake failed: {0}")]
+    #[error("TLS handshake failed: {failure}{cure}", failure = .0, cure = tls_cure(.0))]
     Tls(String),
     /// The server answered the upgrade with this HTTP status.
     #[error("the server refused the upgrade with HTTP status {0}")]
@@ -86,6 +86,19 @@ pub enum DialError {
         "this machine cannot open another connection ({0}): raise the descriptor limit, add source addresses, or spread the clients over more generators"
     )]
     Local(io::ErrorKind),
+}
+
+/// What the user can do about a failed TLS handshake.
+fn tls_cure(failure: &str) -> &'static str {
+    match failure {
+        text if text.contains("UnknownIssuer") => {
+            "; if the server is to be trusted, name the certificate of its authority in target.tls.ca_file"
+        }
+        text if text.contains("NotValidForName") || text.contains("not valid for name") => {
+            "; if the certificate is the right one, put a name that it has into target.tls.server_name"
+        }
+        _ => "",
+    }
 }
 
 impl DialError {

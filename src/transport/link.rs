@@ -163,6 +163,11 @@ impl Link {
         }
     }
 
+    /// How the connection is being ended, once either end has begun to close.
+    pub fn ending(&self) -> Option<&Closed> {
+        self.ending.as_ref()
+    }
+
     /// Whether either end has begun to close.
     pub fn is_closing(&self) -> bool {
         self.ending.is_some()

@@ -1,11 +1,17 @@
 //! What a run proves: whether the generator was fit to measure, and whether the server passed.
 
 pub mod limits;
+mod thresholds;
 mod validity;
+mod watch;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use thresholds::{ThresholdResult, ThresholdVerdict};
+pub use watch::Watch;
+
+use crate::profile::Kind;
 use crate::record::{RunRecord, Validity};
 
 /// What a run proves.
@@ -32,12 +38,15 @@ impl VerdictResult {
 }
 
 /// What a run proves, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// Pass, fail or void.
     pub result: VerdictResult,
     /// Why it is not a pass; what makes the generator doubtful is in `generator.validity_reasons`.
     pub reasons: Vec<String>,
+    /// The thresholds, one by one, also of a run that is void.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdVerdict>,
 }
 
 /// Exit codes of a command: the contract of the command line.
@@ -66,8 +75,8 @@ pub fn exit_code(record: &RunRecord, verdict: &Verdict) -> u8 {
     }
 }
 
-/// Judges a run: writes into the record whether the generator was fit to measure, and returns the verdict by the
-/// default thresholds: no failed sign-on, no failed attempt.
+/// Judges a run: writes into the record whether the generator was fit to measure, and returns the verdict by its
+/// thresholds. A threshold without a figure is not met.
 pub fn judge(record: &mut RunRecord) -> Verdict {
     let findings = validity::findings(record);
     let validity = findings.iter().map(|finding| finding.validity).max().unwrap_or_default();
@@ -76,45 +85,37 @@ pub fn judge(record: &mut RunRecord) -> Verdict {
     };
     record.generator.validity = validity;
     record.generator.validity_reasons = reasons(Validity::Void).chain(reasons(Validity::Degraded)).collect();
+    let thresholds = thresholds::judge(record);
     if validity == Validity::Void {
-        return Verdict { result: VerdictResult::Void, reasons: reasons(Validity::Void).collect() };
+        return Verdict {
+            result: VerdictResult::Void,
+            reasons: reasons(Validity::Void).collect(),
+            thresholds,
+        };
     }
-    let failures = failures(record);
+    let failures: Vec<String> = (record.thresholds.iter().zip(&thresholds))
+        .filter(|(_, verdict)| verdict.result != ThresholdResult::Holds)
+        .map(|(threshold, verdict)| thresholds::reason(record, threshold, verdict))
+        .collect();
     let result = if failures.is_empty() { VerdictResult::Pass } else { VerdictResult::Fail };
-    Verdict { result, reasons: failures }
+    Verdict { result, reasons: failures, thresholds }
 }
 
-/// The default thresholds that do not hold.
-fn failures(record: &RunRecord) -> Vec<String> {
-    let mut failures = Vec::new();
-    let signon_failed = record.clients.signons.signon_failed;
-    if signon_failed > 0 {
-        let worst = record.counted.signon_failures.iter().max_by_key(|one| one.count);
-        let worst = worst
-            .map(|one| {
-                format!(
-                    ", most of them by {}{}",
-                    one.cause,
-                    one.status.map(|status| format!(" {status}")).unwrap_or_default()
-                )
-            })
-            .unwrap_or_default();
-        let planned = record.clients.planned;
-        failures.push(format!("failed sign-ons: {signon_failed}, with {planned} clients planned{worst}"));
+/// A figure for people.
+pub fn figure(kind: Kind, value: f64) -> String {
+    let plain = |value: f64, decimals: usize| {
+        let text = format!("{value:.decimals$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    };
+    match kind {
+        Kind::Count => plain(value, 0),
+        Kind::Micros if value < 1e3 => format!("{} µs", plain(value, 1)),
+        Kind::Micros if value < 1e6 => format!("{} ms", plain(value / 1e3, 3)),
+        Kind::Micros => format!("{} s", plain(value / 1e6, 3)),
+        Kind::Seconds => format!("{} s", plain(value, 3)),
+        Kind::Percent => format!("{} %", plain(value, 4)),
+        Kind::Number => plain(value, 3),
     }
-    let failed = failed_attempts(record);
-    if failed > 0 {
-        let due = record.counted.attempts.due;
-        failures.push(format!("{failed} of {due} calls did not end as their flow intends"));
-    }
-    failures
-}
-
-/// Attempts that did not end as their flow intended. Those that were never sent, or that the run's end cut off, did
-/// not fail.
-pub fn failed_attempts(record: &RunRecord) -> u64 {
-    let attempts = &record.counted.attempts;
-    attempts.ended().saturating_sub(attempts.blocked + attempts.unfinished + record.counted.attempts_intended)
 }
 
 #[cfg(test)]
@@ -139,6 +140,7 @@ mod tests {
     fn judged(change: impl FnOnce(&mut RunRecord)) -> (VerdictResult, Validity, u8) {
         let mut record = record();
         change(&mut record);
+        record.attempts_unintended = record.counted.attempts_unintended();
         let verdict = judge(&mut record);
         (verdict.result, record.generator.validity, exit_code(&record, &verdict))
     }

@@ -42,33 +42,40 @@ fn beyond(limit: Limit, figure: f64, reason: impl FnOnce(f64) -> String) -> Opti
     limit.judge(figure).map(|(validity, limit)| Finding { validity, reason: reason(limit) })
 }
 
-/// The finding of a p99 that exceeds its limit.
-fn p99(record: &RunRecord, latency: &Summary, limit: Limit, what: &str) -> Option<Finding> {
+/// The finding of a p99 that exceeds its limit; where there are few, of a p90: a p99 would be a single one of them.
+fn lateness(record: &RunRecord, latency: &Summary, limit: Limit, [what, done]: [&str; 2]) -> Option<Finding> {
     if latency.count == 0 {
         return None;
     }
-    // A p99 that is unknown lies beyond the range of 10 minutes.
-    let figure = latency.p99.map_or(f64::INFINITY, |p99| p99 as f64);
-    let shown = latency.p99.map_or("more than 10 min".to_owned(), |p99| time(p99 as f64));
-    let reason = |limit| format!("{what} {shown} late or more (limit {}): {}", time(limit), cause(record));
+    let (of, quantile) = if latency.count < FEW { (10, latency.p90) } else { (100, latency.p99) };
+    // A quantile that is unknown lies beyond the range of 10 minutes.
+    let figure = quantile.map_or(f64::INFINITY, |micros| micros as f64);
+    let shown = quantile.map_or("more than 10 min".to_owned(), |micros| time(micros as f64));
+    let reason = |limit| {
+        let (limit, cause) = (time(limit), cause(record));
+        format!("1 {what} in {of} was {done} {shown} late or more (limit {limit}): {cause}")
+    };
     beyond(limit, figure, reason)
 }
 
+/// Fewer than so many have no p99.
+const FEW: u64 = 100;
+
 fn call_lag(record: &RunRecord) -> Option<Finding> {
-    p99(record, &record.generator.lag, limits::CALL_LAG_P99_US, "1 call in 100 was sent")
+    lateness(record, &record.generator.lag, limits::CALL_LAG_P99_US, ["call", "sent"])
 }
 
 fn keepalive_lag(record: &RunRecord) -> Option<Finding> {
     let lag = &record.generator.keepalive_lag;
-    p99(record, lag, limits::KEEPALIVE_LAG_P99_US, "1 keepalive in 100 was sent")
+    lateness(record, lag, limits::KEEPALIVE_LAG_P99_US, ["keepalive", "sent"])
 }
 
 fn timer_lag(record: &RunRecord) -> Option<Finding> {
-    p99(record, &record.generator.timer_lag, limits::TIMER_LAG_P99_US, "1 deadline in 100 was met")
+    lateness(record, &record.generator.timer_lag, limits::TIMER_LAG_P99_US, ["deadline", "met"])
 }
 
 fn handling(record: &RunRecord) -> Option<Finding> {
-    p99(record, &record.generator.handling, limits::HANDLING_P99_US, "1 frame in 100 was handled")
+    lateness(record, &record.generator.handling, limits::HANDLING_P99_US, ["frame", "handled"])
 }
 
 fn stood_still(record: &RunRecord) -> Option<Finding> {
@@ -301,6 +308,18 @@ mod tests {
             assert_found(set(Some(void + 1)), Validity::Void, &[words, "(limit "]);
             assert_found(set(None), Validity::Void, &["more than 10 min"]);
         }
+    }
+
+    #[test]
+    fn a_single_late_one_of_few_is_not_held_against_it() {
+        let few = |p90| {
+            move |record: &mut RunRecord| {
+                let lag = Summary { count: 40, p90: Some(p90), p99: Some(90_000), ..Summary::default() };
+                record.generator.lag = lag;
+            }
+        };
+        assert_eq!(judged(few(1_000)), []);
+        assert_found(few(30_000), Validity::Void, &["1 call in 10 was sent 30.0 ms late"]);
     }
 
     #[test]

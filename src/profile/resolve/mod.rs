@@ -2,6 +2,7 @@
 
 mod load;
 mod target;
+mod thresholds;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -62,6 +63,7 @@ impl Resolver<'_> {
         let workers = self.workers(file.generator.workers, &target, &stages);
         let clients = self.clients(&file.clients);
         let embedded_core = self.embedded_core(file.embedded_core.as_ref(), &target);
+        let thresholds = self.thresholds(file.thresholds.as_ref(), &stages);
         self.warn_of_load(&stages, &calls, workers, file);
         let mut plan = Plan {
             name,
@@ -76,6 +78,7 @@ impl Resolver<'_> {
             stages,
             calls,
             embedded_core,
+            thresholds,
             warnings: std::mem::take(&mut self.warnings),
         };
         plan.hash = hash::of(&plan);

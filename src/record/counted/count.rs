@@ -239,6 +239,14 @@ impl Counted {
     }
 }
 
+impl Counted {
+    /// Attempts that were sent and ended otherwise than their flow intended. Those that the run's end cut off did not.
+    pub fn attempts_unintended(&self) -> u64 {
+        let attempts = &self.attempts;
+        attempts.ended().saturating_sub(attempts.blocked + attempts.unfinished + self.attempts_intended)
+    }
+}
+
 impl Attempts {
     /// Attempts that have ended, or were never sent.
     pub fn ended(&self) -> u64 {
@@ -251,6 +259,11 @@ impl Attempts {
             + self.redirected
             + self.failed
             + self.unfinished
+    }
+
+    /// Attempts that the server could have answered, and that have their outcome.
+    pub fn with_outcome(&self) -> u64 {
+        self.ended().saturating_sub(self.blocked + self.unfinished + self.redirected)
     }
 
     fn add(&mut self, other: &Attempts) {

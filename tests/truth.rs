@@ -1,0 +1,172 @@
+//! What a run reports is what its server counted for itself: equal, not close.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test cannot do without, it may panic over"
+)]
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/sums.rs"]
+mod sums;
+
+use program::{Folder, Served};
+use sums::{assert_truth, count};
+
+/// 20 clients on two workers sign on within a second and call each other for three, some hundred messages a second.
+/// A call takes about half a second, and half of them are hung up by the callee.
+const PROFILE: &str = r#"
+name = "truth"
+seed = 7
+[subscribers]
+file = "subscribers.csv"
+[generator]
+workers = 2
+[[stages]]
+name = "sign-on"
+duration = "1s"
+clients = 20
+[[stages]]
+name = "steady"
+duration = "3s"
+calls_per_second = 12
+arrivals = "poisson"
+[calls]
+ring = { uniform = { min = "20ms", max = "200ms" } }
+hold = { exponential = "400ms" }
+candidates = 3
+candidate_spacing = "20ms"
+hangup_by_callee = 0.5
+"#;
+
+/// The profile against `serve`, in this dialect.
+fn start(dialect: &str, serve: &[&str]) -> (Folder, Served, Vec<String>) {
+    let folder = Folder::with(PROFILE);
+    let served = Served::start(&folder, 20, serve);
+    let mut arguments = vec!["--target".to_owned(), served.url.clone()];
+    arguments.extend(["--dialect".to_owned(), dialect.to_owned()]);
+    if serve.contains(&"--tls") {
+        arguments.extend(["--set".to_owned(), "target.tls.ca_file=ca.pem".to_owned()]);
+    }
+    (folder, served, arguments)
+}
+
+/// A whole run.
+fn whole(dialect: &str, serve: &[&str]) -> (Value, Value) {
+    let (folder, served, arguments) = start(dialect, serve);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    folder.run(&arguments).unless_unfit(0);
+    let (run, truth) = (folder.record(), served.stop());
+    assert_truth(&run, &truth);
+    assert_eq!(run["interrupted"], false);
+    assert_eq!(count(&run, "/clients/signed_on"), 20);
+    assert_eq!(count(&truth, "/clients/signed_on"), 20);
+    assert_eq!(run.pointer("/clients/peak"), truth.pointer("/clients/peak"));
+    assert_ne!(run["verdict"]["result"], "fail", "{}", run["verdict"]);
+    assert!(count(&run, "/attempts/answered") > 15, "{}", run["attempts"]);
+    // Both legs of each call end with it, whoever hung up.
+    assert_eq!(
+        count(&run, "/hangups/200") + count(&run, "/hangups/487"),
+        2 * count(&run, "/attempts/started")
+    );
+    (run, truth)
+}
+
+/// A run that is stopped once calls are up.
+fn stopped(dialect: &str, serve: &[&str]) {
+    let (folder, served, arguments) = start(dialect, serve);
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Long calls that come fast: some are in every state when the end comes.
+    for set in ["stages.1.duration=1m", "stages.1.calls_per_second=40", "stages.1.arrivals=constant"] {
+        arguments.extend(["--set", set]);
+    }
+    let mut running = folder.start(&arguments);
+    folder.wait_for_interval(&mut running, "an answered call", |interval| {
+        count(interval, "/attempts/answered") > 10
+    });
+    running.signal(Signal::SIGINT);
+    running.wait().with_code(130);
+    let (run, truth) = (folder.record(), served.stop());
+    assert_truth(&run, &truth);
+    assert_eq!(run["interrupted"], true);
+    assert_eq!(count(&run, "/clients/signed_on"), 20);
+}
+
+#[test]
+fn a_flat_run_is_what_its_server_counted() {
+    whole("flat", &["--dialect", "flat"]);
+}
+
+#[test]
+fn a_nested_run_is_what_its_server_counted() {
+    whole("nested", &["--dialect", "nested"]);
+}
+
+#[test]
+fn a_run_that_finds_the_flat_dialect_is_what_its_server_counted() {
+    let (run, _) = whole("auto", &["--dialect", "flat"]);
+    assert_eq!(run["target"]["dialect_detected"], "flat");
+}
+
+#[test]
+fn a_run_that_finds_the_nested_dialect_is_what_its_server_counted() {
+    let (run, _) = whole("auto", &["--dialect", "nested"]);
+    assert_eq!(run["target"]["dialect_detected"], "nested");
+    // The scout's flat keepalive got no answer, and its nested one did: it has called nobody else.
+    let (sent, answered) = (count(&run, "/keepalives/sent"), count(&run, "/keepalives/answered"));
+    assert_eq!((sent - answered, count(&run, "/keepalives/missed")), (1, 1), "{}", run["keepalives"]);
+}
+
+#[test]
+fn a_run_against_a_server_of_both_dialects_is_what_it_counted() {
+    for dialect in ["auto", "nested"] {
+        whole(dialect, &[]);
+    }
+}
+
+#[test]
+fn a_run_over_tls_is_what_its_server_counted() {
+    for dialect in ["flat", "nested"] {
+        let (run, _) = whole(dialect, &["--tls"]);
+        assert!(run["target"]["url"].as_str().is_some_and(|url| url.starts_with("wss://")));
+    }
+}
+
+#[test]
+fn keepalives_that_are_due_each_second_are_what_the_server_counted() {
+    for dialect in ["flat", "nested"] {
+        let (folder, served, mut arguments) = start(dialect, &["--keepalive-interval", "1s"]);
+        // Few calls: each request puts the next keepalive off.
+        arguments.extend(["--set".to_owned(), "stages.1.calls_per_second=1".to_owned()]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        folder.run(&arguments).unless_unfit(0);
+        let (run, truth) = (folder.record(), served.stop());
+        assert_truth(&run, &truth);
+        assert!(count(&run, "/keepalives/sent") > 30, "{}", run["keepalives"]);
+        assert_eq!(run["keepalives"]["missed"], 0);
+        assert_eq!(run["keepalives"]["sent"], run["keepalives"]["answered"]);
+    }
+}
+
+#[test]
+fn a_flat_run_that_is_stopped_is_what_its_server_counted() {
+    stopped("flat", &["--dialect", "flat"]);
+}
+
+#[test]
+fn a_nested_run_over_tls_that_is_stopped_is_what_its_server_counted() {
+    stopped("nested", &["--tls"]);
+}
+
+#[test]
+fn early_media_media_events_and_a_staged_registration_change_nothing() {
+    let (run, _) = whole("flat", &["--early-media", "--media-events", "--registration-delay", "100ms"]);
+    assert!(
+        count(&run, "/events/progress") > 0 && count(&run, "/events/registered") >= 20,
+        "{}",
+        run["events"]
+    );
+}

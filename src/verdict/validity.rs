@@ -94,9 +94,10 @@ fn starved(record: &RunRecord) -> Option<Finding> {
     }
     beyond(limits::STARVED_PART, part, |limit| {
         let (part, limit) = (percent(part), percent(limit));
+        let cause = cause(record);
         format!(
             "for {part} of the time for which they had something to do, workers had no processor (limit {limit}): \
-             {STARVED_CURE}"
+             {cause}"
         )
     })
 }

@@ -7,7 +7,7 @@ mod connection;
 mod media;
 mod scout;
 
-pub use connection::{Client, Connection, GivenUp, LegRef, Signon};
+pub use connection::{Client, Connection, GivenUp, LegRef, SendError, Signon};
 pub use media::Media;
 pub(crate) use scout::count_fact;
 pub use scout::{ScoutError, Scouted, Wishes, scout};

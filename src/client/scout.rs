@@ -15,7 +15,7 @@ use crate::metrics::{Counters, DisconnectKey, Metric, Phase, Recorder};
 use crate::protocol::{
     CloseCode, Dialect, Event, EventBody, Fact, RegistrationStatus, ResponseOutcome, Session, SessionSettings,
 };
-use crate::transport::{Closed, DialError, Dialer, End, Link, Received, Utf8Bytes};
+use crate::transport::{Closed, DialError, Dialer, End, Initiator, Link, Received, Utf8Bytes};
 
 /// The scout's number among the clients, which go from 0 up; seen in its transaction ids alone.
 const SCOUT: u32 = 9_999_999;
@@ -227,10 +227,14 @@ impl<'r> Visit<'r> {
             .await;
             self.until(CLOSE_TIMEOUT, |_, _| false).await;
         }
-        let phase = if self.session.is_attached() { Phase::Draining } else { Phase::WaitingState };
+        let phase = match (&self.closed, self.session.is_attached()) {
+            (_, false) => Phase::WaitingState,
+            (Some(closed), true) if closed.initiator != Initiator::Client => Phase::Idle,
+            (_, true) => Phase::Draining,
+        };
         let (code, initiator) = match &self.closed {
             Some(closed) => (closed.code, closed.initiator),
-            None => (1000, crate::transport::Initiator::Client),
+            None => (1000, Initiator::Client),
         };
         self.recorder.counters().disconnects.count(DisconnectKey { code, initiator, phase });
         let open = self.dialer.clock.now().micros_since(self.opened);

@@ -24,6 +24,9 @@ use crate::protocol::{EventBody, HangupClass, HangupCode, RequestName, ResponseO
 const SETUP_TIMEOUT: Duration = Duration::from_secs(32);
 /// How long a `hangup` may follow an `error` in set-up before we hang up ourselves (protocol, section 5.19).
 const ERROR_GRACE: Duration = Duration::from_secs(2);
+/// How long the server may keep a call up whose other party has lost its connection: it may come back (protocol,
+/// appendix C, point 11: 10 s).
+const LOST_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long the last `hangup` of a call may take.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -259,10 +262,14 @@ impl Answered {
     /// The connection of a leg is gone.
     pub fn lost(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
         self.abandon(leg, out);
-        match self.phase {
-            Phase::SetUp => self.fail(AttemptFailure::ConnectionLost, now, out),
-            Phase::Talk => self.release(leg.other(), now, out),
-            Phase::Release | Phase::Over => {}
+        if matches!(self.phase, Phase::SetUp | Phase::Talk) {
+            if self.phase == Phase::SetUp {
+                self.end(Outcome::Failed(AttemptFailure::ConnectionLost), out);
+            }
+            // The other party is not told by us but by the server: a hangup of ours would cross its own, and cost that
+            // party's connection too (protocol, section 1.5: close 4610).
+            self.wind_down(now);
+            self.timeout = now + LOST_TIMEOUT;
         }
         self.check_over(out);
     }
@@ -296,6 +303,9 @@ impl Answered {
             self.drained = true;
             let leg = if self.caller.up { Leg::Caller } else { Leg::Callee };
             self.release(leg, now, out);
+        } else if self.phase == Phase::Release && !self.caller.told && !self.callee.told {
+            // Nothing may stay up for the server's patience with a lost connection.
+            self.insist(now, out);
         }
         self.check_over(out);
     }

@@ -447,10 +447,18 @@ fn a_lost_connection_ends_the_call_on_the_other_leg_too() {
         let mut owner = Owner::ringing();
         owner.lose(lost);
         assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::ConnectionLost)]);
-        let ask = if lost == Leg::Caller { Ask::Decline } else { Ask::Hangup };
-        assert!(owner.has(Direction::Send(lost.other(), ask)));
+        assert_eq!(
+            owner.sends(Ask::Hangup) + owner.sends(Ask::Decline),
+            0,
+            "it would cross the server's own"
+        );
         owner.hangup(lost.other(), 487);
         assert!(owner.is_over());
+
+        let mut owner = Owner::ringing();
+        owner.lose(lost).drain();
+        let ask = if lost == Leg::Caller { Ask::Decline } else { Ask::Hangup };
+        assert!(owner.has(Direction::Send(lost.other(), ask)), "nothing stays up when the run is over");
 
         let mut owner = Owner::talking(Leg::Caller);
         owner.lose(lost).lose(lost.other());

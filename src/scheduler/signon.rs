@@ -263,15 +263,12 @@ impl Worker {
     pub fn leave_connection(&mut self, place: usize, now: Time) {
         self.clients[place].leaving = true;
         self.clients[place].close(1000, now, now);
-        self.end_connection(place, 1000, now);
+        self.drop_connection(place, now);
     }
 
-    /// Drops the connection without waiting for the server any longer.
+    /// Drops the connection without waiting for the server any longer. Whoever has begun to close it has ended it;
+    /// if nobody has, it counts as lost.
     pub fn drop_connection(&mut self, place: usize, now: Time) {
-        self.end_connection(place, 1006, now);
-    }
-
-    fn end_connection(&mut self, place: usize, code: u16, now: Time) {
         match &self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => {
@@ -279,10 +276,10 @@ impl Worker {
                 self.signon_failed(place, SignonFailure::Unfinished, None);
             }
             Connection::Open { link, .. } => {
-                let theirs = link.ending().filter(|ending| ending.initiator == Initiator::Server).cloned();
-                let reason = String::new();
-                let ours = Closed { initiator: Initiator::Client, code, reason, at: now };
-                self.closed(place, &theirs.unwrap_or(ours));
+                let lost =
+                    || Closed { initiator: Initiator::Network, code: 1006, reason: String::new(), at: now };
+                let closed = link.ending().cloned().unwrap_or_else(lost);
+                self.closed(place, &closed);
             }
         }
     }

@@ -146,6 +146,17 @@ impl Ran {
         doubtful
     }
 
+    /// Whether the machine was too busy to make the load that was planned; says so.
+    pub fn was_overrun(&self) -> bool {
+        let (blocked, late) = (self.count("attempts.blocked"), self.count("late"));
+        if blocked + late > 0 {
+            eprintln!(
+                "the machine is too busy for this load: {blocked} calls blocked, {late} late; not looked at further"
+            );
+        }
+        blocked + late > 0
+    }
+
     /// Checks exit code and verdict; a run may be void on a machine that is too busy, but for no other reason.
     pub fn ends_with(&self, exit: i32) {
         if self.exit == 4 && self.at("sums.hold") == true {

@@ -165,7 +165,13 @@ fn run(root: &Path) -> (PathBuf, Finished) {
                 calls: if busy { 4 } else { 0 },
                 calls_answered: if busy { 3 } else { 0 },
             },
-            health: Health { cpu_cores: 0.25, rss_bytes: 30 << 20, worker_cpu_max: 0.15, turn_max_us: 1_250 },
+            health: Health {
+                cpu_cores: 0.25,
+                rss_bytes: 30 << 20,
+                worker_cpu_max: 0.15,
+                turn_max_us: 1_250,
+                ..Health::default()
+            },
         };
         writer.interval(&interval).unwrap();
     }

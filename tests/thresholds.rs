@@ -241,7 +241,13 @@ fn second(at: u64, calls: u64, refused: u64, millis: u64) -> Interval {
         stage: Some(u32::from(at >= 2)),
         tally,
         gauges: Gauges { signed_on: 10, ..Gauges::default() },
-        health: Health { cpu_cores: 0.5, rss_bytes: 9_000, worker_cpu_max: 0.25, turn_max_us: 900 },
+        health: Health {
+            cpu_cores: 0.5,
+            rss_bytes: 9_000,
+            worker_cpu_max: 0.25,
+            turn_max_us: 900,
+            ..Health::default()
+        },
     }
 }
 

@@ -38,6 +38,14 @@ pub enum Metric {
     Recovery,
     /// Call due → its request written to the socket: the generator's own lateness.
     Lag,
+    /// Keepalive due → written to the socket: the generator's own lateness.
+    KeepaliveLag,
+    /// A worker's deadline → the turn of its loop that met it: the generator's own lateness. Every kind of deadline
+    /// counts, so there is a figure also where nobody calls.
+    TimerLag,
+    /// A turn of a worker's loop begun → a frame of that turn handled: what came in last has waited longest. What a
+    /// frame waited before the turn began is bounded by the longest turn and the run-queue delay.
+    Handling,
 }
 
 impl Metric {
@@ -59,6 +67,9 @@ impl Metric {
         Metric::ReleaseRemote,
         Metric::Recovery,
         Metric::Lag,
+        Metric::KeepaliveLag,
+        Metric::TimerLag,
+        Metric::Handling,
     ];
 
     /// How many there are.
@@ -88,6 +99,9 @@ impl Metric {
             Metric::ReleaseRemote => "release_remote",
             Metric::Recovery => "recovery",
             Metric::Lag => "lag",
+            Metric::KeepaliveLag => "keepalive_lag",
+            Metric::TimerLag => "timer_lag",
+            Metric::Handling => "handling",
         }
     }
 
@@ -99,6 +113,11 @@ impl Metric {
     /// Whether it begins at a due time, and so exists twice: as response from due, as service from sent.
     pub const fn has_response(self) -> bool {
         matches!(self, Metric::Signon | Metric::Ringback | Metric::Setup)
+    }
+
+    /// Whether it is about the generator itself and not about the server.
+    pub const fn is_own(self) -> bool {
+        matches!(self, Metric::Lag | Metric::KeepaliveLag | Metric::TimerLag | Metric::Handling)
     }
 
     /// Where it starts and ends, for people.
@@ -120,6 +139,9 @@ impl Metric {
             Metric::ReleaseRemote => "hangup sent to hangup on the other leg",
             Metric::Recovery => "connection lost to signed on again",
             Metric::Lag => "due to written: the generator's own lateness",
+            Metric::KeepaliveLag => "keepalive due to written: the generator's own lateness",
+            Metric::TimerLag => "a worker's deadline to the turn that met it: its own lateness",
+            Metric::Handling => "turn begun to frame handled: what the generator adds to a reading",
         }
     }
 }

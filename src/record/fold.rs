@@ -1,5 +1,6 @@
 //! Adding seconds up to a run.
 
+use super::health::HealthFold;
 use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::{
@@ -8,9 +9,6 @@ use super::{
 };
 use crate::metrics::{Metric, Tally};
 use crate::protocol::RequestName;
-
-/// The shortest piece of a second, in microseconds, whose use of processor time is taken seriously.
-const SHORTEST_US: u64 = 250_000;
 
 /// Adds the seconds of a run up, in memory that does not grow with their number.
 #[derive(Default)]
@@ -29,10 +27,7 @@ pub(super) struct Figures {
     peak: u64,
     pub(super) length_us: u64,
     ends_us: u64,
-    cpu_us: f64,
-    rss_peak_bytes: u64,
-    worker_cpu_max: f64,
-    turn_max_us: u64,
+    health: HealthFold,
 }
 
 impl Figures {
@@ -43,13 +38,7 @@ impl Figures {
         self.peak = self.peak.max(stored.gauges.signed_on);
         self.length_us += stored.length_us;
         self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
-        self.cpu_us += stored.health.cpu_cores * stored.length_us as f64;
-        self.rss_peak_bytes = self.rss_peak_bytes.max(stored.health.rss_bytes);
-        // The last second is mostly a piece of one: over a few milliseconds a use of processor time is noise.
-        if stored.length_us >= SHORTEST_US {
-            self.worker_cpu_max = self.worker_cpu_max.max(stored.health.worker_cpu_max);
-        }
-        self.turn_max_us = self.turn_max_us.max(stored.health.turn_max_us);
+        self.health.add(&stored.health, stored.length_us);
     }
 
     pub(super) fn clients(&self, header: &RunHeader) -> Clients {
@@ -58,14 +47,7 @@ impl Figures {
 
     /// What the seconds tell of the generator.
     pub(super) fn generator(&self) -> Generator {
-        Generator {
-            cpu_cores: (self.length_us > 0).then(|| self.cpu_us / self.length_us as f64),
-            worker_cpu_max: self.worker_cpu_max,
-            turn_max_us: self.turn_max_us,
-            rss_peak_bytes: self.rss_peak_bytes,
-            late: self.counted.late,
-            ..Generator::default()
-        }
+        Generator { late: self.counted.late, ..self.health.generator() }
     }
 }
 
@@ -159,14 +141,19 @@ impl Fold {
     }
 
     fn generator(&self, header: &RunHeader, end: Option<&RunEnd>, cut_off: u64) -> Generator {
+        let generator = self.figures.generator();
+        let own = |metric| Summary::from(self.tally.service(metric));
         Generator {
-            lag: Summary::from(self.tally.service(Metric::Lag)),
-            rss_peak_bytes: end.and_then(|end| end.rss_peak_bytes).unwrap_or(self.figures.rss_peak_bytes),
+            lag: own(Metric::Lag),
+            keepalive_lag: own(Metric::KeepaliveLag),
+            timer_lag: own(Metric::TimerLag),
+            handling: own(Metric::Handling),
+            rss_peak_bytes: end.and_then(|end| end.rss_peak_bytes).unwrap_or(generator.rss_peak_bytes),
             bytes_per_client: end.and_then(|end| end.bytes_per_client),
             fd_limit: header.fd_limit,
             workers: header.workers,
             cut_off,
-            ..self.figures.generator()
+            ..generator
         }
     }
 }

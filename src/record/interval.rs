@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Health;
 use super::counted::{Counted, SignonCounts};
 use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram};
 use crate::metrics::{Gauges, LatencyHistogram, Metric, Tally};
@@ -31,20 +32,6 @@ pub struct Interval {
     pub gauges: Gauges,
     /// How the generator was.
     pub health: Health,
-}
-
-/// How the generator was in some second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Health {
-    /// Processor time used, in cores. An embedded core in the same process is left out where its share is known.
-    pub cpu_cores: f64,
-    /// Memory in use (RSS), in bytes.
-    pub rss_bytes: u64,
-    /// Processor time of the busiest worker, as a part of one core: 0 to 1.
-    pub worker_cpu_max: f64,
-    /// The longest turn of a worker's loop, in microseconds: how long something that was ready may have waited.
-    pub turn_max_us: u64,
 }
 
 /// What there was at the end of a second.

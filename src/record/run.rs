@@ -123,22 +123,47 @@ pub struct Sums {
 
 /// The generator's own health.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Generator {
     /// How late calls were written to their sockets.
     pub lag: Summary,
+    /// How late keepalives were written to their sockets.
+    pub keepalive_lag: Summary,
+    /// How late workers met their deadlines, of whatever kind.
+    pub timer_lag: Summary,
+    /// From the begin of a turn of a worker's loop until a frame of that turn was handled.
+    pub handling: Summary,
     /// Processor time used, in cores, over the whole run. An embedded core in the same process is left out where its
     /// share is known.
     pub cpu_cores: Option<f64>,
     /// Processor time of the busiest worker in its busiest second, as a part of one core: 0 to 1.
     pub worker_cpu_max: f64,
+    /// For how long a worker used more than 90 % of a core, in microseconds.
+    pub busy_us: u64,
     /// The longest turn of a worker's loop, in microseconds.
     pub turn_max_us: u64,
+    /// The worst lateness of a worker's heartbeat, which is due ten times a second, in microseconds.
+    pub heartbeat_late_max_us: u64,
+    /// For how long workers had something to do and no processor to do it on, all together, in microseconds.
+    pub run_delay_us: Option<u64>,
+    /// The same as a part of the time for which they had something to do: 0 to 1.
+    pub starved_part: Option<f64>,
+    /// Processor time of this machine that its host gave to others, as a part of the machine's: 0 to 1.
+    pub steal_part: Option<f64>,
+    /// Periods in which the control group had used up its share of processor time.
+    pub throttled_periods: Option<u64>,
+    /// For how long the control group was kept from running therefore, in microseconds, added up over processors.
+    pub throttled_us: Option<u64>,
     /// The most memory (RSS) that was used, in bytes.
     pub rss_peak_bytes: u64,
     /// What a signed-on client cost, in bytes of memory.
     pub bytes_per_client: Option<u64>,
     /// Files and sockets that the process may have open at once.
     pub fd_limit: u64,
+    /// The fewest files and sockets that it could still have opened.
+    pub fds_left_min: Option<u64>,
+    /// The fewest local ports that were left for connections to the target.
+    pub ports_left_min: Option<u64>,
     /// Worker threads.
     pub workers: u32,
     /// Attempts that were started later than the limit of a valid run allows.

@@ -246,7 +246,13 @@ mod tests {
             stage: Some(0),
             tally,
             gauges: Gauges { connected: 4, signed_on: at, calls: 1, calls_answered: 1 },
-            health: Health { cpu_cores: 0.3, rss_bytes: 1 << 20, worker_cpu_max: 0.2, turn_max_us: 900 + at },
+            health: Health {
+                cpu_cores: 0.3,
+                rss_bytes: 1 << 20,
+                worker_cpu_max: 0.2,
+                turn_max_us: 900 + at,
+                ..Health::default()
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::metrics::Metric;
-use crate::record::{Counted, RecordError, RunRecord, StageInfo, StoredInterval, Summary};
+use crate::record::{Counted, Health, RecordError, RunRecord, StageInfo, StoredInterval, Summary};
 use crate::verdict::Verdict;
 
 /// A column that is one figure of a second.
@@ -49,6 +49,26 @@ fn disconnects(counted: &Counted) -> u64 {
     counted.disconnects.iter().map(|one| one.count).sum()
 }
 
+/// The columns behind the latencies: what a system may not tell is an empty cell.
+type HealthColumn = (&'static str, fn(&Health) -> Option<String>);
+
+const HEALTH_COLUMNS: &[HealthColumn] = &[
+    ("run_delay_us", |health| text(health.run_delay_us)),
+    ("run_delay_max_us", |health| text(health.run_delay_max_us)),
+    ("heartbeat_late_max_us", |health| text(Some(health.heartbeat_late_max_us))),
+    ("steal_part", |health| health.steal_part.map(|part| format!("{part:.4}"))),
+    ("throttled_periods", |health| text(health.throttled_periods)),
+    ("throttled_us", |health| text(health.throttled_us)),
+    ("fds_open", |health| text(health.fds_open)),
+    ("fds_left", |health| text(health.fds_left)),
+    ("ports_left", |health| text(health.ports_left)),
+    ("bytes_per_client", |health| text(health.bytes_per_client)),
+];
+
+fn text(figure: Option<u64>) -> Option<String> {
+    figure.map(|figure| figure.to_string())
+}
+
 /// The columns of one kind of latency, in microseconds but for the count. The table is what fixes their order.
 type LatencyColumn = (&'static str, fn(&Summary) -> Option<u64>);
 
@@ -86,6 +106,7 @@ fn header() -> Vec<String> {
             names.extend(LATENCY_COLUMNS.iter().map(|(figure, _)| format!("{metric}_{part}_{figure}")));
         }
     }
+    names.extend(HEALTH_COLUMNS.iter().map(|(name, _)| (*name).to_owned()));
     names
 }
 
@@ -111,6 +132,7 @@ fn row(second: &StoredInterval, stages: &[StageInfo]) -> Vec<String> {
             cells.extend(figures.map(|figure| figure.map(|value| value.to_string()).unwrap_or_default()));
         }
     }
+    cells.extend(HEALTH_COLUMNS.iter().map(|(_, figure)| figure(&second.health).unwrap_or_default()));
     cells
 }
 

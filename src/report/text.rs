@@ -325,6 +325,7 @@ impl Page<'_> {
             _ => "no call lag measured".into(),
         };
         self.entry("Generator", &format!("{validity}; {lag}"))?;
+        self.lateness(record)?;
         let cpu = generator.cpu_cores.map_or("-".into(), figure);
         let text = format!(
             "{}, {cpu} of {} cores used, busiest worker {:.0} % of a core, longest turn {}",
@@ -337,10 +338,39 @@ impl Page<'_> {
         let client = generator.bytes_per_client;
         let client = client.map(|client| format!(", {} a client", bytes(client))).unwrap_or_default();
         let memory = bytes(generator.rss_peak_bytes);
-        self.entry(
-            "",
-            &format!("{memory} of memory{client}, {} descriptors allowed", count(generator.fd_limit)),
-        )
+        let mut descriptors = format!("{} descriptors allowed", count(generator.fd_limit));
+        if let Some(left) = generator.fds_left_min {
+            descriptors += &format!(" ({} left at the least)", count(left));
+        }
+        self.entry("", &format!("{memory} of memory{client}, {descriptors}"))
+    }
+
+    /// How late the generator was with all but calls, and what kept it from its processors.
+    fn lateness(&mut self, record: &RunRecord) -> io::Result<()> {
+        let generator = &record.generator;
+        let late = [
+            ("keepalives", &generator.keepalive_lag),
+            ("deadlines", &generator.timer_lag),
+            ("frames", &generator.handling),
+        ];
+        let late = late.iter().filter(|(_, lag)| lag.count > 0);
+        let late: Vec<String> =
+            late.map(|(what, lag)| format!("{what} {}", lag.p99.map_or(">10 min".into(), time))).collect();
+        if !late.is_empty() {
+            self.entry("", &format!("late at p99: {}", late.join(", ")))?;
+        }
+        let part = |part: f64| format!("{:.1} %", part * 100.0);
+        let mut kept = Vec::new();
+        if let Some(starved) = generator.starved_part {
+            kept.push(format!("waited for a processor {} of its busy time", part(starved)));
+        }
+        if let Some(stolen) = generator.steal_part.filter(|stolen| *stolen > 0.001) {
+            kept.push(format!("{} of the machine stolen by its host", part(stolen)));
+        }
+        if let Some(throttled) = generator.throttled_us.filter(|throttled| *throttled > 0) {
+            kept.push(format!("throttled by its control group for {}", duration(throttled as f64 / 1e6)));
+        }
+        if kept.is_empty() { Ok(()) } else { self.entry("", &kept.join(", ")) }
     }
 
     fn files(&mut self, record: &RunRecord) -> io::Result<()> {

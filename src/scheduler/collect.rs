@@ -1,10 +1,10 @@
 //! The way of the figures from the workers to the record: full tallies come in once a second, empty ones go back.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::health::{Surroundings, Surveyor, ThreadUse};
 use crate::metrics::{Gauges, Tally};
 use crate::record::{Health, Interval};
 use crate::workload;
@@ -21,9 +21,10 @@ pub(super) struct Report {
     pub until: Duration,
     pub tally: Tally,
     pub gauges: Gauges,
-    /// The processor time that its thread has used since it was made.
-    pub cpu: Duration,
+    /// What its thread has used since it was made.
+    pub used: ThreadUse,
     pub turn_max: Duration,
+    pub heartbeat_late_max: Duration,
     pub last: bool,
 }
 
@@ -75,6 +76,7 @@ pub(super) struct Collector {
     has_lost_a_worker: bool,
     stages: Vec<workload::Stage>,
     until: Duration,
+    surveyor: Surveyor,
 }
 
 #[derive(Debug)]
@@ -85,7 +87,7 @@ struct WorkerEnd {
     done: bool,
     /// Its last report has come.
     has_ended: bool,
-    cpu: Duration,
+    used: ThreadUse,
 }
 
 /// What the collector has to say.
@@ -97,6 +99,52 @@ pub(super) enum Collected {
     Nothing,
     /// All workers are done.
     Done,
+}
+
+/// What all workers' threads used over a second.
+#[derive(Debug, Default)]
+struct Threads {
+    cpu: Duration,
+    cpu_max: Duration,
+    run_delay: Option<Duration>,
+    run_delay_max: Option<Duration>,
+    turn_max: Duration,
+    heartbeat_late_max: Duration,
+}
+
+impl Threads {
+    /// Adds what a worker reports, which had used `before` by its report before.
+    fn add(&mut self, report: &Report, before: &ThreadUse) {
+        let used = report.used.since(before);
+        self.cpu += used.cpu;
+        self.cpu_max = self.cpu_max.max(used.cpu);
+        if let Some(delay) = used.run_delay {
+            self.run_delay = Some(self.run_delay.unwrap_or_default() + delay);
+        }
+        self.run_delay_max = self.run_delay_max.max(used.run_delay);
+        self.turn_max = self.turn_max.max(report.turn_max);
+        self.heartbeat_late_max = self.heartbeat_late_max.max(report.heartbeat_late_max);
+    }
+
+    /// The health of a second of this `length`. What depends on the target is not known here.
+    fn health(&self, length: Duration, around: &Surroundings) -> Health {
+        let seconds = length.as_secs_f64().max(1e-3);
+        let micros = |time: Duration| time.as_micros() as u64;
+        Health {
+            cpu_cores: self.cpu.as_secs_f64() / seconds,
+            worker_cpu_max: self.cpu_max.as_secs_f64() / seconds,
+            rss_bytes: around.rss_bytes,
+            turn_max_us: micros(self.turn_max),
+            run_delay_us: self.run_delay.map(micros),
+            run_delay_max_us: self.run_delay_max.map(micros),
+            heartbeat_late_max_us: micros(self.heartbeat_late_max),
+            steal_part: around.steal_part,
+            throttled_periods: around.throttled.map(|throttled| throttled.periods),
+            throttled_us: around.throttled.map(|throttled| micros(throttled.time)),
+            fds_open: around.fds_open,
+            ..Health::default()
+        }
+    }
 }
 
 /// A collector for so many workers, and the workers' ends.
@@ -115,13 +163,19 @@ pub(super) fn collector(workers: usize, stages: &[workload::Stage]) -> (Collecto
             waiting: VecDeque::new(),
             done: false,
             has_ended: false,
-            cpu: Duration::ZERO,
+            used: ThreadUse::default(),
         });
         channels.push(Channel { worker, reports: reports_in.clone(), spares });
     }
     let stages = stages.to_vec();
-    let collector =
-        Collector { reports, workers: ends, has_lost_a_worker: false, stages, until: Duration::ZERO };
+    let collector = Collector {
+        reports,
+        workers: ends,
+        has_lost_a_worker: false,
+        stages,
+        until: Duration::ZERO,
+        surveyor: Surveyor::new(),
+    };
     (collector, channels)
 }
 
@@ -172,10 +226,10 @@ impl Collector {
         let mut tally = Tally::default();
         let mut gauges = Gauges::default();
         let mut until = at;
-        let mut cpus = Vec::with_capacity(self.workers.len());
-        let mut turn_max = Duration::ZERO;
+        let mut threads = Threads::default();
         for worker in &mut self.workers {
             let Some(mut report) = worker.waiting.pop_front() else { continue };
+            threads.add(&report, &worker.used);
             tally.add(&report.tally);
             report.tally.clear();
             // A worker that is done wants none back.
@@ -185,19 +239,11 @@ impl Collector {
             gauges.calls += report.gauges.calls;
             gauges.calls_answered += report.gauges.calls_answered;
             until = until.max(report.until);
-            cpus.push(report.cpu.saturating_sub(worker.cpu).as_secs_f64());
-            worker.cpu = report.cpu;
-            turn_max = turn_max.max(report.turn_max);
+            worker.used = report.used;
         }
         self.until = until;
         let length = until - at;
-        let seconds = length.as_secs_f64().max(1e-3);
-        let health = Health {
-            cpu_cores: cpus.iter().sum::<f64>() / seconds,
-            worker_cpu_max: cpus.iter().copied().fold(0.0, f64::max) / seconds,
-            rss_bytes: rss_bytes(),
-            turn_max_us: turn_max.as_micros() as u64,
-        };
+        let health = threads.health(length, &self.surveyor.survey());
         Interval { at, length, stage: self.stage_at(at), tally, gauges, health }
     }
 
@@ -212,14 +258,6 @@ impl Collector {
     }
 }
 
-/// The memory in use by this process.
-pub(super) fn rss_bytes() -> u64 {
-    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
-    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(4096)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,8 +270,9 @@ mod tests {
             until: Duration::from_secs(second),
             tally,
             gauges: Gauges { connected: 1, ..Gauges::default() },
-            cpu: Duration::from_millis(100 * second),
+            used: ThreadUse { cpu: Duration::from_millis(100 * second), run_delay: None },
             turn_max: Duration::ZERO,
+            heartbeat_late_max: Duration::ZERO,
             last,
         });
         true

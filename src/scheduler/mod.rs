@@ -5,6 +5,7 @@
 
 mod calls;
 mod collect;
+mod health;
 mod prepare;
 mod signon;
 mod stop;
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 pub use stop::{Stop, Urgency};
 
-use self::collect::{Channel, Collected, collector, rss_bytes};
+use self::collect::{Channel, Collected, collector};
+use self::health::rss_bytes;
 use self::prepare::{Prepared, prepare};
 use self::worker::{Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
@@ -206,9 +208,16 @@ pub fn run(
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
     writer.begin(header)?;
-    let rss_before = rss_bytes();
     let (workers, segments) = (plan.workers, plan.workers);
     let (mut collector, channels) = collector(workers, &plan.stages);
+    let mut measured = Measured {
+        rss_before: rss_bytes(),
+        scouting: Some(scouting.swap(Tally::default())),
+        embedded: plan.target.server == Server::Embedded,
+        descriptors: prepared.descriptor_limit,
+        ports: prepared.ports,
+        ..Measured::default()
+    };
     let Prepared { subscribers, dialer, core, .. } = prepared;
     let shared = Arc::new(Shared {
         numbers: prepare::numbers(&subscribers),
@@ -223,8 +232,6 @@ pub fn run(
         stop: stop.clone(),
     });
     let threads = start_workers(&shared, segments, channels)?;
-    let mut measured =
-        Measured { rss_before, scouting: Some(scouting.swap(Tally::default())), ..Measured::default() };
     // Once a run is stopped its stages are over.
     let mut stopped = false;
     loop {
@@ -256,7 +263,7 @@ pub fn run(
     let end = RunEnd {
         ended_at: now_millis(),
         interrupted: stop.is_interrupted() || breakdown.is_some(),
-        bytes_per_client: measured.bytes_per_client(shared.plan.target.server == Server::Embedded),
+        bytes_per_client: measured.bytes_per_client(),
         rss_peak_bytes: Some(measured.rss_peak),
         aborted_by: measured.aborted_by,
     };
@@ -269,6 +276,12 @@ struct Measured {
     scouting: Option<Tally>,
     rss_before: u64,
     rss_peak: u64,
+    /// Whether the process holds the server's ends too.
+    embedded: bool,
+    /// How many files and sockets it may have open.
+    descriptors: u64,
+    /// How many connections to the target have a local port.
+    ports: u64,
     /// The most clients connected in any interval, and the memory then.
     peak: (u64, u64),
     aborted_by: Option<Aborted>,
@@ -280,16 +293,25 @@ impl Measured {
         if let Some(scouting) = self.scouting.take() {
             interval.tally.add(&scouting);
         }
-        self.rss_peak = self.rss_peak.max(interval.health.rss_bytes);
-        if interval.gauges.connected > self.peak.0 {
-            self.peak = (interval.gauges.connected, interval.health.rss_bytes);
+        let connected = interval.gauges.connected;
+        let health = &mut interval.health;
+        health.fds_left = health.fds_open.map(|open| self.descriptors.saturating_sub(open));
+        health.ports_left = Some(self.ports.saturating_sub(connected));
+        health.bytes_per_client = self.bytes_each(connected, health.rss_bytes);
+        self.rss_peak = self.rss_peak.max(health.rss_bytes);
+        if connected > self.peak.0 {
+            self.peak = (connected, health.rss_bytes);
         }
     }
 
+    /// Memory a client when most were connected.
+    fn bytes_per_client(&self) -> Option<u64> {
+        self.bytes_each(self.peak.0, self.peak.1)
+    }
+
     /// Memory a client; nothing where the process holds the server's ends too, or too few clients to tell.
-    fn bytes_per_client(&self, embedded: bool) -> Option<u64> {
-        let (clients, rss) = self.peak;
-        (!embedded && clients >= 100).then(|| rss.saturating_sub(self.rss_before) / clients)
+    fn bytes_each(&self, clients: u64, rss: u64) -> Option<u64> {
+        (!self.embedded && clients >= 100).then(|| rss.saturating_sub(self.rss_before) / clients)
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Prepared {
     /// Whether the target is another machine.
     pub remote: bool,
     pub descriptor_limit: u64,
+    /// How many connections to the target there are local ports for.
+    pub ports: u64,
 }
 
 /// Checks limits and subscribers, starts the embedded core if that is the target, and finds the target's addresses.
@@ -45,14 +47,23 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
             let dialer =
                 dialer(plan, vec![core.address()], core.address().to_string(), "/signaling/v1", clock);
             let url = core.url();
-            Ok(Prepared { subscribers, dialer, core: Some(core), url, remote: false, descriptor_limit })
+            let ports = ports(plan, 1);
+            Ok(Prepared {
+                subscribers,
+                dialer,
+                core: Some(core),
+                url,
+                remote: false,
+                descriptor_limit,
+                ports,
+            })
         }
         Server::Url(url) => {
             let subscribers = listed.unwrap_or_default();
             check_subscribers(plan, &subscribers)?;
             let addresses = resolve(url)?;
             let remote = addresses.iter().any(|address| !address.ip().is_loopback());
-            check_ports(plan, addresses.len())?;
+            let ports = check_ports(plan, addresses.len())?;
             let mut dialer = dialer(plan, addresses, authority(url), &url.path, clock);
             if url.secure {
                 // Nobody else has the dialer yet.
@@ -60,7 +71,8 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
                     dialer.tls = Some(tls(plan, url)?);
                 }
             }
-            Ok(Prepared { subscribers, dialer, core: None, url: url.to_string(), remote, descriptor_limit })
+            let url = url.to_string();
+            Ok(Prepared { subscribers, dialer, core: None, url, remote, descriptor_limit, ports })
         }
     }
 }
@@ -111,14 +123,19 @@ fn check_subscribers(plan: &Plan, subscribers: &[Subscriber]) -> Result<(), RunE
     Ok(())
 }
 
-fn check_ports(plan: &Plan, addresses: usize) -> Result<(), RunError> {
+/// How many connections to a target of so many addresses there are local ports for.
+fn ports(plan: &Plan, addresses: usize) -> u64 {
     let sources = plan.target.source_addresses.len().max(1) as u64;
-    let ports = local_ports() * sources * addresses as u64;
+    local_ports() * sources * addresses as u64
+}
+
+fn check_ports(plan: &Plan, addresses: usize) -> Result<u64, RunError> {
+    let ports = ports(plan, addresses);
     let needed = u64::from(plan.peak_clients());
     if needed > ports {
         return Err(RunError::Ports { needed, ports });
     }
-    Ok(())
+    Ok(ports)
 }
 
 fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, RunError> {

@@ -213,11 +213,15 @@ impl Worker {
     }
 
     fn session_due(&mut self, place: usize, now: Time) {
-        while let Some(due) = self.clients[place].session.due(now) {
+        loop {
+            // What is due first comes first, so this is when it was due.
+            let at = self.clients[place].session.next_due();
+            let Some(due) = self.clients[place].session.due(now) else { break };
             match due {
                 Due::Keepalive => {
-                    if self.clients[place].keepalive(now, &mut self.buffer).is_ok() {
+                    if let Ok(written) = self.clients[place].keepalive(now, &mut self.buffer) {
                         self.recorder.counters().keepalives_sent += 1;
+                        self.recorder.service(Metric::KeepaliveLag, at, written);
                     }
                 }
                 Due::KeepaliveMissed => {

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
 use super::calls::Calls;
 use super::collect::{Channel, Report};
+use super::health::ThreadMeter;
 use super::stop::{Stop, Urgency};
 use crate::client::{Client, Media};
 use crate::law::Time;
-use crate::metrics::{Gauges, Outcome, Recorder};
+use crate::metrics::{Gauges, Metric, Outcome, Recorder};
 use crate::profile::{CallPlan, Force, Plan};
 use crate::protocol::{Dialect, Session, SessionSettings};
 use crate::scenario::Direction;
@@ -87,7 +86,11 @@ pub(super) struct Worker {
     alarm: Alarm,
     channel: Channel,
     second: u64,
+    /// When this turn began: what became ready before it waited for it.
+    begun: Time,
     turn_max: Duration,
+    heartbeat_late_max: Duration,
+    meter: ThreadMeter,
     connected_since: Time,
 }
 
@@ -149,7 +152,10 @@ impl Worker {
             alarm,
             channel,
             second: 0,
+            begun: connected_since,
             turn_max: Duration::ZERO,
+            heartbeat_late_max: Duration::ZERO,
+            meter: ThreadMeter::of_this_thread(),
             connected_since,
         })
     }
@@ -157,6 +163,7 @@ impl Worker {
     /// One turn: what is due, then what is ready. Ready when the worker is done.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let begun = self.now();
+        self.begun = begun;
         self.follow_schedule(begun);
         self.meet_deadlines(begun);
         let mut turn = std::mem::take(&mut self.turn);
@@ -232,6 +239,7 @@ impl Worker {
 
     fn meet_deadlines(&mut self, now: Time) {
         while let Some((at, owner)) = self.deadlines.pop(now) {
+            self.recorder.service(Metric::TimerLag, at, now);
             match owner {
                 Owner::Client(place) => {
                     // Another deadline may have taken this one's place.
@@ -241,12 +249,13 @@ impl Worker {
                     }
                 }
                 Owner::Call { call, serial } => self.call_due(call, serial, at, now),
-                Owner::Tick => self.tick(now),
+                Owner::Tick => self.tick(at, now),
             }
         }
     }
 
-    fn tick(&mut self, now: Time) {
+    fn tick(&mut self, at: Time, now: Time) {
+        self.heartbeat_late_max = self.heartbeat_late_max.max(now.since(at));
         self.deadlines.push(now + TICK, Owner::Tick);
         let second = now.since(self.shared.start).as_secs();
         if second > self.second && self.report(false) {
@@ -321,7 +330,11 @@ impl Worker {
         for left in (0..MESSAGES_A_TURN).rev() {
             let Poll::Ready(received) = self.clients[place].poll_receive() else { break };
             match received {
-                Received::Text { text, at } => self.received(place, &text, at),
+                Received::Text { text, at } => {
+                    self.received(place, &text, at);
+                    let handled = self.now();
+                    self.recorder.service(Metric::Handling, self.begun, handled);
+                }
                 Received::Binary(_) => self.recorder.counters().binary_messages += 1,
                 Received::Closed(closed) => self.closed(place, &closed),
             }
@@ -362,8 +375,9 @@ impl Worker {
             until: now.since(self.shared.start),
             tally: self.recorder.swap(spare),
             gauges: self.gauges.highest,
-            cpu: thread_cpu(),
+            used: self.meter.read(),
             turn_max: std::mem::take(&mut self.turn_max),
+            heartbeat_late_max: std::mem::take(&mut self.heartbeat_late_max),
             last,
         };
         self.gauges.highest = self.gauges.now;
@@ -379,9 +393,4 @@ impl Worker {
             Force::OnReconnect => reconnect,
         }
     }
-}
-
-/// The processor time that this thread has used.
-fn thread_cpu() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

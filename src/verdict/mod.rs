@@ -2,6 +2,7 @@
 
 pub mod limits;
 mod thresholds;
+mod validity;
 mod watch;
 
 use schemars::JsonSchema;
@@ -77,10 +78,11 @@ pub fn exit_code(record: &RunRecord, verdict: &Verdict) -> u8 {
 /// Judges a run: writes into the record whether the generator was fit to measure, and returns the verdict by its
 /// thresholds. A threshold without a figure is not met.
 pub fn judge(record: &mut RunRecord) -> Verdict {
-    let findings = findings(record);
-    let validity = findings.iter().map(|(validity, _)| *validity).max().unwrap_or_default();
-    let reasons =
-        |of: Validity| findings.iter().filter(move |(one, _)| *one == of).map(|(_, why)| why.clone());
+    let findings = validity::findings(record);
+    let validity = findings.iter().map(|finding| finding.validity).max().unwrap_or_default();
+    let reasons = |of: Validity| {
+        findings.iter().filter(move |finding| finding.validity == of).map(|finding| finding.reason.clone())
+    };
     record.generator.validity = validity;
     record.generator.validity_reasons = reasons(Validity::Void).chain(reasons(Validity::Degraded)).collect();
     let thresholds = thresholds::judge(record);
@@ -114,73 +116,6 @@ pub fn figure(kind: Kind, value: f64) -> String {
         Kind::Percent => format!("{} %", plain(value, 4)),
         Kind::Number => plain(value, 3),
     }
-}
-
-/// What speaks against the generator, and how heavily.
-fn findings(record: &RunRecord) -> Vec<(Validity, String)> {
-    let mut findings = Vec::new();
-    for wrong in &record.sums.wrong {
-        findings.push((Validity::Void, format!("the counts do not add up: {wrong}")));
-    }
-    findings.extend(lag_finding(record));
-    findings.extend(late_finding(record));
-    findings.extend(blocked_finding(record));
-    let generator = &record.generator;
-    if generator.worker_cpu_max > limits::WORKER_CPU_DEGRADED {
-        let why = format!(
-            "a worker used {:.0} % of a core in its busiest second (limit {:.0} %): use more workers or machines",
-            generator.worker_cpu_max * 100.0,
-            limits::WORKER_CPU_DEGRADED * 100.0
-        );
-        findings.push((Validity::Degraded, why));
-    }
-    if generator.cut_off > 0 {
-        let why = format!(
-            "the run was cut off: {} calls were in flight and count as unfinished",
-            generator.cut_off
-        );
-        findings.push((Validity::Degraded, why));
-    }
-    findings
-}
-
-/// What the lag of calls says about the generator.
-fn lag_finding(record: &RunRecord) -> Option<(Validity, String)> {
-    let lag = &record.generator.lag;
-    if lag.count == 0 {
-        return None;
-    }
-    // A p99 that is unknown lies beyond the range of 10 minutes.
-    let p99 = lag.p99.unwrap_or(u64::MAX);
-    let (validity, limit) = match p99 {
-        p99 if p99 > limits::LAG_P99_VOID_US => (Validity::Void, limits::LAG_P99_VOID_US),
-        p99 if p99 > limits::LAG_P99_DEGRADED_US => (Validity::Degraded, limits::LAG_P99_DEGRADED_US),
-        _ => return None,
-    };
-    let late = lag.p99.map_or("more than 10 min".to_owned(), |p99| format!("{:.1} ms", p99 as f64 / 1e3));
-    let why = format!(
-        "1 call in 100 was sent {late} late or more (limit {} ms): the generator was too slow for this load",
-        limit / 1000
-    );
-    Some((validity, why))
-}
-
-/// What the number of late calls says about the generator.
-fn late_finding(record: &RunRecord) -> Option<(Validity, String)> {
-    let (late, started) = (record.generator.late, record.counted.attempts.started);
-    let why = || format!("{late} of {started} calls were sent more than {} ms late", limits::LATE_US / 1000);
-    (late as f64 > started as f64 * limits::LATE_PART_DEGRADED).then(|| (Validity::Degraded, why()))
-}
-
-/// What the number of blocked calls says about the load that was offered.
-fn blocked_finding(record: &RunRecord) -> Option<(Validity, String)> {
-    let (blocked, due) = (record.counted.attempts.blocked, record.counted.attempts.due);
-    let why = || {
-        format!(
-            "{blocked} of {due} calls were not sent, because no pair of clients was idle: use more clients"
-        )
-    };
-    (blocked as f64 > due as f64 * limits::BLOCKED_PART_DEGRADED).then(|| (Validity::Degraded, why()))
 }
 
 #[cfg(test)]
@@ -249,11 +184,24 @@ mod tests {
     #[test]
     fn a_late_generator_is_degraded_and_then_void() {
         let lag = |p99| move |record: &mut RunRecord| record.generator.lag.p99 = Some(p99);
-        assert_eq!(judged(lag(10_000)).1, Validity::Valid);
-        assert_eq!(judged(lag(10_007)), (VerdictResult::Pass, Validity::Degraded, 0));
-        assert_eq!(judged(lag(100_031)), (VerdictResult::Void, Validity::Void, 4));
+        let limits::Limit { degraded, void } = limits::CALL_LAG_P99_US;
+        assert_eq!(judged(lag(degraded as u64)).1, Validity::Valid);
+        assert_eq!(judged(lag(degraded as u64 + 1)), (VerdictResult::Pass, Validity::Degraded, 0));
+        assert_eq!(judged(lag(void.unwrap() as u64 + 1)), (VerdictResult::Void, Validity::Void, 4));
         let unknown = |record: &mut RunRecord| record.generator.lag.p99 = None;
         assert_eq!(judged(unknown).0, VerdictResult::Void);
+    }
+
+    #[test]
+    fn a_void_run_says_nothing_against_the_server() {
+        let mut record = record();
+        record.clients.signons.signon_failed = 7;
+        record.counted.attempts_intended = 0;
+        record.generator.lag.p99 = None;
+        let verdict = judge(&mut record);
+        assert_eq!(verdict.result, VerdictResult::Void);
+        assert_eq!(verdict.reasons, record.generator.validity_reasons);
+        assert!(!verdict.reasons.iter().any(|reason| reason.contains("sign-ons")), "{:?}", verdict.reasons);
     }
 
     #[test]
@@ -274,16 +222,5 @@ mod tests {
             record.sums.wrong.push("attempts.due is 3".into());
         };
         assert_eq!(judged(void).2, 4);
-    }
-
-    #[test]
-    fn blocked_and_late_calls_and_a_busy_worker_degrade_a_run() {
-        let blocked = |record: &mut RunRecord| {
-            record.counted.attempts.due += 50;
-            record.counted.attempts.blocked += 50;
-        };
-        assert_eq!(judged(blocked), (VerdictResult::Pass, Validity::Degraded, 0));
-        assert_eq!(judged(|record| record.generator.late = 2).1, Validity::Degraded);
-        assert_eq!(judged(|record| record.generator.worker_cpu_max = 0.95).1, Validity::Degraded);
     }
 }

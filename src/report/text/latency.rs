@@ -30,7 +30,7 @@ impl Page<'_> {
 fn rows(record: &RunRecord) -> Vec<(&'static str, &'static str, &Summary)> {
     let mut rows = Vec::new();
     // The generator's own lateness stands with the generator.
-    for metric in Metric::ALL.iter().filter(|metric| **metric != Metric::Lag) {
+    for metric in Metric::ALL.iter().filter(|metric| !metric.is_own()) {
         let Some(latency) = record.latency.metrics.get(metric.name()) else { continue };
         for (part, summary) in [("response", &latency.response), ("service", &latency.service)] {
             if let Some(summary) = summary.as_ref().filter(|summary| summary.count > 0) {

@@ -80,7 +80,7 @@ fn check(case: Case) {
 
 /// A generator that was late is not called fit, and one that was not calm is said to be so.
 fn check_validity(run: &Calibrated) {
-    if run.lag.p99.unwrap() > limits::LAG_P99_DEGRADED_US {
+    if run.lag.p99.unwrap() as f64 > limits::CALL_LAG_P99_US.degraded {
         assert_ne!(run.validity, Validity::Valid);
     }
     let mut text = Vec::new();

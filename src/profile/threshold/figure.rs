@@ -158,9 +158,18 @@ const PLAIN: &[(&str, Kind)] = &[
     ("clients.signon_failed", Kind::Count),
     ("closes_per_1000_connection_hours", Kind::Number),
     ("connected_us", Kind::Micros),
+    ("generator.busy_us", Kind::Micros),
     ("generator.cpu_cores", Kind::Number),
+    ("generator.fds_left_min", Kind::Number),
+    ("generator.heartbeat_late_max_us", Kind::Micros),
     ("generator.late", Kind::Count),
+    ("generator.ports_left_min", Kind::Number),
     ("generator.rss_peak_bytes", Kind::Number),
+    ("generator.run_delay_us", Kind::Micros),
+    ("generator.starved_part", Kind::Number),
+    ("generator.steal_part", Kind::Number),
+    ("generator.throttled_periods", Kind::Count),
+    ("generator.throttled_us", Kind::Micros),
     ("generator.turn_max_us", Kind::Micros),
     ("generator.worker_cpu_max", Kind::Number),
     ("keepalives.answered", Kind::Count),
@@ -292,8 +301,10 @@ impl fmt::Display for Figure {
 fn latency(name: &str) -> Option<Origin> {
     let (group, statistic) = name.rsplit_once('.')?;
     let statistic = Statistic::ALL.into_iter().find(|one| one.name() == statistic)?;
-    if group == "generator.lag" {
-        return Some(Origin::Latency(Metric::Lag, Part::Service, statistic));
+    if let Some(metric) = group.strip_prefix("generator.").and_then(Metric::from_name)
+        && metric.is_own()
+    {
+        return Some(Origin::Latency(metric, Part::Service, statistic));
     }
     let rest = group.strip_prefix("latency.")?;
     if let Some(request) = rest.strip_prefix("ack_by_request.") {
@@ -307,7 +318,8 @@ fn latency(name: &str) -> Option<Origin> {
 }
 
 fn latency_names() -> Vec<String> {
-    let mut groups = vec!["generator.lag".to_owned()];
+    let own = Metric::ALL.iter().filter(|metric| metric.is_own());
+    let mut groups: Vec<String> = own.map(|metric| format!("generator.{metric}")).collect();
     for metric in Metric::ALL {
         let parts = Part::ALL.into_iter().filter(|part| *part == Part::Service || metric.has_response());
         groups.extend(parts.map(|part| format!("latency.{}.{}", metric.name(), part.name())));

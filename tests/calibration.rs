@@ -86,7 +86,7 @@ fn check_validity(run: &Calibrated) {
     let mut text = Vec::new();
     calibration::text(&mut text, run, &small()).unwrap();
     let text = String::from_utf8(text).unwrap();
-    assert_eq!(text.contains("the machine was busy otherwise"), !run.is_calm(), "{text}");
+    assert_eq!(text.contains("the generator was not on time"), !run.is_calm(), "{text}");
     let json = calibration::json(std::slice::from_ref(run), &small());
     assert_eq!(json["runs"][0]["rows"].as_array().unwrap().len(), run.rows.len());
     assert!(json["runs"][0]["rows"][0]["figures"]["p999"]["reported"].is_u64(), "{json}");

@@ -61,9 +61,10 @@ pub fn text(out: &mut impl Write, run: &Calibrated, settings: &Settings) -> io::
     writeln!(out)
 }
 
-/// What is said of a run on a machine that had other things to do.
+/// What is said of a run whose generator was late.
 const BUSY: &str = "\
-lag p99 is not below 100 µs: the machine was busy otherwise, and what it read late it reports late";
+lag p99 is not below 100 µs: the generator was not on time (other work on the machine, or too many calls), and what it
+  reads late it reports late";
 
 /// How the table of a law is to be read.
 const DELAYS: &str = "\
@@ -74,7 +75,7 @@ in ms, all service: from when it was sent. Injected is what the core recorded fo
 /// How the two parts of a metric are to be read where a server stood still.
 const FREEZE: &str = "\
 in ms. response counts from when it was due, service from when it was sent; injected is what the schedule makes of
-  calls that come in evenly, for a core that has worked off at once what has piled up; a real one takes some ms. Calls
+  calls that come in evenly, for a core that works off at once what has piled up. Calls
   are sent when they are due, whether the server stands still or not, so the service of what begins with them is their
   response, less the generator's lag. What a client sends in answer to the server (accept, hangup) it sends only when
   the server has let it get that far: its service meets fewer freezes than what is due meets, and must not be taken for

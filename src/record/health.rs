@@ -42,7 +42,8 @@ pub struct Health {
     pub fds_left: Option<u64>,
     /// Local ports that were left for connections to the target: those of the range, less the clients connected.
     pub ports_left: Option<u64>,
-    /// Memory a connected client, in bytes; `null` with an embedded core in the process, or with few clients.
+    /// What one more client costs in memory, as far as known by then, in bytes; `null` with an embedded core in the
+    /// process, or with too few clients to tell.
     pub bytes_per_client: Option<u64>,
 }
 

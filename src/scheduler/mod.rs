@@ -6,6 +6,7 @@
 mod calls;
 mod collect;
 mod health;
+mod memory;
 mod prepare;
 mod signon;
 mod stop;
@@ -21,7 +22,7 @@ use std::time::Duration;
 pub use stop::{Stop, Urgency};
 
 use self::collect::{Channel, Collected, collector};
-use self::health::rss_bytes;
+use self::memory::MemoryLine;
 use self::prepare::{Prepared, prepare};
 use self::worker::{Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
@@ -211,7 +212,6 @@ pub fn run(
     let (workers, segments) = (plan.workers, plan.workers);
     let (mut collector, channels) = collector(workers, &plan.stages);
     let mut measured = Measured {
-        rss_before: rss_bytes(),
         scouting: Some(scouting.swap(Tally::default())),
         embedded: plan.target.server == Server::Embedded,
         descriptors: prepared.descriptor_limit,
@@ -274,7 +274,6 @@ pub fn run(
 #[derive(Debug, Default)]
 struct Measured {
     scouting: Option<Tally>,
-    rss_before: u64,
     rss_peak: u64,
     /// Whether the process holds the server's ends too.
     embedded: bool,
@@ -282,8 +281,7 @@ struct Measured {
     descriptors: u64,
     /// How many connections to the target have a local port.
     ports: u64,
-    /// The most clients connected in any interval, and the memory then.
-    peak: (u64, u64),
+    memory: MemoryLine,
     aborted_by: Option<Aborted>,
 }
 
@@ -297,21 +295,14 @@ impl Measured {
         let health = &mut interval.health;
         health.fds_left = health.fds_open.map(|open| self.descriptors.saturating_sub(open));
         health.ports_left = Some(self.ports.saturating_sub(connected));
-        health.bytes_per_client = self.bytes_each(connected, health.rss_bytes);
         self.rss_peak = self.rss_peak.max(health.rss_bytes);
-        if connected > self.peak.0 {
-            self.peak = (connected, health.rss_bytes);
-        }
+        self.memory.second(connected, health.rss_bytes);
+        health.bytes_per_client = self.bytes_per_client();
     }
 
-    /// Memory a client when most were connected.
+    /// Memory that one more client costs; nothing where the process holds the server's ends too.
     fn bytes_per_client(&self) -> Option<u64> {
-        self.bytes_each(self.peak.0, self.peak.1)
-    }
-
-    /// Memory a client; nothing where the process holds the server's ends too, or too few clients to tell.
-    fn bytes_each(&self, clients: u64, rss: u64) -> Option<u64> {
-        (!self.embedded && clients >= 100).then(|| rss.saturating_sub(self.rss_before) / clients)
+        self.memory.bytes_per_client().filter(|_| !self.embedded)
     }
 }
 

@@ -1,0 +1,76 @@
+//! What a client costs in memory.
+
+/// The memory of the process against its clients: a line of least squares through the seconds in which clients were
+/// added. Its slope is what one more client costs. Memory divided by clients would hold the process itself, which for
+/// a few hundred clients is most of it.
+#[derive(Debug, Default)]
+pub(super) struct MemoryLine {
+    points: f64,
+    clients: f64,
+    bytes: f64,
+    clients_squared: f64,
+    clients_bytes: f64,
+    fewest: u64,
+    most: u64,
+}
+
+/// Fewer seconds do not make a line.
+const FEWEST_POINTS: f64 = 3.0;
+/// With less difference than this in clients the line shows the allocator's steps.
+const FEWEST_CLIENTS: u64 = 500;
+
+impl MemoryLine {
+    /// Another second, at whose peak so many clients were connected and after which so many bytes were in use.
+    pub fn second(&mut self, clients: u64, bytes: u64) {
+        if clients <= self.most {
+            return;
+        }
+        if self.most == 0 {
+            self.fewest = clients;
+        }
+        self.most = clients;
+        let (x, y) = (clients as f64, bytes as f64);
+        self.points += 1.0;
+        self.clients += x;
+        self.bytes += y;
+        self.clients_squared += x * x;
+        self.clients_bytes += x * y;
+    }
+
+    /// Bytes that one more client costs; `None` while there is not enough to tell.
+    pub fn bytes_per_client(&self) -> Option<u64> {
+        if self.points < FEWEST_POINTS || self.most - self.fewest < FEWEST_CLIENTS {
+            return None;
+        }
+        let spread = self.points * self.clients_squared - self.clients * self.clients;
+        let slope = (self.points * self.clients_bytes - self.clients * self.bytes) / spread;
+        (slope > 0.0).then(|| slope.round() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_costs_what_the_memory_grows_by_with_each() {
+        let mut line = MemoryLine::default();
+        for clients in [500, 1_000, 1_500, 2_000, 2_000, 1_000] {
+            line.second(clients, 60_000_000 + clients * 5_000);
+        }
+        assert_eq!(line.bytes_per_client(), Some(5_000));
+    }
+
+    #[test]
+    fn a_few_clients_and_a_few_seconds_tell_nothing() {
+        let mut line = MemoryLine::default();
+        line.second(10, 60_000_000);
+        line.second(2_000, 70_000_000);
+        assert_eq!(line.bytes_per_client(), None);
+        let mut line = MemoryLine::default();
+        for clients in [10, 20, 30, 40] {
+            line.second(clients, 60_000_000 + clients);
+        }
+        assert_eq!(line.bytes_per_client(), None);
+    }
+}

@@ -3,7 +3,7 @@
 //! A test cannot trust the machine's timing. So what is asserted outright is what no timing changes: as many are
 //! reported as were injected, and nothing is reported faster than it was. An error is bounded only at quantiles where
 //! the generator's lag was below 100 µs at the same quantile. Where it was not, the run need not be called invalid:
-//! the limits in `verdict::limits` are looser than 100 µs (10 ms at p99), so what is asserted is that a run beyond
+//! the limits in `verdict::limits` are looser than 100 µs (2 ms at p99), so what is asserted is that a run beyond
 //! those is not called valid, and that one that was not calm is said to be so.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot calibrate has failed")]
@@ -80,7 +80,9 @@ fn check(case: Case) {
 
 /// A generator that was late is not called fit, and one that was not calm is said to be so.
 fn check_validity(run: &Calibrated) {
-    if run.lag.p99.unwrap() as f64 > limits::CALL_LAG_P99_US.degraded {
+    // Of fewer than 100 calls the verdict judges p90.
+    let judged = if run.lag.count < 100 { run.lag.p90 } else { run.lag.p99 };
+    if judged.unwrap() as f64 > limits::CALL_LAG_P99_US.degraded {
         assert_ne!(run.validity, Validity::Valid);
     }
     let mut text = Vec::new();

@@ -220,7 +220,7 @@ pub fn run(
     };
     let Prepared { subscribers, dialer, core, .. } = prepared;
     let shared = Arc::new(Shared {
-        numbers: prepare::numbers(&subscribers),
+        numbers: prepare::numbers(&subscribers, plan.peak_clients()),
         plan,
         subscribers,
         dialer,

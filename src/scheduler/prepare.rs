@@ -77,9 +77,10 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
     }
 }
 
-/// The client numbers of the subscribers' numbers.
-pub(super) fn numbers(subscribers: &[Subscriber]) -> HashMap<Box<str>, u32> {
-    let numbered = subscribers.iter().enumerate();
+/// The client numbers of the numbers of the subscribers that the run uses. The others on the list may be anybody's
+/// phones.
+pub(super) fn numbers(subscribers: &[Subscriber], clients: u32) -> HashMap<Box<str>, u32> {
+    let numbered = subscribers.iter().take(clients as usize).enumerate();
     numbered.map(|(place, subscriber)| (normalise_number(&subscriber.number).into(), place as u32)).collect()
 }
 

@@ -235,6 +235,11 @@ impl Session {
         &self.lines
     }
 
+    /// A keepalive waits for its answer.
+    pub fn awaits_keepalive(&self) -> bool {
+        self.keepalive_pending.is_some()
+    }
+
     /// Requests that wait for their response, the keepalive left out.
     pub fn pending(&self) -> usize {
         self.pending.len()

@@ -58,7 +58,11 @@ impl Worker {
         }
     }
 
+    /// Closes in good order. A keepalive under way is owed its answer first: it counts as answered or as missed.
     fn say_goodbye(&mut self, place: usize, now: Time) {
+        if self.clients[place].session.awaits_keepalive() {
+            return;
+        }
         if self.clients[place].signon.is_some() {
             self.signon_failed(place, SignonFailure::Unfinished, None);
         }
@@ -113,7 +117,12 @@ impl Worker {
             Fact::State { state, again } => self.attached(place, again, state.registration.code, at),
             // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
             Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
-            Fact::KeepaliveAnswered { sent } => self.recorder.service(Metric::Keepalive, sent, at),
+            Fact::KeepaliveAnswered { sent } => {
+                self.recorder.service(Metric::Keepalive, sent, at);
+                if self.clients[place].leaving {
+                    self.call_over(place);
+                }
+            }
             Fact::Response { request, tag, sent, outcome } => {
                 self.recorder.ack(request, sent, at);
                 self.responded(place, tag, request, &outcome, at);

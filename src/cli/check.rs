@@ -1,11 +1,12 @@
 //! `wtsp-load check`: validates profiles and prints what they would do. It connects to nothing.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::law::Distribution;
 use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration};
+use crate::verdict::exit;
 use crate::workload::{ArrivalLaw, Rate, Stage};
 
 pub(super) const EXAMPLES: &str = "\
@@ -22,18 +23,17 @@ pub fn run(profiles: &[PathBuf], overrides: &Overrides) -> ExitCode {
     let mut out = io::stdout().lock();
     match check(profiles, overrides, &mut out) {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(2),
+        Ok(false) => ExitCode::from(exit::USAGE),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cannot write the plan: {error}");
-            ExitCode::from(3)
+            ExitCode::from(exit::CANNOT)
         }
     }
 }
 
 fn check(profiles: &[PathBuf], overrides: &Overrides, out: &mut impl Write) -> io::Result<bool> {
-    let styled =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let styled = super::has_colour(&io::stderr());
     let mut good = true;
     for (index, path) in profiles.iter().enumerate() {
         match profile::load(path, overrides) {
@@ -145,7 +145,7 @@ fn write_stages(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
             changes(stage),
             stage.calls.map_or_else(|| "-".to_owned(), rate),
             expected_calls(stage),
-            law(stage.arrivals),
+            stage.arrivals.name(),
         )?;
     }
     Ok(())
@@ -178,14 +178,6 @@ fn expected_calls(stage: &Stage) -> String {
     }
     let about = if stage.arrivals == ArrivalLaw::Poisson { "about " } else { "" };
     format!("{about}{:.0}", stage.expected_calls())
-}
-
-const fn law(law: ArrivalLaw) -> &'static str {
-    match law {
-        ArrivalLaw::AtOnce => "at_once",
-        ArrivalLaw::Constant => "constant",
-        ArrivalLaw::Poisson => "poisson",
-    }
 }
 
 fn write_calls(out: &mut impl Write, plan: &Plan, calls: &CallPlan) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! `wtsp-load report`: makes a report from a stored run, also from one that was killed.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -41,7 +41,7 @@ pub fn run(arguments: &ReportArgs) -> ExitCode {
     };
     match made {
         Ok(()) => ExitCode::SUCCESS,
-        Err(RecordError::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if super::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(exit::CANNOT)
@@ -52,8 +52,7 @@ pub fn run(arguments: &ReportArgs) -> ExitCode {
 fn to_stdout(arguments: &ReportArgs) -> Result<(), RecordError> {
     let (record, verdict) = report::load(&arguments.directory)?;
     let stdout = io::stdout();
-    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colour = stdout.is_terminal() && !no_colour;
+    let colour = super::has_colour(&stdout);
     let mut out = BufWriter::new(stdout.lock());
     match arguments.format {
         Format::Text => report::text(&record, &verdict, Style { colour, ..Style::default() }, &mut out)?,

@@ -3,9 +3,8 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::plan::{DialectChoice, Force, Plan, Server};
+use super::plan::{Force, Plan, Server};
 use crate::law::Distribution;
-use crate::workload::ArrivalLaw;
 
 /// The hash of a plan's load: 32 hexadecimal digits. What it covers is said at [`Plan::hash`].
 ///
@@ -20,11 +19,7 @@ pub(super) fn of(plan: &Plan) -> String {
 fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     let embedded = plan.target.server == Server::Embedded;
     write!(out, "wtsp-load plan 1;embedded={embedded}")?;
-    let dialect = match plan.target.dialect {
-        DialectChoice::Nested => "nested",
-        DialectChoice::Flat => "flat",
-        DialectChoice::Auto => "auto",
-    };
+    let dialect = plan.target.dialect.name();
     let force = match plan.target.force {
         Force::Always => "true",
         Force::Never => "false",
@@ -52,11 +47,7 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
 
 fn write_stages(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     for stage in &plan.stages {
-        let law = match stage.arrivals {
-            ArrivalLaw::AtOnce => "at_once",
-            ArrivalLaw::Constant => "constant",
-            ArrivalLaw::Poisson => "poisson",
-        };
+        let law = stage.arrivals.name();
         let rate = stage.calls.map_or((0.0, 0.0), |rate| (rate.from, rate.to));
         let (from, to) = (stage.clients_from, stage.clients_to);
         write!(out, ";stage={:?},{},{from},{to},{law},", stage.name, stage.duration.as_nanos())?;

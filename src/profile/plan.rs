@@ -10,7 +10,7 @@ use rand::RngExt;
 use super::threshold::Thresholds;
 use super::url::ServerUrl;
 use crate::law::{Distribution, Freeze, Seed};
-use crate::protocol::ServerMessage;
+use crate::protocol::{Dialect, ServerMessage};
 use crate::workload::{AttemptNumber, Stage};
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
@@ -94,6 +94,25 @@ pub enum DialectChoice {
     Flat,
     /// The one that a scout finds out before the run.
     Auto,
+}
+
+impl DialectChoice {
+    /// The name in profiles and records.
+    pub const fn name(self) -> &'static str {
+        match self.dialect() {
+            Some(dialect) => dialect.name(),
+            None => "auto",
+        }
+    }
+
+    /// The dialect, where it is chosen.
+    pub const fn dialect(self) -> Option<Dialect> {
+        match self {
+            DialectChoice::Nested => Some(Dialect::Nested),
+            DialectChoice::Flat => Some(Dialect::Flat),
+            DialectChoice::Auto => None,
+        }
+    }
 }
 
 /// When a client displaces an earlier connection of its session.

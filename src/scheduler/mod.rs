@@ -29,8 +29,8 @@ use crate::client::{ScoutError, Scouted, Wishes, scout};
 use crate::embedded_core::Truth;
 use crate::law::Seed;
 use crate::metrics::{Recorder, Tally};
-use crate::profile::{DialectChoice, Force, Plan, Server};
-use crate::protocol::{Dialect, SessionSettings};
+use crate::profile::{Force, Plan, Server};
+use crate::protocol::SessionSettings;
 use crate::record::{
     Aborted, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo,
     TargetInfo,
@@ -39,7 +39,7 @@ use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
 use crate::transport::{Clock, TlsError};
 use crate::verdict::Watch;
-use crate::workload::{ArrivalLaw, Segment, Stage};
+use crate::workload::{Segment, Stage};
 
 /// The time that workers get to be ready before the first thing is due.
 const HEAD_START: Duration = Duration::from_millis(100);
@@ -318,11 +318,7 @@ fn send_scout(
         return Err(RunError::Subscribers { needed: 1, given: 0 });
     };
     let wishes = Wishes {
-        dialect: match plan.target.dialect {
-            DialectChoice::Nested => Some(Dialect::Nested),
-            DialectChoice::Flat => Some(Dialect::Flat),
-            DialectChoice::Auto => None,
-        },
+        dialect: plan.target.dialect.dialect(),
         token: first.token.expose().to_owned(),
         force: plan.target.force == Force::Always,
         connect_timeout: plan.target.connect_timeout,
@@ -392,12 +388,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
             url: prepared.url.clone(),
             embedded: target.server == Server::Embedded,
             remote: prepared.remote,
-            dialect: match target.dialect {
-                DialectChoice::Nested => "nested",
-                DialectChoice::Flat => "flat",
-                DialectChoice::Auto => "auto",
-            }
-            .to_owned(),
+            dialect: target.dialect.name().to_owned(),
             dialect_detected: scouted.map(|scouted| scouted.dialect.name().to_owned()),
             subprotocol: scouted.map(|scouted| scouted.subprotocol),
             tls_insecure: target.tls.insecure,
@@ -427,12 +418,7 @@ fn stage_infos(stages: &[Stage]) -> Vec<StageInfo> {
             clients: u64::from(stage.clients_to),
             calls_per_second_from: stage.calls.map_or(0.0, |rate| rate.from),
             calls_per_second_to: stage.calls.map_or(0.0, |rate| rate.to),
-            arrivals: match stage.arrivals {
-                ArrivalLaw::AtOnce => "at_once",
-                ArrivalLaw::Constant => "constant",
-                ArrivalLaw::Poisson => "poisson",
-            }
-            .to_owned(),
+            arrivals: stage.arrivals.name().to_owned(),
         }
     };
     stages.iter().map(info).collect()

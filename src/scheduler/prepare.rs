@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::RunError;
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned};
-use crate::profile::{DialectChoice, Plan, Server, ServerUrl, SubscriberSource};
-use crate::protocol::{Dialect, normalise_number};
+use crate::profile::{Plan, Server, ServerUrl, SubscriberSource};
+use crate::protocol::normalise_number;
 use crate::subscribers::{self, Secret, Subscriber};
 use crate::transport::{Clock, Dialer, Trust, connector, local_ports, raise_descriptor_limit, server_name};
 
@@ -101,11 +101,7 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
     };
     let options = CoreOptions {
         subscribers,
-        dialect: match plan.target.dialect {
-            DialectChoice::Nested => Some(Dialect::Nested),
-            DialectChoice::Flat => Some(Dialect::Flat),
-            DialectChoice::Auto => None,
-        },
+        dialect: plan.target.dialect.dialect(),
         lines: u16::try_from(plan.embedded_core.lines).unwrap_or(u16::MAX),
         keepalive_interval: plan.embedded_core.keepalive_interval,
         delays: plan.embedded_core.delays.iter().copied().collect(),

@@ -15,6 +15,17 @@ pub enum ArrivalLaw {
     Poisson,
 }
 
+impl ArrivalLaw {
+    /// The name in profiles and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ArrivalLaw::AtOnce => "at_once",
+            ArrivalLaw::Constant => "constant",
+            ArrivalLaw::Poisson => "poisson",
+        }
+    }
+}
+
 /// A rate of arrivals per second that changes linearly over a stage; constant when both ends are equal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {

@@ -260,6 +260,52 @@ fn a_number_to_dial_needs_one_client_only() {
 }
 
 #[test]
+fn the_control_group_is_a_hundredth_of_the_clients_within_bounds() {
+    let of = |clients: &str, key: &[&str]| {
+        let set = [&[clients, "subscribers.count=20000", "generator.workers=1"], key].concat();
+        quickstart(&set).expect("a plan").control
+    };
+    for (clients, expected) in [(2, 1), (199, 1), (500, 5), (900, 9), (20_000, 10)] {
+        let control = of(&format!("stages.0.clients={clients}"), &[]);
+        assert_eq!((control.clients, control.quiet_clients()), (expected, 2 * expected));
+        assert_eq!(control.absent, None);
+    }
+    assert_eq!(of("stages.0.clients=500", &["generator.control_clients=2"]).clients, 2);
+    let none = of("stages.0.clients=500", &["generator.control_clients=0"]);
+    assert_eq!((none.clients, none.absent.as_deref()), (0, Some("the profile has control_clients = 0")));
+    let plan = quickstart(&["generator.control_clients=0", "generator.workers=1"]).expect("a plan");
+    assert_eq!((plan.connections(), plan.threads()), (500, 1));
+    let with = quickstart(&["generator.workers=1"]).expect("a plan");
+    assert_eq!((with.connections(), with.threads()), (510, 2));
+    assert_eq!(with.hash, plan.hash, "it is no part of the load");
+}
+
+#[test]
+fn a_control_group_has_the_subscribers_that_are_left() {
+    // The list has three.
+    let folder = Folder::new(
+        "[subscribers]\nfile = \"subscribers.csv\"\n[[stages]]\nduration = \"10s\"\nclients = 1\n",
+    );
+    assert_eq!(folder.load(&[]).expect("a plan").control.clients, 1);
+    let few = folder.load(&["stages.0.clients=2"]).expect("a plan");
+    assert_eq!(few.control.clients, 0);
+    assert!(few.control.absent.is_some_and(|why| why.contains("2 subscribers or more")));
+    assert_eq!(few.warnings, [""; 0]);
+}
+
+#[test]
+fn a_control_group_that_was_asked_for_and_cannot_be_is_an_error() {
+    let folder = Folder::new(
+        "[subscribers]\nfile = \"subscribers.csv\"\n[[stages]]\nduration = \"10s\"\nclients = 1\n",
+    );
+    let refusal = folder.refusal(&["generator.control_clients=2"]);
+    assert!(refusal.contains("needs 4 subscribers beyond the 1 of the clients"), "{refusal}");
+    assert!(refusal.contains("list 2 more subscribers, or write control_clients = 1"), "{refusal}");
+    let refusal = folder.refusal(&["generator.control_clients=101"]);
+    assert!(refusal.contains("`control_clients` must be from 0 to 100"), "{refusal}");
+}
+
+#[test]
 fn calls_that_would_find_nobody_idle_are_warned_of() {
     let warnings =
         quickstart(&["stages.1.calls_per_second=100", "generator.workers=1"]).expect("a plan").warnings;

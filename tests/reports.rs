@@ -15,8 +15,8 @@ use wtsp_load::metrics::{
 use wtsp_load::profile::{Threshold, Thresholds};
 use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
-    Environment, Health, Interval, ProfileInfo, RUN_FILE, RunEnd, RunHeader, RunWriter, StageInfo,
-    TargetInfo, ToolInfo,
+    ControlInfo, Environment, Health, Interval, ProfileInfo, RUN_FILE, RunEnd, RunHeader, RunWriter,
+    StageInfo, TargetInfo, ToolInfo,
 };
 use wtsp_load::report::{self, Finished, Format, HLOG_FILE, Style, TIMELINE_FILE};
 use wtsp_load::transport::Initiator;
@@ -43,6 +43,7 @@ fn header() -> RunHeader {
             StageInfo { arrivals: "poisson".into(), ..stage("steady", 1.0, 3.0, 20.0) },
         ],
         workers: 2,
+        control: ControlInfo { clients: 1, absent: None },
         fd_limit: 20_000,
         mean_hold_us: Some(5_000_000),
         environment: Environment { cores: 2, memory_bytes: 1 << 33, kernel: "linux 6.1".into() },
@@ -94,6 +95,7 @@ fn sign_on() -> Tally {
     record(&mut tally.latencies[Metric::Signon.index()], (0..10).map(|client| 9_000 + client * 1_000));
     let counters = &mut tally.counters;
     counters.signed_on = 9;
+    counters.control_signed_on = 2;
     counters.signon_failures.count(SignonFailureKey { cause: SignonFailure::Http, status: Some(503) });
     counters.states = 9;
     counters.events[EventName::Registered.index()] = 9;
@@ -110,6 +112,9 @@ fn calls(second: u64) -> Tally {
         record(&mut tally.latencies[metric.index()], spread);
     }
     (0..19).for_each(|call| tally.latencies[Metric::Lag.index()].service.record(80 + call * 10));
+    for (metric, micros) in [(Metric::KeepaliveControl, 200), (Metric::KeepaliveTwin, 260)] {
+        (0..40).for_each(|one| tally.latencies[metric.index()].service.record(micros + one * second));
+    }
     (0..19).for_each(|call| tally.acks[RequestName::OutgoingCall.index()].record(4_000 + call));
     let counters = &mut tally.counters;
     counters.due = 20;
@@ -164,6 +169,7 @@ fn run(root: &Path) -> (PathBuf, Finished) {
                 signed_on: 9,
                 calls: if busy { 4 } else { 0 },
                 calls_answered: if busy { 3 } else { 0 },
+                control: 2,
             },
             health: Health {
                 cpu_cores: 0.25,

@@ -44,8 +44,13 @@ hangup_by_callee = 0.5
 
 /// The profile against `serve`, in this dialect.
 fn start(dialect: &str, serve: &[&str]) -> (Folder, Served, Vec<String>) {
+    start_for(20, dialect, serve)
+}
+
+/// The same, with so many subscribers. Those that the clients leave are the control group's.
+fn start_for(subscribers: u32, dialect: &str, serve: &[&str]) -> (Folder, Served, Vec<String>) {
     let folder = Folder::with(PROFILE);
-    let served = Served::start(&folder, 20, serve);
+    let served = Served::start(&folder, subscribers, serve);
     let mut arguments = vec!["--target".to_owned(), served.url.clone()];
     arguments.extend(["--dialect".to_owned(), dialect.to_owned()]);
     if serve.contains(&"--tls") {
@@ -149,6 +154,42 @@ fn keepalives_that_are_due_each_second_are_what_the_server_counted() {
         assert_eq!(run["keepalives"]["missed"], 0);
         assert_eq!(run["keepalives"]["sent"], run["keepalives"]["answered"]);
     }
+}
+
+#[test]
+fn a_run_with_a_control_group_is_what_its_server_counted() {
+    for (dialect, serve) in
+        [("flat", [].as_slice()), ("nested", &["--tls"]), ("auto", &["--dialect", "nested"])]
+    {
+        let (folder, served, mut arguments) = start_for(26, dialect, serve);
+        arguments.extend(["--set".to_owned(), "generator.control_clients=3".to_owned()]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        folder.run(&arguments).unless_unfit(0);
+        let (run, truth) = (folder.record(), served.stop());
+        assert_truth(&run, &truth);
+        // The server cannot tell them from the others; the record does.
+        assert_eq!(count(&run, "/clients/signed_on"), 20);
+        assert_eq!(count(&run, "/generator/control/signed_on"), 6);
+        assert_eq!(count(&truth, "/clients/signed_on"), 26);
+        assert_eq!(count(&truth, "/clients/peak"), count(&run, "/clients/peak") + 6);
+        assert!(count(&run, "/keepalives/answered") > 6, "{}", run["keepalives"]);
+    }
+}
+
+#[test]
+fn a_run_with_a_control_group_that_is_stopped_is_what_its_server_counted() {
+    let (folder, served, mut arguments) = start_for(22, "flat", &[]);
+    arguments.extend(["--set".to_owned(), "stages.1.duration=1m".to_owned()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut running = folder.start(&arguments);
+    folder.wait_for_interval(&mut running, "a keepalive of the control group", |interval| {
+        count(interval, "/latency/keepalive_control/service/count") > 0
+    });
+    running.signal(Signal::SIGINT);
+    running.wait().with_code(130);
+    let (run, truth) = (folder.record(), served.stop());
+    assert_truth(&run, &truth);
+    assert_eq!(count(&run, "/generator/control/signed_on"), 2);
 }
 
 #[test]

@@ -117,6 +117,8 @@ impl Case {
 
     /// The profile of its run.
     ///
+    /// There is no control group: every message that the core held back is one that the run reports.
+    ///
     /// Calls come evenly, so that arithmetic can say what a freeze does to them. A stage without calls follows, so that
     /// all of them end by themselves.
     pub(super) fn profile(self, settings: &Settings) -> String {
@@ -129,7 +131,7 @@ impl Case {
         format!(
             "name = \"calibrate-{name}\"\nseed = {seed}\n\
              target = {{ url = \"embedded\", dialect = \"flat\" }}\n\
-             generator = {{ workers = 1 }}\n\
+             generator = {{ workers = 1, control_clients = 0 }}\n\
              calls = {{ ring = {{ uniform = {ring} }}, hold = {{ uniform = {hold} }}, candidates = 1, \
              candidate_spacing = \"20ms\", sdp_bytes = 1000 }}\n\
              [embedded_core]\nkeepalive_interval = \"2s\"\n{core}\

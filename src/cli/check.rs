@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::law::Distribution;
-use crate::profile::{self, CallPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration};
+use crate::profile::{
+    self, CallPlan, ControlPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration,
+};
 use crate::verdict::exit;
 use crate::workload::{ArrivalLaw, Rate, Stage};
 
@@ -73,6 +75,7 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
     let of_itself = if plan.seed_drawn { ", drawn; each run draws its own" } else { "" };
     writeln!(out, "  seed         {}{of_itself}", plan.seed.0)?;
     writeln!(out, "  workers      {}", plan.workers)?;
+    writeln!(out, "  control      {}", control(&plan.control))?;
     writeln!(out, "  descriptors  {}", plan.descriptors())?;
     writeln!(out, "  duration     {}", write_duration(plan.duration()))?;
     writeln!(out)?;
@@ -119,6 +122,13 @@ fn write_core(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
         writeln!(out, "  core         stands still for {length} in every {every}")?;
     }
     Ok(())
+}
+
+fn control(control: &ControlPlan) -> String {
+    match &control.absent {
+        Some(why) => format!("none: {why}"),
+        None => format!("{0} quiet clients on a thread of their own, {0} beside the load", control.clients),
+    }
 }
 
 fn subscribers(plan: &Plan) -> String {
@@ -244,7 +254,8 @@ mod tests {
             "  clients      500 at the peak, 500 sign-ons\n",
             "  seed         7\n",
             "  workers      2\n",
-            "  descriptors  1096\n",
+            "  control      5 quiet clients on a thread of their own, 5 beside the load\n",
+            "  descriptors  1132\n",
             "  duration     28s\n",
             "  sign-on       10s       500       500                   -           -  constant\n",
             "  steady        18s       500         -                  20   about 360  poisson\n",

@@ -46,6 +46,10 @@ pub enum Metric {
     /// A turn of a worker's loop begun → a frame of that turn handled: what came in last has waited longest. What a
     /// frame waited before the turn began is bounded by the longest turn and the run-queue delay.
     Handling,
+    /// A control client's keepalive sent → its echo or ack, on the thread that has no load.
+    KeepaliveControl,
+    /// The same of a control client's twin, which is in a worker beside the load.
+    KeepaliveTwin,
 }
 
 impl Metric {
@@ -70,6 +74,8 @@ impl Metric {
         Metric::KeepaliveLag,
         Metric::TimerLag,
         Metric::Handling,
+        Metric::KeepaliveControl,
+        Metric::KeepaliveTwin,
     ];
 
     /// How many there are.
@@ -102,6 +108,8 @@ impl Metric {
             Metric::KeepaliveLag => "keepalive_lag",
             Metric::TimerLag => "timer_lag",
             Metric::Handling => "handling",
+            Metric::KeepaliveControl => "keepalive_control",
+            Metric::KeepaliveTwin => "keepalive_twin",
         }
     }
 
@@ -117,7 +125,15 @@ impl Metric {
 
     /// Whether it is about the generator itself and not about the server.
     pub const fn is_own(self) -> bool {
-        matches!(self, Metric::Lag | Metric::KeepaliveLag | Metric::TimerLag | Metric::Handling)
+        matches!(
+            self,
+            Metric::Lag
+                | Metric::KeepaliveLag
+                | Metric::TimerLag
+                | Metric::Handling
+                | Metric::KeepaliveControl
+                | Metric::KeepaliveTwin
+        )
     }
 
     /// Where it starts and ends, for people.
@@ -142,6 +158,8 @@ impl Metric {
             Metric::KeepaliveLag => "keepalive due to written: the generator's own lateness",
             Metric::TimerLag => "a worker's deadline to the turn that met it: its own lateness",
             Metric::Handling => "turn begun to frame handled: what the generator adds to a reading",
+            Metric::KeepaliveControl => "a control client's keepalive sent to echo or ack: without the load",
+            Metric::KeepaliveTwin => "its twin's, in a worker beside the load",
         }
     }
 }

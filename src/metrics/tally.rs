@@ -148,6 +148,8 @@ pub struct Gauges {
     pub calls: u64,
     /// Calls that are answered and up.
     pub calls_answered: u64,
+    /// Control clients and their twins with an open connection; they are not among the others.
+    pub control: u64,
 }
 
 /// Everything that was counted and timed in some stretch of a run: a second of a worker, or a whole run.
@@ -202,6 +204,10 @@ pub struct Counters {
     pub reconnects: u64,
     /// Sign-ons that failed.
     pub signon_failures: Counts<SignonFailureKey>,
+    /// Sign-ons of control clients and their twins that succeeded; not among those above.
+    pub control_signed_on: u64,
+    /// Sign-ons of control clients and their twins that failed; not among those above.
+    pub control_signon_failed: u64,
     /// Requests sent, by [`RequestName::index`]; keepalives are counted apart.
     pub requests_sent: Each<{ RequestName::COUNT }>,
     /// Requests acknowledged.
@@ -355,6 +361,8 @@ impl Counters {
             signed_on,
             reconnects,
             signon_failures,
+            control_signed_on,
+            control_signon_failed,
             requests_sent,
             acked,
             request_errors,
@@ -396,6 +404,8 @@ impl Counters {
         self.signed_on += signed_on;
         self.reconnects += reconnects;
         self.signon_failures.add(signon_failures);
+        self.control_signed_on += control_signed_on;
+        self.control_signon_failed += control_signon_failed;
         self.requests_sent.add(requests_sent);
         self.acked += acked;
         self.request_errors.add(request_errors);

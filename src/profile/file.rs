@@ -130,6 +130,12 @@ pub struct GeneratorFile {
     /// 100 clients at most.
     #[schemars(range(min = 1))]
     pub workers: Option<u32>,
+    /// The control group: this many quiet clients on a thread of their own, and as many twins in the workers. They send
+    /// a keepalive each second and place no calls; how much longer the twins' take is the generator's own doing. They
+    /// need two subscribers each beyond those of the clients. Default: 1 % of the clients, at least 1 and at most 10,
+    /// as far as there are subscribers for them. 0: none.
+    #[schemars(range(max = 100))]
+    pub control_clients: Option<u32>,
 }
 
 /// How every client behaves.

@@ -38,7 +38,7 @@ pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
 pub use law_text::{LawError, parse_freeze, parse_law};
 pub use plan::{
-    CallDraw, CallPlan, ClientPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan, Server,
+    CallDraw, CallPlan, ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan, Server,
     SubscriberSource, Target, TlsPlan,
 };
 pub use threshold::{

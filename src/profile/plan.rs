@@ -30,10 +30,13 @@ pub struct Plan {
     pub target: Target,
     /// Who signs on.
     pub subscribers: SubscriberSource,
-    /// How many subscribers there are: at least [`Plan::peak_clients`].
+    /// How many subscribers there are for clients: at least [`Plan::peak_clients`]. An embedded core that provisions
+    /// them provisions some more for the control group where these do not suffice.
     pub subscriber_count: u32,
     /// Worker threads; at least one.
     pub workers: usize,
+    /// The control group. It is no part of the load, and of its hash.
+    pub control: ControlPlan,
     /// How every client behaves.
     pub clients: ClientPlan,
     /// The stages, one after the other; at least one.
@@ -144,6 +147,22 @@ pub enum SubscriberSource {
     File(PathBuf),
     /// That many are provisioned in the embedded core.
     Count(u32),
+}
+
+/// Quiet clients, by which the generator's own part in a latency is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlPlan {
+    /// How many there are on a thread of their own; as many more, their twins, are in the workers.
+    pub clients: u32,
+    /// Why there are none, where there are none: for people.
+    pub absent: Option<String>,
+}
+
+impl ControlPlan {
+    /// Both kinds together.
+    pub const fn quiet_clients(&self) -> u32 {
+        2 * self.clients
+    }
 }
 
 /// How every client behaves.
@@ -278,11 +297,21 @@ impl Plan {
         rates.map(|rate| rate.peak() * self.calls.mean_busy().as_secs_f64()).fold(0.0, f64::max)
     }
 
+    /// How many connections there are at the peak: those of the clients and of the control group.
+    pub fn connections(&self) -> u32 {
+        self.peak_clients() + self.control.quiet_clients()
+    }
+
+    /// How many threads have clients: the workers, and the control group's.
+    pub const fn threads(&self) -> usize {
+        self.workers + if self.control.clients > 0 { 1 } else { 0 }
+    }
+
     /// How many file descriptors the process needs: one a client, two when the embedded core holds the other end,
     /// and some for itself.
     pub fn descriptors(&self) -> u64 {
         let ends = if self.target.server == Server::Embedded { 2 } else { 1 };
-        u64::from(self.peak_clients()) * ends + 16 * (self.workers as u64 + 4)
+        u64::from(self.connections()) * ends + 16 * (self.threads() as u64 + 4)
     }
 }
 

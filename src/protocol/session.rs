@@ -36,6 +36,9 @@ pub struct SessionSettings {
     /// The share of the keepalive interval that is drawn: 0.1 sends after 0.9 to 1.0 of the interval, 0 after
     /// exactly the interval (section 4.5).
     pub keepalive_jitter: f64,
+    /// An interval between keepalives that holds where it is shorter than the server's: a server has to accept more
+    /// frequent ones (section 4.4).
+    pub keepalive_interval: Option<Duration>,
     /// How carefully messages are read.
     pub reading: Reading,
 }
@@ -45,6 +48,7 @@ impl Default for SessionSettings {
         SessionSettings {
             request_timeout: Duration::from_secs(10),
             keepalive_jitter: 0.1,
+            keepalive_interval: None,
             reading: Reading::Tolerant,
         }
     }
@@ -383,7 +387,8 @@ impl Session {
         let again = self.attached;
         self.attached = true;
         self.registration = state.registration.status;
-        self.interval = state.keepalive_interval().0;
+        let asked = state.keepalive_interval().0;
+        self.interval = self.settings.keepalive_interval.map_or(asked, |own| own.min(asked));
         if !again {
             self.lines = Lines::from_state(&state.lines);
             self.arm_keepalive(at);

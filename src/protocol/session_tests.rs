@@ -389,3 +389,18 @@ fn a_call_has_a_call_id_of_its_own_and_a_candidate_has_none() {
     assert_eq!(session.lines().busy(), 0);
     assert_eq!(session.lines().free_from(), Time::ZERO);
 }
+
+#[test]
+fn an_interval_of_ones_own_holds_where_it_is_shorter_than_the_servers() {
+    for (own, expected) in [(1, 1), (60, 30)] {
+        let settings = SessionSettings {
+            keepalive_interval: Some(Duration::from_secs(own)),
+            ..SessionSettings::default()
+        };
+        let mut session = Session::new(Dialect::Flat, settings, 1, 0, Seed(7).stream("client", 0));
+        session.opened(Time::ZERO);
+        session.handle(&state("registered", "[]"), Time::ZERO);
+        assert_eq!(session.keepalive_interval(), Duration::from_secs(expected));
+        assert!(session.next_due() <= Time::ZERO + Duration::from_secs(expected));
+    }
+}

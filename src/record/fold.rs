@@ -4,8 +4,9 @@ use super::health::HealthFold;
 use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::{
-    Clients, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency, RunEnd, RunHeader,
-    RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary, Sums,
+    Clients, Control, ControlCounts, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency,
+    RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary,
+    Sums,
 };
 use crate::metrics::{Metric, Tally};
 use crate::protocol::RequestName;
@@ -24,6 +25,7 @@ pub struct Fold {
 pub(super) struct Figures {
     pub(super) counted: Counted,
     pub(super) signons: SignonCounts,
+    control: ControlCounts,
     peak: u64,
     pub(super) length_us: u64,
     ends_us: u64,
@@ -35,6 +37,7 @@ impl Figures {
     pub(super) fn add(&mut self, stored: &StoredInterval) {
         self.counted.add(&stored.counted);
         self.signons.add(&stored.clients);
+        self.control.add(&stored.control.counts);
         self.peak = self.peak.max(stored.gauges.signed_on);
         self.length_us += stored.length_us;
         self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
@@ -47,7 +50,8 @@ impl Figures {
 
     /// What the seconds tell of the generator.
     pub(super) fn generator(&self) -> Generator {
-        Generator { late: self.counted.late, ..self.health.generator() }
+        let control = Control { counts: self.control, ..Control::default() };
+        Generator { late: self.counted.late, control, ..self.health.generator() }
     }
 }
 
@@ -143,11 +147,20 @@ impl Fold {
     fn generator(&self, header: &RunHeader, end: Option<&RunEnd>, cut_off: u64) -> Generator {
         let generator = self.figures.generator();
         let own = |metric| Summary::from(self.tally.service(metric));
+        let (keepalive_control, keepalive_twin) = (own(Metric::KeepaliveControl), own(Metric::KeepaliveTwin));
         Generator {
             lag: own(Metric::Lag),
             keepalive_lag: own(Metric::KeepaliveLag),
             timer_lag: own(Metric::TimerLag),
             handling: own(Metric::Handling),
+            control: Control::new(
+                header.control.clone(),
+                generator.control.counts,
+                &keepalive_control,
+                &keepalive_twin,
+            ),
+            keepalive_control,
+            keepalive_twin,
             rss_peak_bytes: end.and_then(|end| end.rss_peak_bytes).unwrap_or(generator.rss_peak_bytes),
             bytes_per_client: end.and_then(|end| end.bytes_per_client),
             fd_limit: header.fd_limit,

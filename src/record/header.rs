@@ -5,6 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ControlInfo;
 use crate::profile::Thresholds;
 
 /// What is known of a run before the first connection: the first line of `intervals.jsonl`.
@@ -26,6 +27,9 @@ pub struct RunHeader {
     pub stages: Vec<StageInfo>,
     /// Worker threads of the generator.
     pub workers: u32,
+    /// The control group that the run is to have.
+    #[serde(default)]
+    pub control: ControlInfo,
     /// Files and sockets that the process may have open at once.
     pub fd_limit: u64,
     /// The mean time for which the plan holds an answered call, in microseconds; `null` without calls.

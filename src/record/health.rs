@@ -32,9 +32,9 @@ pub struct Health {
     pub heartbeat_late_max_us: u64,
     /// Processor time of this machine that its host gave to others, as a part of the machine's: 0 to 1.
     pub steal_part: Option<f64>,
-    /// Periods in which the control group had used up its share of processor time.
+    /// Periods in which the cgroup had used up its share of processor time.
     pub throttled_periods: Option<u64>,
-    /// For how long the control group was kept from running therefore, in microseconds, added up over processors.
+    /// For how long the cgroup was kept from running therefore, in microseconds, added up over processors.
     pub throttled_us: Option<u64>,
     /// Files and sockets that the process had open.
     pub fds_open: Option<u64>,

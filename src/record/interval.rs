@@ -5,9 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Health;
+use super::control::difference;
 use super::counted::{Counted, SignonCounts};
-use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram};
+use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, quantile};
+use super::{ControlCounts, Health};
 use crate::metrics::{Gauges, LatencyHistogram, Metric, Tally};
 use crate::protocol::RequestName;
 
@@ -46,12 +47,36 @@ pub struct StoredGauges {
     pub calls: u64,
     /// Calls that are answered and up.
     pub calls_answered: u64,
+    /// Control clients and their twins with an open connection; they are not among the others.
+    pub control: u64,
 }
 
 impl From<Gauges> for StoredGauges {
     fn from(gauges: Gauges) -> Self {
-        let Gauges { connected, signed_on, calls, calls_answered } = gauges;
-        StoredGauges { connected, signed_on, calls, calls_answered }
+        let Gauges { connected, signed_on, calls, calls_answered, control } = gauges;
+        StoredGauges { connected, signed_on, calls, calls_answered, control }
+    }
+}
+
+/// The control group in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ControlSecond {
+    /// Sign-ons of control clients and their twins.
+    #[serde(flatten)]
+    pub counts: ControlCounts,
+    /// The median of the twins' keepalives less that of the control clients', in microseconds; `null` if either have
+    /// sent none. `latency` has how many there were.
+    pub difference_p50_us: Option<i64>,
+}
+
+impl ControlSecond {
+    fn of(tally: &Tally) -> ControlSecond {
+        let median = |metric| quantile(tally.service(metric), 0.5);
+        ControlSecond {
+            counts: ControlCounts::from(&tally.counters),
+            difference_p50_us: difference(median(Metric::KeepaliveControl), median(Metric::KeepaliveTwin)),
+        }
     }
 }
 
@@ -71,6 +96,9 @@ pub struct StoredInterval {
     pub health: Health,
     /// Sign-ons.
     pub clients: SignonCounts,
+    /// The control group.
+    #[serde(default)]
+    pub control: ControlSecond,
     /// What was counted.
     #[serde(flatten)]
     pub counted: Counted,
@@ -99,6 +127,7 @@ impl StoredInterval {
             gauges: interval.gauges.into(),
             health: interval.health,
             clients: SignonCounts::from(&interval.tally.counters),
+            control: ControlSecond::of(&interval.tally),
             counted,
             latency: Latencies::default(),
         }

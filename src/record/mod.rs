@@ -7,6 +7,7 @@
 //!
 //! No secret has a place in any of these types.
 
+mod control;
 mod counted;
 mod error;
 mod figures;
@@ -22,6 +23,7 @@ mod run;
 mod save;
 mod writer;
 
+pub use control::{Control, ControlCounts, ControlInfo};
 pub use counted::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Requests, SignonCounts,
     SignonFailures,
@@ -33,7 +35,7 @@ pub use glossary::{GLOSSARY, Term};
 pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
 pub use health::{BUSY_PART, Health};
 pub use histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
-pub use interval::{Interval, LATE_US, StoredGauges, StoredInterval};
+pub use interval::{ControlSecond, Interval, LATE_US, StoredGauges, StoredInterval};
 pub use kpi::Kpi;
 pub use load::{IntervalReader, load};
 pub use run::{Aborted, Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};

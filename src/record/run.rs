@@ -8,8 +8,8 @@ use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Counted, Environment, IntervalReader, Kpi, Latencies, ProfileInfo, RecordError, SignonCounts, StageInfo,
-    StoredInterval, Summary, TargetInfo, ToolInfo,
+    Control, Counted, Environment, IntervalReader, Kpi, Latencies, ProfileInfo, RecordError, SignonCounts,
+    StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
 };
 use crate::profile::Thresholds;
 
@@ -133,6 +133,12 @@ pub struct Generator {
     pub timer_lag: Summary,
     /// From the begin of a turn of a worker's loop until a frame of that turn was handled.
     pub handling: Summary,
+    /// How long keepalives of control clients took, on a thread without load.
+    pub keepalive_control: Summary,
+    /// How long those of their twins took, in the workers.
+    pub keepalive_twin: Summary,
+    /// The control group.
+    pub control: Control,
     /// Processor time used, in cores, over the whole run. An embedded core in the same process is left out where its
     /// share is known.
     pub cpu_cores: Option<f64>,
@@ -150,9 +156,9 @@ pub struct Generator {
     pub starved_part: Option<f64>,
     /// Processor time of this machine that its host gave to others, as a part of the machine's: 0 to 1.
     pub steal_part: Option<f64>,
-    /// Periods in which the control group had used up its share of processor time.
+    /// Periods in which the cgroup had used up its share of processor time.
     pub throttled_periods: Option<u64>,
-    /// For how long the control group was kept from running therefore, in microseconds, added up over processors.
+    /// For how long the cgroup was kept from running therefore, in microseconds, added up over processors.
     pub throttled_us: Option<u64>,
     /// The most memory (RSS) that was used, in bytes.
     pub rss_peak_bytes: u64,

@@ -245,7 +245,7 @@ mod tests {
             length: Duration::from_secs(1),
             stage: Some(0),
             tally,
-            gauges: Gauges { connected: 4, signed_on: at, calls: 1, calls_answered: 1 },
+            gauges: Gauges { connected: 4, signed_on: at, calls: 1, calls_answered: 1, control: 0 },
             health: Health {
                 cpu_cores: 0.3,
                 rss_bytes: 1 << 20,

@@ -1,5 +1,6 @@
 //! The summary for a terminal: what ran, what came of it, and whether to believe it. 80 columns.
 
+mod control;
 mod latency;
 mod thresholds;
 
@@ -326,6 +327,7 @@ impl Page<'_> {
         };
         self.entry("Generator", &format!("{validity}; {lag}"))?;
         self.lateness(record)?;
+        self.control(record)?;
         let cpu = generator.cpu_cores.map_or("-".into(), figure);
         let text = format!(
             "{}, {cpu} of {} cores used, busiest worker {:.0} % of a core, longest turn {}",
@@ -368,7 +370,7 @@ impl Page<'_> {
             kept.push(format!("{} of the machine stolen by its host", part(stolen)));
         }
         if let Some(throttled) = generator.throttled_us.filter(|throttled| *throttled > 0) {
-            kept.push(format!("throttled by its control group for {}", duration(throttled as f64 / 1e6)));
+            kept.push(format!("throttled by its cgroup for {}", duration(throttled as f64 / 1e6)));
         }
         if kept.is_empty() { Ok(()) } else { self.entry("", &kept.join(", ")) }
     }

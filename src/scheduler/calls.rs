@@ -202,7 +202,7 @@ impl Worker {
 
     /// Puts the client into the queue if it is free.
     pub fn make_idle(&mut self, place: usize) {
-        if !self.clients[place].queued && self.is_idle(place) {
+        if !self.clients[place].queued && !self.is_quiet(place) && self.is_idle(place) {
             self.clients[place].queued = true;
             self.idle.push_back(place);
         }

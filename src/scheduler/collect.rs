@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub used: ThreadUse,
     pub turn_max: Duration,
     pub heartbeat_late_max: Duration,
+    /// Whether it is the thread of the control clients: how that is makes nobody else late.
+    pub is_control: bool,
     pub last: bool,
 }
 
@@ -37,7 +39,7 @@ enum Message {
     Gone(usize),
 }
 
-/// A worker's end.
+/// A worker's end. The thread of the control clients has one too.
 #[derive(Debug)]
 pub(super) struct Channel {
     worker: usize,
@@ -52,6 +54,11 @@ impl Channel {
             Ok(tally) => Some(tally),
             Err(_) => last.then(Tally::default),
         }
+    }
+
+    /// Which of all it is.
+    pub fn worker(&self) -> usize {
+        self.worker
     }
 
     /// Hands a report in. There is room: each one sent holds one of the worker's few tallies.
@@ -117,6 +124,9 @@ impl Threads {
     fn add(&mut self, report: &Report, before: &ThreadUse) {
         let used = report.used.since(before);
         self.cpu += used.cpu;
+        if report.is_control {
+            return;
+        }
         self.cpu_max = self.cpu_max.max(used.cpu);
         if let Some(delay) = used.run_delay {
             self.run_delay = Some(self.run_delay.unwrap_or_default() + delay);
@@ -238,6 +248,7 @@ impl Collector {
             gauges.signed_on += report.gauges.signed_on;
             gauges.calls += report.gauges.calls;
             gauges.calls_answered += report.gauges.calls_answered;
+            gauges.control += report.gauges.control;
             until = until.max(report.until);
             worker.used = report.used;
         }
@@ -273,6 +284,7 @@ mod tests {
             used: ThreadUse { cpu: Duration::from_millis(100 * second), run_delay: None },
             turn_max: Duration::ZERO,
             heartbeat_late_max: Duration::ZERO,
+            is_control: false,
             last,
         });
         true

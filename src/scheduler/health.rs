@@ -66,11 +66,11 @@ pub(super) struct Surroundings {
     pub fds_open: Option<u64>,
     /// The machine's processor time that its host gave to others, as a part.
     pub steal_part: Option<f64>,
-    /// How often and how long the control group was throttled.
+    /// How often and how long the cgroup was throttled.
     pub throttled: Option<Throttled>,
 }
 
-/// How often and for how long a control group was throttled.
+/// How often and for how long a cgroup was throttled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Throttled {
     /// Periods in which its share was used up.
@@ -149,7 +149,7 @@ fn ticks(stat: &str) -> Option<Ticks> {
     Some(Ticks { stolen, all })
 }
 
-/// What a file `cpu.stat` says of throttling, of either version of control groups: version 2 counts microseconds, and
+/// What a file `cpu.stat` says of throttling, of either version of cgroups: version 2 counts microseconds, and
 /// version 1 nanoseconds. A group without a quota says nothing.
 fn throttled(stat: &str) -> Option<Throttled> {
     let figure = |name: &str| {
@@ -163,7 +163,7 @@ fn throttled(stat: &str) -> Option<Throttled> {
     Some(Throttled { periods: figure("nr_throttled")?, time })
 }
 
-/// The files `cpu.stat` of the process's control group and of all that it lies in, by files like `/proc/self/cgroup`
+/// The files `cpu.stat` of the process's cgroup and of all that it lies in, by files like `/proc/self/cgroup`
 /// and `/proc/self/mountinfo`.
 fn quota_files(groups: &str, mounts: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -188,7 +188,7 @@ fn quota_files(groups: &str, mounts: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The path of the control group whose list of controllers is as `wanted`.
+/// The path of the cgroup whose list of controllers is as `wanted`.
 fn group_path(groups: &str, wanted: impl Fn(&str) -> bool) -> Option<&str> {
     groups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_is_read_of_both_versions_of_control_groups() {
+    fn throttling_is_read_of_both_versions_of_cgroups() {
         let two = "usage_usec 9\nnr_periods 40\nnr_throttled 7\nthrottled_usec 1500\n";
         let one = "nr_periods 40\nnr_throttled 7\nthrottled_time 1500000\n";
         let expected = Some(Throttled { periods: 7, time: Duration::from_micros(1500) });

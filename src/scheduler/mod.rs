@@ -5,6 +5,7 @@
 
 mod calls;
 mod collect;
+mod control;
 mod health;
 mod memory;
 mod prepare;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use stop::{Stop, Urgency};
 
 use self::collect::{Channel, Collected, collector};
+use self::control::Role;
 use self::memory::MemoryLine;
 use self::prepare::{Prepared, prepare};
 use self::worker::{Shared, Worker};
@@ -32,8 +34,8 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{Force, Plan, Server};
 use crate::protocol::SessionSettings;
 use crate::record::{
-    Aborted, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter, StageInfo,
-    TargetInfo,
+    Aborted, ControlInfo, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter,
+    StageInfo, TargetInfo,
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
@@ -209,8 +211,7 @@ pub fn run(
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
     writer.begin(header)?;
-    let (workers, segments) = (plan.workers, plan.workers);
-    let (mut collector, channels) = collector(workers, &plan.stages);
+    let (mut collector, channels) = collector(plan.threads(), &plan.stages);
     let mut measured = Measured {
         scouting: Some(scouting.swap(Tally::default())),
         embedded: plan.target.server == Server::Embedded,
@@ -231,7 +232,7 @@ pub fn run(
         start: clock.now() + HEAD_START,
         stop: stop.clone(),
     });
-    let threads = start_workers(&shared, segments, channels)?;
+    let threads = start_workers(&shared, channels)?;
     // Once a run is stopped its stages are over.
     let mut stopped = false;
     loop {
@@ -294,7 +295,8 @@ impl Measured {
         let connected = interval.gauges.connected;
         let health = &mut interval.health;
         health.fds_left = health.fds_open.map(|open| self.descriptors.saturating_sub(open));
-        health.ports_left = Some(self.ports.saturating_sub(connected));
+        let open = connected + interval.gauges.control;
+        health.ports_left = Some(self.ports.saturating_sub(open));
         self.rss_peak = self.rss_peak.max(health.rss_bytes);
         self.memory.second(connected, health.rss_bytes);
         health.bytes_per_client = self.bytes_per_client();
@@ -346,11 +348,17 @@ async fn stopped(stop: &Stop) {
 
 type Thread = JoinHandle<io::Result<()>>;
 
-fn start_workers(shared: &Arc<Shared>, of: usize, channels: Vec<Channel>) -> Result<Vec<Thread>, RunError> {
+/// Starts the workers and then, with the channel that is left, the thread of the control clients.
+fn start_workers(shared: &Arc<Shared>, channels: Vec<Channel>) -> Result<Vec<Thread>, RunError> {
+    let of = shared.plan.workers;
     let start = |(index, channel)| {
         let shared = Arc::clone(shared);
-        let body = move || work(shared, Segment { index, of }, channel);
-        thread::Builder::new().name(format!("worker {index}")).spawn(body).map_err(RunError::Worker)
+        let (name, role) = match index {
+            index if index < of => (format!("worker {index}"), Role::Load(Segment { index, of })),
+            _ => ("control".to_owned(), Role::Control),
+        };
+        let body = move || work(shared, role, channel);
+        thread::Builder::new().name(name).spawn(body).map_err(RunError::Worker)
     };
     let threads = channels.into_iter().enumerate().map(start).collect::<Result<Vec<_>, _>>();
     if threads.is_err() {
@@ -361,12 +369,12 @@ fn start_workers(shared: &Arc<Shared>, of: usize, channels: Vec<Channel>) -> Res
     threads
 }
 
-fn work(shared: Arc<Shared>, segment: Segment, channel: Channel) -> io::Result<()> {
+fn work(shared: Arc<Shared>, role: Role, channel: Channel) -> io::Result<()> {
     // Only the kernel's timers are used, and they are not rounded to the default slack of 50 µs then.
     let _ = nix::sys::prctl::set_timerslack(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
-        let mut worker = Worker::new(shared, segment, channel)?;
+        let mut worker = Worker::new(shared, role, channel)?;
         // The budget that tokio gives a task is for many tasks that share a thread; this is the only one.
         tokio::task::unconstrained(poll_fn(move |cx| worker.poll(cx))).await
     })
@@ -399,6 +407,10 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
         clients_planned: u64::from(plan.peak_clients()),
         stages: stage_infos(&plan.stages),
         workers: plan.workers as u32,
+        control: ControlInfo {
+            clients: u64::from(plan.control.clients),
+            absent: plan.control.absent.clone(),
+        },
         fd_limit: prepared.descriptor_limit,
         mean_hold_us: plan.has_calls().then(|| plan.calls.hold.mean().as_micros() as u64),
         environment: Environment::here(),

@@ -97,7 +97,10 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
             };
             listed.iter().map(provision).collect()
         }
-        None => Provisioned::many(plan.subscriber_count).map_err(RunError::Core)?,
+        None => {
+            let count = plan.subscriber_count.max(plan.connections());
+            Provisioned::many(count).map_err(RunError::Core)?
+        }
     };
     let options = CoreOptions {
         subscribers,
@@ -113,7 +116,7 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
 }
 
 fn check_subscribers(plan: &Plan, subscribers: &[Subscriber]) -> Result<(), RunError> {
-    let needed = plan.peak_clients() as usize;
+    let needed = plan.connections() as usize;
     if subscribers.len() < needed {
         return Err(RunError::Subscribers { needed, given: subscribers.len() });
     }
@@ -128,7 +131,7 @@ fn ports(plan: &Plan, addresses: usize) -> u64 {
 
 fn check_ports(plan: &Plan, addresses: usize) -> Result<u64, RunError> {
     let ports = ports(plan, addresses);
-    let needed = u64::from(plan.peak_clients());
+    let needed = u64::from(plan.connections());
     if needed > ports {
         return Err(RunError::Ports { needed, ports });
     }

@@ -73,15 +73,18 @@ impl Worker {
     /// The connection is open.
     pub fn opened(&mut self, place: usize, dialled: Dialled) {
         let Dialled { link, started, connected, secured, upgraded, subprotocol } = dialled;
-        self.recorder.service(Metric::Tcp, started, connected);
-        if secured > connected {
-            self.recorder.service(Metric::Tls, connected, secured);
+        let is_quiet = self.is_quiet(place);
+        if !is_quiet {
+            self.recorder.service(Metric::Tcp, started, connected);
+            if secured > connected {
+                self.recorder.service(Metric::Tls, connected, secured);
+            }
+            self.recorder.service(Metric::Upgrade, secured, upgraded);
+            self.recorder.service(Metric::Connect, started, upgraded);
         }
-        self.recorder.service(Metric::Upgrade, secured, upgraded);
-        self.recorder.service(Metric::Connect, started, upgraded);
         self.recorder.counters().subprotocol_missing += u64::from(!subprotocol);
         self.count_connected_time(self.now());
-        self.gauges.change(|gauges| gauges.connected += 1);
+        self.gauges.change(|gauges| if is_quiet { gauges.control += 1 } else { gauges.connected += 1 });
         let client = &mut self.clients[place];
         client.connection =
             Connection::Open { link: Box::new(link), opened: upgraded, close_timeout: Time::NEVER };
@@ -118,7 +121,7 @@ impl Worker {
             // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
             Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
             Fact::KeepaliveAnswered { sent } => {
-                self.recorder.service(Metric::Keepalive, sent, at);
+                self.keepalive_answered(place, sent, at);
                 if self.clients[place].leaving {
                     self.call_over(place);
                 }
@@ -138,8 +141,11 @@ impl Worker {
             // Its lines are known better here; its registration is news (section 10, row 18).
             return self.check_registration(place, status, at);
         }
+        let is_quiet = self.is_quiet(place);
         let client = &mut self.clients[place];
-        if let Connection::Open { opened, .. } = client.connection {
+        if let Connection::Open { opened, .. } = client.connection
+            && !is_quiet
+        {
             self.recorder.service(Metric::State, opened, at);
         }
         client.legs = vec![None; client.session.lines().len()];
@@ -173,6 +179,7 @@ impl Worker {
 
     /// Draws the conclusion from where the registration stands; `status` is the SIP status of one that failed.
     fn check_registration(&mut self, place: usize, status: Option<i32>, at: Time) {
+        let is_quiet = self.is_quiet(place);
         let client = &mut self.clients[place];
         let failed = match client.session.registration() {
             RegistrationStatus::RegistrationFailed => Some(SignonFailure::RegistrationFailed),
@@ -180,6 +187,11 @@ impl Worker {
             _ => None,
         };
         match (client.signon, client.session.is_ready(), failed) {
+            (Some(_), true, _) if is_quiet => {
+                client.signon = None;
+                client.signed_on = true;
+                self.recorder.counters().control_signed_on += 1;
+            }
             (Some(Signon { due, sent, .. }), true, _) => {
                 client.signon = None;
                 client.signed_on = true;
@@ -192,6 +204,9 @@ impl Worker {
             (Some(_), false, Some(cause)) => self.signon_failed(place, cause, status),
             (None, ready, _) if ready != client.signed_on => {
                 client.signed_on = ready;
+                if is_quiet {
+                    return;
+                }
                 self.gauges.change(|gauges| {
                     gauges.signed_on = if ready { gauges.signed_on + 1 } else { gauges.signed_on - 1 };
                 });
@@ -230,7 +245,9 @@ impl Worker {
                 Due::Keepalive => {
                     if let Ok(written) = self.clients[place].keepalive(now, &mut self.buffer) {
                         self.recorder.counters().keepalives_sent += 1;
-                        self.recorder.service(Metric::KeepaliveLag, at, written);
+                        if !self.is_quiet(place) {
+                            self.recorder.service(Metric::KeepaliveLag, at, written);
+                        }
                     }
                 }
                 Due::KeepaliveMissed => {
@@ -296,14 +313,19 @@ impl Worker {
     fn gone(&mut self, place: usize) {
         let now = self.now();
         self.count_connected_time(now);
+        let is_quiet = self.is_quiet(place);
         let client = &mut self.clients[place];
         client.connection = Connection::Off;
         let signed_on = mem::take(&mut client.signed_on);
         let legs = mem::take(&mut client.legs);
         let expecting = client.expecting.take();
         self.gauges.change(|gauges| {
-            gauges.connected -= 1;
-            gauges.signed_on -= u64::from(signed_on);
+            if is_quiet {
+                gauges.control -= 1;
+            } else {
+                gauges.connected -= 1;
+                gauges.signed_on -= u64::from(signed_on);
+            }
         });
         for leg in legs.into_iter().flatten().chain(expecting) {
             self.leg_lost(leg, now);
@@ -311,7 +333,12 @@ impl Worker {
     }
 
     fn signon_failed(&mut self, place: usize, cause: SignonFailure, status: Option<i32>) {
-        if self.clients[place].signon.take().is_some() {
+        if self.clients[place].signon.take().is_none() {
+            return;
+        }
+        if self.is_quiet(place) {
+            self.recorder.counters().control_signon_failed += 1;
+        } else {
             self.recorder.counters().signon_failures.count(SignonFailureKey { cause, status });
         }
     }

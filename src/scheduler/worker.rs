@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::calls::Calls;
 use super::collect::{Channel, Report};
+use super::control::{Role, quiet};
 use super::health::ThreadMeter;
 use super::stop::{Stop, Urgency};
 use crate::client::{Client, Media};
@@ -62,15 +63,24 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Client(usize),
-    Call { call: usize, serial: u32 },
+    Call {
+        call: usize,
+        serial: u32,
+    },
+    /// The sign-on of a quiet client.
+    Quiet(usize),
     Tick,
 }
 
 /// One worker.
 pub(super) struct Worker {
     pub shared: Arc<Shared>,
+    pub role: Role,
     pub segment: Segment,
+    /// The clients of the load, and then the quiet ones.
     pub clients: Vec<Client>,
+    /// The numbers of the quiet clients.
+    pub quiet: Vec<u32>,
     pub calls: Calls,
     pub idle: VecDeque<usize>,
     pub media: Arc<Media>,
@@ -105,38 +115,36 @@ impl LiveGauges {
     /// Changes what there is now.
     pub fn change(&mut self, change: impl FnOnce(&mut Gauges)) {
         change(&mut self.now);
-        let Gauges { connected, signed_on, calls, calls_answered } = self.now;
+        let Gauges { connected, signed_on, calls, calls_answered, control } = self.now;
         self.highest.connected = self.highest.connected.max(connected);
         self.highest.signed_on = self.highest.signed_on.max(signed_on);
         self.highest.calls = self.highest.calls.max(calls);
         self.highest.calls_answered = self.highest.calls_answered.max(calls_answered);
+        self.highest.control = self.highest.control.max(control);
     }
 }
 
 impl Worker {
-    /// The worker `segment.index` of `segment.of`. Must be made in the runtime that will run it.
-    pub fn new(shared: Arc<Shared>, segment: Segment, channel: Channel) -> io::Result<Worker> {
+    /// A worker with this role. Must be made in the runtime that will run it.
+    pub fn new(shared: Arc<Shared>, role: Role, channel: Channel) -> io::Result<Worker> {
         let ready = ReadySet::default();
-        let peak = shared.plan.peak_clients();
-        let mine = (0..peak).filter(|client| segment.owns_client(*client));
-        let clients = mine.enumerate().map(|(place, number)| {
-            let draws = shared.plan.seed.stream("client", u64::from(number));
-            let session = Session::new(shared.dialect, shared.settings, shared.run_number, number, draws);
-            Client::new(session, ready.waker(place as u32))
-        });
-        let clients: Vec<Client> = clients.collect();
+        let (stages, segment) = role.load(&shared.plan);
+        let quiet = role.quiet_numbers(&shared);
+        let clients = clients(&shared, stages, segment, &quiet, &ready);
         let CallPlan { sdp_bytes, candidates, .. } = shared.plan.calls;
         let mut draws = shared.plan.seed.stream("media", segment.index as u64);
         let media = Media::new(sdp_bytes, candidates, &mut draws).map_err(io::Error::other)?;
-        let schedule = Schedule::new(&shared.plan.stages, shared.plan.seed, segment).peekable();
+        let schedule = Schedule::new(stages, shared.plan.seed, segment).peekable();
         let alarm = Alarm::new(shared.clock)?;
         let mut deadlines = Deadlines::default();
         deadlines.push(shared.start, Owner::Tick);
         let connected_since = shared.start;
-        Ok(Worker {
+        let mut worker = Worker {
             shared,
+            role,
             segment,
             clients,
+            quiet,
             calls: Calls::default(),
             idle: VecDeque::new(),
             media: Arc::new(media),
@@ -157,7 +165,9 @@ impl Worker {
             heartbeat_late_max: Duration::ZERO,
             meter: ThreadMeter::of_this_thread(),
             connected_since,
-        })
+        };
+        worker.plan_quiet();
+        Ok(worker)
     }
 
     /// One turn: what is due, then what is ready. Ready when the worker is done.
@@ -203,6 +213,9 @@ impl Worker {
 
     /// The number of the client at this place.
     pub fn number_of(&self, place: usize) -> u32 {
+        if let Some(number) = self.quiet_number(place) {
+            return number;
+        }
         let pair = place / 2 * self.segment.of + self.segment.index;
         (pair * 2 + place % 2) as u32
     }
@@ -239,7 +252,7 @@ impl Worker {
 
     fn meet_deadlines(&mut self, now: Time) {
         while let Some((at, owner)) = self.deadlines.pop(now) {
-            self.recorder.service(Metric::TimerLag, at, now);
+            self.own(Metric::TimerLag, at, now);
             match owner {
                 Owner::Client(place) => {
                     // Another deadline may have taken this one's place.
@@ -249,6 +262,8 @@ impl Worker {
                     }
                 }
                 Owner::Call { call, serial } => self.call_due(call, serial, at, now),
+                Owner::Quiet(place) if self.stage == Stage::Running => self.sign_on(place, at),
+                Owner::Quiet(_) => {}
                 Owner::Tick => self.tick(at, now),
             }
         }
@@ -295,7 +310,8 @@ impl Worker {
                 }
             }
         }
-        let is_last = self.stage == Stage::SigningOff && self.gauges.now.connected == 0;
+        let open = self.gauges.now.connected + self.gauges.now.control;
+        let is_last = self.stage == Stage::SigningOff && open == 0;
         if is_last && self.clients.iter().all(|client| !client.is_on()) {
             self.stage = Stage::Done;
         }
@@ -333,7 +349,7 @@ impl Worker {
                 Received::Text { text, at } => {
                     self.received(place, &text, at);
                     let handled = self.now();
-                    self.recorder.service(Metric::Handling, self.begun, handled);
+                    self.own(Metric::Handling, self.begun, handled);
                 }
                 Received::Binary(_) => self.recorder.counters().binary_messages += 1,
                 Received::Closed(closed) => self.closed(place, &closed),
@@ -359,7 +375,8 @@ impl Worker {
 
     /// Counts the time for which clients were connected, up to `now`; called before their number changes.
     pub fn count_connected_time(&mut self, now: Time) {
-        let micros = now.micros_since(self.connected_since) * self.gauges.now.connected;
+        let open = self.gauges.now.connected + self.gauges.now.control;
+        let micros = now.micros_since(self.connected_since) * open;
         self.recorder.counters().connected_micros += micros;
         self.connected_since = self.connected_since.max(now);
     }
@@ -371,13 +388,14 @@ impl Worker {
         self.count_connected_time(now);
         let Some(spare) = self.channel.spare(last) else { return false };
         let report = Report {
-            worker: self.segment.index,
+            worker: self.channel.worker(),
             until: now.since(self.shared.start),
             tally: self.recorder.swap(spare),
             gauges: self.gauges.highest,
             used: self.meter.read(),
             turn_max: std::mem::take(&mut self.turn_max),
             heartbeat_late_max: std::mem::take(&mut self.heartbeat_late_max),
+            is_control: self.role == Role::Control,
             last,
         };
         self.gauges.highest = self.gauges.now;
@@ -393,4 +411,24 @@ impl Worker {
             Force::OnReconnect => reconnect,
         }
     }
+}
+
+/// The clients of a part of the load, and then the quiet ones.
+fn clients(
+    shared: &Shared,
+    stages: &[workload::Stage],
+    segment: Segment,
+    quiet_numbers: &[u32],
+    ready: &ReadySet,
+) -> Vec<Client> {
+    let peak = stages.iter().map(workload::Stage::peak_clients).max().unwrap_or(0);
+    let loaded = (0..peak).filter(|client| segment.owns_client(*client));
+    let loaded = loaded.map(|number| (number, shared.settings));
+    let all = loaded.chain(quiet_numbers.iter().map(|number| (*number, quiet(shared.settings))));
+    let client = |(place, (number, settings))| {
+        let draws = shared.plan.seed.stream("client", u64::from(number));
+        let session = Session::new(shared.dialect, settings, shared.run_number, number, draws);
+        Client::new(session, ready.waker(place as u32))
+    };
+    all.enumerate().map(client).collect()
 }

@@ -81,7 +81,7 @@ pub const STARVED_TIMER_LAG_P99_US: f64 = 2_000.0;
 /// On a processor of its own a worker waits for 5 % of its time or so: for the time that waking up takes.
 pub const STARVED_PART_CAUSE: f64 = 0.1;
 
-/// The part of the run for which the control group had no processor time left: 1 %, and 10 %.
+/// The part of the run for which the cgroup had no processor time left: 1 %, and 10 %.
 ///
 /// A quota takes the processors away for tens of milliseconds at a time.
 pub const THROTTLED_PART: Limit = Limit::new(0.01, 0.1);

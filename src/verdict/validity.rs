@@ -109,7 +109,7 @@ fn throttled(record: &RunRecord) -> Option<Finding> {
     let part = throttled_part(record)?;
     beyond(limits::THROTTLED_PART, part, |limit| {
         format!(
-            "its control group had used up its processor time for {} of the run (limit {}): {THROTTLED_CURE}",
+            "its cgroup had used up its processor time for {} of the run (limit {}): {THROTTLED_CURE}",
             percent(part),
             percent(limit)
         )
@@ -119,7 +119,7 @@ fn throttled(record: &RunRecord) -> Option<Finding> {
 const THROTTLED_CURE: &str = "raise the quota (cpu.max, cpu.cfs_quota_us, or the container's CPU limit), use more \
                               machines, or plan fewer clients";
 
-/// The part of the run for which the control group was throttled.
+/// The part of the run for which the cgroup was throttled.
 fn throttled_part(record: &RunRecord) -> Option<f64> {
     let throttled = record.generator.throttled_us? as f64;
     (record.duration_us > 0).then(|| throttled / record.duration_us as f64)
@@ -198,7 +198,7 @@ fn cause(record: &RunRecord) -> String {
     if let Some(part) = throttled_part(record)
         && part > limits::THROTTLED_PART.degraded
     {
-        return format!("its control group was throttled for {} of the run; {THROTTLED_CURE}", percent(part));
+        return format!("its cgroup was throttled for {} of the run; {THROTTLED_CURE}", percent(part));
     }
     if let Some(part) = generator.starved_part
         && part > limits::STARVED_PART_CAUSE

@@ -1,5 +1,6 @@
 //! From a profile as written to the plan it means: defaults, and the proof that the run can be done.
 
+mod control;
 mod load;
 mod target;
 mod thresholds;
@@ -62,6 +63,8 @@ impl Resolver<'_> {
         self.check_parties(&stages, &calls);
         let (subscribers, subscriber_count) = self.subscribers(file, &target, &stages);
         let workers = self.workers(file.generator.workers, &target, &stages);
+        let peak = stages.iter().map(Stage::peak_clients).max().unwrap_or(0);
+        let control = self.control(file.generator.control_clients, &subscribers, subscriber_count, peak);
         let clients = self.clients(&file.clients);
         let embedded_core = self.embedded_core(file.embedded_core.as_ref(), &target);
         let thresholds = self.thresholds(file.thresholds.as_ref(), &stages);
@@ -75,6 +78,7 @@ impl Resolver<'_> {
             subscribers,
             subscriber_count,
             workers,
+            control,
             clients,
             stages,
             calls,

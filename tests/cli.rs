@@ -386,7 +386,7 @@ fn more_clients_than_descriptors_are_refused_before_anybody_is_dialled() {
     let ended = Running::start(limited).wait().with_code(3);
     let said = &ended.stderr;
     assert!(said.contains("open descriptors, and this process may have 256"), "{said}");
-    assert!(said.contains("600") && said.contains("ulimit -Hn"), "{said}");
+    assert!(said.contains("needs 60") && said.contains("ulimit -Hn"), "{said}");
     assert_eq!(ended.stdout, "");
     assert!(!folder.join("out").exists());
 }

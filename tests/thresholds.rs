@@ -419,7 +419,7 @@ fn numbers(path: &str, value: &Value, found: &mut Vec<(String, Option<f64>)>) {
 }
 
 /// What tells which run it is, rather than how it went.
-const NOT_MEASURED: [&str; 9] = [
+const NOT_MEASURED: [&str; 10] = [
     "schema_version",
     "profile.",
     "target.",
@@ -427,6 +427,7 @@ const NOT_MEASURED: [&str; 9] = [
     "started_at",
     "ended_at",
     "aborted_by",
+    "generator.control.absent",
     "tool.",
     "verdict",
 ];

@@ -5,6 +5,9 @@
     reason = "what a test cannot do without, it may panic over"
 )]
 
+use std::fs::OpenOptions;
+use std::io::Write;
+
 use serde_json::Value;
 
 #[path = "support/program.rs"]
@@ -13,7 +16,7 @@ mod program;
 mod sums;
 
 use program::{Folder, Served};
-use sums::{assert_sums, count};
+use sums::{assert_sums, assert_truth, count};
 
 /// 20 clients on two workers, which call each other.
 const PROFILE: &str = r#"
@@ -94,6 +97,24 @@ fn keepalives_of_a_second_are_compared_within_it() {
         compared += u32::from(expected.is_some());
     }
     assert!(compared > 0);
+}
+
+#[test]
+fn a_control_group_that_cannot_sign_on_is_shown_and_fails_nothing() {
+    let folder = Folder::with(PROFILE);
+    let served = Served::start(&folder, 20, &[]);
+    let mut list = OpenOptions::new().append(true).open(folder.join("subscribers.csv")).unwrap();
+    list.write_all(b"nobody-knows-this,777\nnobody-knows-that,778\n").unwrap();
+    let (record, summary) =
+        run(&folder, &["--target", &served.url, "--set", "subscribers.file=subscribers.csv"]);
+    let group = &record["generator"]["control"];
+    assert_eq!((count(group, "/clients"), count(group, "/signon_failed")), (1, 2), "{group}");
+    assert_eq!((count(group, "/signed_on"), &group["difference_p50_us"]), (0, &Value::Null), "{group}");
+    assert_eq!(record["signon_failures"].as_array().map(Vec::len), Some(0));
+    assert!(summary.contains("too few keepalives to compare (0 without the load, 0 beside it)"), "{summary}");
+    assert!(summary.contains("2 sign-ons of it failed"), "{summary}");
+    assert_ne!(record["verdict"]["result"], "fail");
+    assert_truth(&record, &served.stop());
 }
 
 #[test]

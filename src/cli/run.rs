@@ -91,9 +91,10 @@ fn announcement(plan: &Plan) -> String {
         0.0 => "no calls".to_owned(),
         calls => format!("about {calls:.0} calls"),
     };
+    let control = if plan.control.clients > 0 { ", the control group included," } else { "" };
     format!(
-        "up to {} clients will sign on there and place {calls} in {}. ^C stops it.",
-        plan.peak_clients(),
+        "up to {} clients{control} will sign on there and place {calls} in {}. ^C stops it.",
+        plan.connections(),
         profile::write_duration(plan.duration()),
     )
 }

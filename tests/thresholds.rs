@@ -475,6 +475,24 @@ fn the_glossary_of_the_readme_is_that_of_the_code() {
     assert!(readme.contains(&table), "reports/README.md must have these rows:\n{table}");
 }
 
+#[test]
+fn every_name_of_the_record_that_needs_one_has_an_explanation_in_the_readme() {
+    let run: serde_json::Value = serde_json::from_str(include_str!("golden/run.json")).unwrap();
+    let readme = include_str!("../reports/README.md");
+    for part in ["kpi", "attempts", "ledger", "generator"] {
+        let is_of_part =
+            |section: &&str| section.lines().next().unwrap_or_default().contains(&format!("`{part}`"));
+        let section =
+            readme.split("\n## ").find(is_of_part).unwrap_or_else(|| panic!("no section on {part}"));
+        for name in run[part].as_object().unwrap().keys() {
+            assert!(
+                section.contains(&format!("`{name}`")),
+                "reports/README.md does not say what {part}.{name} is"
+            );
+        }
+    }
+}
+
 fn any_second() -> impl Strategy<Value = (u64, u64, u64)> {
     (0_u64..40).prop_flat_map(|calls| (Just(calls), 0..=calls, 1_u64..2_000))
 }

@@ -15,7 +15,7 @@ use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
     Aborted, GLOSSARY, Health, Interval, Kpi, RUN_FILE, RunEnd, RunHeader, RunWriter, StageInfo, Window,
 };
-use wtsp_load::report::{self, Finished};
+use wtsp_load::report::{self, Finished, Style};
 use wtsp_load::scheduler::{self, Output, Stop};
 use wtsp_load::transport::Initiator;
 use wtsp_load::verdict::{ThresholdResult, VerdictResult, exit};
@@ -348,6 +348,11 @@ fn a_run_that_a_threshold_ended_has_failed_even_if_the_drain_mended_its_figure()
           was 95 %"
         ]
     );
+    // The head of the summary names it also where a void verdict would not.
+    let mut text = Vec::new();
+    report::text(&run.record, &run.verdict, Style::default(), &mut text).unwrap();
+    let words = String::from_utf8(text).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("ended early by the threshold kpi.ser > 99"), "{words}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use wtsp_load::law::{Distribution, Seed};
 use wtsp_load::profile::{
     self, DialectChoice, Force, Overrides, Plan, ProblemKind, ProfileErrors, Server, SubscriberSource,
 };
+use wtsp_load::protocol::HangupCode;
 use wtsp_load::workload::{ArrivalLaw, Rate};
 
 const QUICKSTART: &str = "profiles/quickstart.toml";
@@ -411,6 +412,19 @@ fn the_embedded_core_takes_delays_by_message_and_a_freeze() {
     assert!(wrong.contains("shorter than the time from one to the next"), "{wrong}");
     let wrong = refusal(&profile.replace("high_share = 0.1", "high_share = 1.5"));
     assert!(wrong.contains("high_share must be from 0 to 1"), "{wrong}");
+}
+
+#[test]
+fn the_embedded_core_takes_a_share_of_calls_to_refuse() {
+    let profile = format!("{SMALL}[embedded_core]\nrefusals = {{ share = 0.01, code = 503 }}\n");
+    let made = plan(&profile);
+    assert_eq!(made.embedded_core.refusals, Some((0.01, HangupCode::ServiceUnavailable)));
+    assert_ne!(made.hash, plan(SMALL).hash);
+    assert_ne!(made.hash, plan(&profile.replace("503", "500")).hash);
+    let wrong = refusal(&profile.replace("0.01", "1.01"));
+    assert!(wrong.contains("above 0 and at most 1") && wrong.contains("share = 0.01"), "{wrong}");
+    let wrong = refusal(&profile.replace("503", "200"));
+    assert!(wrong.contains("200 is no SIP status of a refusal"), "{wrong}");
 }
 
 #[test]

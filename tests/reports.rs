@@ -193,7 +193,7 @@ fn run(root: &Path) -> (PathBuf, Finished) {
 
 fn written(format: Format, run: &Finished) -> String {
     let mut out = Vec::new();
-    let style = Style { hide_files: true, ..Style::default() };
+    let style = Style { hide_files: true, glossary: true, ..Style::default() };
     match format {
         Format::Text => report::text(&run.record, &run.verdict, style, &mut out).unwrap(),
         format => format.write(&run.record, &run.verdict, &mut out).unwrap(),
@@ -266,7 +266,7 @@ fn the_summary_fits_into_80_columns_with_and_without_colour() {
     let wide: Vec<&str> = plain.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(wide.is_empty(), "{wide:#?}");
     let mut coloured = Vec::new();
-    let style = Style { colour: true, hide_files: true };
+    let style = Style { colour: true, hide_files: true, glossary: true };
     report::text(&run.record, &run.verdict, style, &mut coloured).unwrap();
     let mut stripped = String::from_utf8(coloured).unwrap();
     for code in ["\x1b[1;31m", "\x1b[1;32m", "\x1b[1;33m", "\x1b[0m"] {

@@ -30,10 +30,15 @@ impl Drop for Serve {
 
 /// Starts a server and writes a profile that loads it for so many seconds with so many calls a second.
 fn serve(folder: &Path, seconds: u32, calls: u32) -> Serve {
+    serve_with(folder, seconds, calls, &[])
+}
+
+/// The same, with further arguments of the server.
+fn serve_with(folder: &Path, seconds: u32, calls: u32, arguments: &[&str]) -> Serve {
     let subscribers = folder.join("subscribers.csv");
     let mut command = Command::new(PROGRAM);
     command.args(["serve", "--subscribers", "40", "--keepalive-interval", "1s", "--write-subscribers"]);
-    command.arg(&subscribers).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(&subscribers).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut serve = Serve(command.spawn().unwrap());
     let mut url = String::new();
     BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut url).unwrap();
@@ -107,12 +112,10 @@ fn a_generator_whose_processor_is_taken_is_void_and_says_by_what() {
     assert!(reasons.contains("something else ran on the generator's processors"), "{reasons}");
 }
 
-#[test]
-fn a_generator_that_is_stopped_for_a_while_is_void() {
-    let folder = tempfile::tempdir().unwrap();
-    let _serve = serve(folder.path(), 8, 20);
-    let mut child = generator(&[PROGRAM], folder.path()).spawn().unwrap();
-    let log = folder.path().join("out/intervals.jsonl");
+/// Stops the generator for so long after its first second; its exit code and its record.
+fn stopped_for(pause: Duration, mut generator: Command, folder: &Path) -> (Option<i32>, Value) {
+    let mut child = generator.spawn().unwrap();
+    let log = folder.join("out/intervals.jsonl");
     // The header, and a second.
     while fs::read_to_string(&log).unwrap_or_default().lines().count() < 2 {
         assert!(child.try_wait().unwrap().is_none(), "it ended before its first second");
@@ -120,10 +123,40 @@ fn a_generator_that_is_stopped_for_a_while_is_void() {
     }
     let pid = Pid::from_raw(child.id() as i32);
     kill(pid, Signal::SIGSTOP).unwrap();
-    thread::sleep(Duration::from_millis(2_500));
+    thread::sleep(pause);
     kill(pid, Signal::SIGCONT).unwrap();
     let code = child.wait().unwrap().code();
-    let record = record(folder.path());
+    (code, record(folder))
+}
+
+#[test]
+fn answers_that_came_while_the_generator_was_stopped_are_no_timeouts() {
+    let folder = tempfile::tempdir().unwrap();
+    // Slow answers: some are under way whenever the generator is stopped.
+    let slow = ["--ack-delay", "300ms", "--delay", "keepalive=fixed:300ms"];
+    let _serve = serve_with(folder.path(), 7, 20, &slow);
+    let mut generator = generator(&[PROGRAM], folder.path());
+    generator.args(["--set", "clients.request_timeout=2s"]);
+    let (code, record) = stopped_for(Duration::from_millis(2_700), generator, folder.path());
+    assert_void(code, &record);
+    assert!(record["keepalives"]["answered"].as_u64().unwrap() > 10, "{}", record["keepalives"]);
+    assert_eq!(record["keepalives"]["missed"], 0, "{}", record["keepalives"]);
+    assert_eq!(record["requests"]["timeouts"], 0, "{}", record["requests"]);
+    assert_eq!(record["late_responses"], 0);
+    assert_eq!(record["attempts"]["failed"], 0, "{}", record["attempts_failed"]);
+    let signed_off = record["disconnects"].as_array().unwrap().iter().all(|one| one["code"] == 1000);
+    assert!(signed_off, "{}", record["disconnects"]);
+    // That answers were waited for is seen in how long they took.
+    let waited = record["latency"]["ack"]["service"]["max"].as_u64().unwrap();
+    assert!(waited > 2_000_000, "{waited}");
+}
+
+#[test]
+fn a_generator_that_is_stopped_for_a_while_is_void() {
+    let folder = tempfile::tempdir().unwrap();
+    let _serve = serve(folder.path(), 8, 20);
+    let (code, record) =
+        stopped_for(Duration::from_millis(2_500), generator(&[PROGRAM], folder.path()), folder.path());
     assert_void(code, &record);
     let reasons = record["verdict"]["reasons"].to_string();
     assert!(reasons.contains("a worker stood still for"), "{reasons}");

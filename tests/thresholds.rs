@@ -15,7 +15,7 @@ use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
     Aborted, GLOSSARY, Health, Interval, Kpi, RUN_FILE, RunEnd, RunHeader, RunWriter, StageInfo, Window,
 };
-use wtsp_load::report::{self, Finished};
+use wtsp_load::report::{self, Finished, Style};
 use wtsp_load::scheduler::{self, Output, Stop};
 use wtsp_load::transport::Initiator;
 use wtsp_load::verdict::{ThresholdResult, VerdictResult, exit};
@@ -348,6 +348,11 @@ fn a_run_that_a_threshold_ended_has_failed_even_if_the_drain_mended_its_figure()
           was 95 %"
         ]
     );
+    // The head of the summary names it also where a void verdict would not.
+    let mut text = Vec::new();
+    report::text(&run.record, &run.verdict, Style::default(), &mut text).unwrap();
+    let words = String::from_utf8(text).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("ended early by the threshold kpi.ser > 99"), "{words}");
 }
 
 #[test]
@@ -474,6 +479,24 @@ fn the_glossary_of_the_readme_is_that_of_the_code() {
     let readme = include_str!("../reports/README.md");
     let table = table.join("\n");
     assert!(readme.contains(&table), "reports/README.md must have these rows:\n{table}");
+}
+
+#[test]
+fn every_name_of_the_record_that_needs_one_has_an_explanation_in_the_readme() {
+    let run: serde_json::Value = serde_json::from_str(include_str!("golden/run.json")).unwrap();
+    let readme = include_str!("../reports/README.md");
+    for part in ["kpi", "attempts", "ledger", "generator"] {
+        let is_of_part =
+            |section: &&str| section.lines().next().unwrap_or_default().contains(&format!("`{part}`"));
+        let section =
+            readme.split("\n## ").find(is_of_part).unwrap_or_else(|| panic!("no section on {part}"));
+        for name in run[part].as_object().unwrap().keys() {
+            assert!(
+                section.contains(&format!("`{name}`")),
+                "reports/README.md does not say what {part}.{name} is"
+            );
+        }
+    }
 }
 
 fn any_second() -> impl Strategy<Value = (u64, u64, u64)> {

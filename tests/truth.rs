@@ -6,7 +6,7 @@
 )]
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[path = "support/program.rs"]
 mod program;
@@ -44,12 +44,17 @@ hangup_by_callee = 0.5
 
 /// The profile against `serve`, in this dialect.
 fn start(dialect: &str, serve: &[&str]) -> (Folder, Served, Vec<String>) {
-    start_for(20, dialect, serve)
+    start_with(PROFILE, 20, dialect, serve)
 }
 
 /// The same, with so many subscribers. Those that the clients leave are the control group's.
-fn start_for(subscribers: u32, dialect: &str, serve: &[&str]) -> (Folder, Served, Vec<String>) {
-    let folder = Folder::with(PROFILE);
+fn start_with(
+    profile: &str,
+    subscribers: u32,
+    dialect: &str,
+    serve: &[&str],
+) -> (Folder, Served, Vec<String>) {
+    let folder = Folder::with(profile);
     let served = Served::start(&folder, subscribers, serve);
     let mut arguments = vec!["--target".to_owned(), served.url.clone()];
     arguments.extend(["--dialect".to_owned(), dialect.to_owned()]);
@@ -156,12 +161,74 @@ fn keepalives_that_are_due_each_second_are_what_the_server_counted() {
     }
 }
 
+/// A server that refuses a share of the calls is what the run says it is, call by call, and fails it.
+fn refusing(dialect: &str) {
+    let serve = ["--dialect", dialect, "--refuse-calls", "25%:503", "--seed", "7"];
+    // Every call is answered or refused before the run ends.
+    let profile = PROFILE.replace("[calls]", "[[stages]]\nname = \"quiet\"\nduration = \"1s\"\n[calls]");
+    let (folder, served, arguments) = start_with(&profile, 20, dialect, &serve);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = folder.run(&arguments).unless_unfit(1);
+    let (run, truth) = (folder.record(), served.stop());
+    assert_truth(&run, &truth);
+    let (refused, started) = (count(&truth, "/refusals"), count(&truth, "/attempts/started"));
+    assert!(0 < refused && refused < started, "{refused} of {started}");
+    for pointer in ["/hangups/503", "/attempts/failed"] {
+        assert_eq!(count(&truth, pointer), refused, "{pointer}");
+    }
+    assert_eq!(run["attempts_failed"], json!({ "rejected": refused }));
+    assert_eq!(run["attempts_rejected"], json!({ "503": refused }));
+    assert_eq!(count(&run, "/attempts_unintended"), refused);
+    // Nothing was cancelled or redirected, so all ratios have the same base: what the server was asked for.
+    assert_eq!(count(&run, "/attempts/unfinished"), 0);
+    let percent = |part: u64| (part as f64 / started as f64 * 1e6).round() / 1e4;
+    for (name, part) in [("isa", refused), ("ser", started - refused), ("seer", started - refused)] {
+        assert_eq!(run["kpi"][name], percent(part), "{name}");
+    }
+    if !ended.is_void() {
+        let due = count(&run, "/attempts/due");
+        let said = format!("{refused} of {due} calls did not end as their flow intends");
+        let reasons = run["verdict"]["reasons"].to_string();
+        assert!(reasons.contains(&said), "{reasons}");
+    }
+}
+
+#[test]
+fn a_flat_server_that_refuses_calls_is_measured_call_by_call() {
+    refusing("flat");
+}
+
+#[test]
+fn a_nested_server_that_refuses_calls_is_measured_call_by_call() {
+    refusing("nested");
+}
+
+#[test]
+fn one_refused_call_in_a_hundred_passes_a_threshold_that_allows_it() {
+    let profile = PROFILE
+        .replace("file = \"subscribers.csv\"", "count = 40")
+        .replace("clients = 20", "clients = 40")
+        .replace("calls_per_second = 12", "calls_per_second = 50")
+        .replace("hold = { exponential = \"400ms\" }", "hold = { fixed = \"50ms\" }");
+    let faults = "[embedded_core]\nrefusals = { share = 0.01, code = 503 }\n";
+    let folder = Folder::with(&format!("{profile}{faults}[thresholds]\n\"kpi.ser\" = \"> 95\"\n"));
+    let ended = folder.run(&[]).unless_unfit(0);
+    let run = folder.record();
+    let refused = count(&run, "/attempts_rejected/503");
+    assert!(refused > 0, "{}", run["attempts"]);
+    assert_eq!(count(&run, "/attempts/failed"), refused);
+    if !ended.is_void() {
+        assert_eq!(run["verdict"]["result"], "pass", "{}", run["verdict"]);
+        assert_eq!(run["verdict"]["thresholds"][0]["found"], run["kpi"]["ser"]);
+    }
+}
+
 #[test]
 fn a_run_with_a_control_group_is_what_its_server_counted() {
     for (dialect, serve) in
         [("flat", [].as_slice()), ("nested", &["--tls"]), ("auto", &["--dialect", "nested"])]
     {
-        let (folder, served, mut arguments) = start_for(26, dialect, serve);
+        let (folder, served, mut arguments) = start_with(PROFILE, 26, dialect, serve);
         arguments.extend(["--set".to_owned(), "generator.control_clients=3".to_owned()]);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         folder.run(&arguments).unless_unfit(0);
@@ -178,7 +245,7 @@ fn a_run_with_a_control_group_is_what_its_server_counted() {
 
 #[test]
 fn a_run_with_a_control_group_that_is_stopped_is_what_its_server_counted() {
-    let (folder, served, mut arguments) = start_for(22, "flat", &[]);
+    let (folder, served, mut arguments) = start_with(PROFILE, 22, "flat", &[]);
     arguments.extend(["--set".to_owned(), "stages.1.duration=1m".to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut running = folder.start(&arguments);

@@ -110,7 +110,8 @@ fn write_thresholds(out: &mut impl Write, thresholds: &Thresholds) -> io::Result
 /// What the embedded core does beyond answering.
 fn write_core(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     let core = &plan.embedded_core;
-    if plan.target.server != Server::Embedded || (core.delays.is_empty() && core.freeze.is_none()) {
+    let is_plain = core.delays.is_empty() && core.freeze.is_none() && core.refusals.is_none();
+    if plan.target.server != Server::Embedded || is_plain {
         return Ok(());
     }
     writeln!(out)?;
@@ -120,6 +121,10 @@ fn write_core(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     if let Some(freeze) = core.freeze {
         let (length, every) = (write_duration(freeze.length()), write_duration(freeze.every()));
         writeln!(out, "  core         stands still for {length} in every {every}")?;
+    }
+    if let Some((share, code)) = core.refusals {
+        let code = code.code();
+        writeln!(out, "  core         refuses {} % of the calls with {code}", share * 100.0)?;
     }
     Ok(())
 }

@@ -55,7 +55,9 @@ fn to_stdout(arguments: &ReportArgs) -> Result<(), RecordError> {
     let colour = super::has_colour(&stdout);
     let mut out = BufWriter::new(stdout.lock());
     match arguments.format {
-        Format::Text => report::text(&record, &verdict, Style { colour, ..Style::default() }, &mut out)?,
+        Format::Text => {
+            report::text(&record, &verdict, Style { colour, glossary: true, ..Style::default() }, &mut out)?
+        }
         format => format.write(&record, &verdict, &mut out)?,
     }
     Ok(out.flush()?)

@@ -13,8 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned, RegistrationMode, Truth};
 use crate::law::{Distribution, Freeze, Seed};
-use crate::profile::{parse_duration, parse_freeze, parse_law};
-use crate::protocol::{Dialect, Reading, ServerMessage, Supervision};
+use crate::profile::{parse_duration, parse_freeze, parse_law, parse_refusals};
+use crate::protocol::{Dialect, HangupCode, Reading, ServerMessage, Supervision};
 use crate::transport::{SubProtocolRule, raise_descriptor_limit};
 use crate::verdict::exit;
 
@@ -32,6 +32,9 @@ Examples:
   Hold answers back by known laws, and stand still for 1 s in every 10:
     wtsp-load serve --delay ack=fixed:20ms --delay ringing=uniform:5ms..50ms --delay hangup=lognormal:10ms,60ms \
       --delay accepted=bimodal:5ms,80ms,0.1 --freeze 1s/10s --truth truth.json
+
+  Refuse 1 in 100 calls with 503:
+    wtsp-load serve --refuse-calls 1%:503 --truth truth.json
 
   Serve wss, slowly, in the dialect of 2022:
     wtsp-load serve --tls --write-ca ca.pem --ack-delay 50ms --dialect nested
@@ -96,7 +99,10 @@ pub struct ServeArgs {
     /// Stand still, reading nothing and sending nothing, for so long in every so long
     #[arg(long, value_name = "LENGTH/EVERY", value_parser = parse_freeze)]
     pub freeze: Option<Freeze>,
-    /// Seed of the delays
+    /// Refuse a share of the calls, drawn by the seed: acknowledged, calling, and hangup with this SIP status
+    #[arg(long, value_name = "SHARE:CODE", value_parser = parse_refusals)]
+    pub refuse_calls: Option<(f64, HangupCode)>,
+    /// Seed of the delays and the refusals
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Let SIP registration take this long twice: from the state to `registering`, from there to `registered`
@@ -198,6 +204,7 @@ fn options(args: &ServeArgs, subscribers: Vec<Provisioned>) -> CoreOptions {
         ice_hangup_delay: Distribution::Fixed(args.ice_hangup_delay),
         delays: args.delay.iter().copied().collect(),
         freeze: args.freeze,
+        refusals: args.refuse_calls,
         seed: Seed(args.seed),
         registration: args.registration_delay.map_or(RegistrationMode::AtOnce, RegistrationMode::Staged),
         early_media: args.early_media,

@@ -37,8 +37,8 @@ pub struct Client {
     pub queued: bool,
     /// The earliest time for which its worker has a deadline of this client.
     pub wake_at: Time,
-    /// The other end of its connection does not read.
-    stuck: bool,
+    /// Since when the other end of its connection does not read; [`Time::NEVER`] if it does.
+    stuck_since: Time,
     waker: Arc<ReadyWaker>,
     task: Waker,
 }
@@ -116,7 +116,7 @@ impl Client {
             signed_on: false,
             queued: false,
             wake_at: Time::NEVER,
-            stuck: false,
+            stuck_since: Time::NEVER,
             waker,
             task,
         }
@@ -130,7 +130,7 @@ impl Client {
     ) {
         self.connection = Connection::Dialling(Box::pin(dialling));
         self.signon = Some(signon);
-        self.stuck = false;
+        self.stuck_since = Time::NEVER;
         self.task.wake_by_ref();
     }
 
@@ -197,7 +197,7 @@ impl Client {
 
     /// Whether the other end of its connection does not read: its owner is to drop it.
     pub fn is_stuck(&self) -> bool {
-        self.stuck
+        self.stuck_since < Time::NEVER
     }
 
     /// If the server has begun to close: the connection is over at `timeout`, whether TCP ends until then or not.
@@ -242,7 +242,7 @@ impl Client {
         match &self.connection {
             Connection::Off => Time::NEVER,
             Connection::Dialling(_) => signon,
-            Connection::Open { .. } if self.stuck => Time::ZERO,
+            Connection::Open { .. } if self.is_stuck() => self.stuck_since,
             Connection::Open { link, close_timeout, .. } if link.is_closing() => *close_timeout,
             Connection::Open { .. } => signon.min(self.session.next_due()),
         }
@@ -268,7 +268,7 @@ impl Client {
         // The socket's last write may be an earlier one's, where it takes no more for now.
         let written = link.last_write().max(now);
         if let Err(error) = sent {
-            self.stuck = error == FrameError::Stuck;
+            self.stuck_since = if error == FrameError::Stuck { now } else { Time::NEVER };
             // The link says itself how it ended.
             self.task.wake_by_ref();
             return Err(error.into());

@@ -107,6 +107,8 @@ pub(super) struct Core {
     pub(super) scratch: Vec<u8>,
     pub(super) draws: Draws,
     pub(super) delays: Drawn,
+    /// Which calls are refused as the options want it; a stream of its own.
+    pub(super) refusals: Draws,
     /// Why whatever is sent now is sent.
     pub(super) cause: Cause,
     /// Who has something queued.
@@ -135,6 +137,7 @@ impl Core {
             scratch: Vec::new(),
             draws: options.seed.stream("embedded core", 0),
             delays: Drawn::new(&options.all_delays(), options.seed),
+            refusals: options.seed.stream("refusals", 0),
             cause: Cause::default(),
             unwritten: Vec::new(),
             ready: ReadySet::default(),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Delays, Provisioned};
 use crate::law::{Distribution, Freeze, Seed};
-use crate::protocol::{Dialect, EarlyRequests, EventName, Reading, ServerMessage, SessionRules, Supervision};
+use crate::protocol::{
+    Dialect, EarlyRequests, EventName, HangupCode, Reading, ServerMessage, SessionRules, Supervision,
+};
 use crate::transport::SubProtocolRule;
 
 /// The settings of an [`EmbeddedCore`](super::EmbeddedCore).
@@ -41,6 +43,8 @@ pub struct CoreOptions {
     pub delays: Delays,
     /// When the core stands still, reading nothing and sending nothing, counted from its start. Default: never.
     pub freeze: Option<Freeze>,
+    /// The share of calls, 0 to 1, that go nowhere, and the SIP status that they end with. Default: none.
+    pub refusals: Option<(f64, HangupCode)>,
     /// How SIP registration goes. Default: done at once.
     pub registration: RegistrationMode,
     /// The SIP code of `decline`. Default: 603.
@@ -82,6 +86,7 @@ impl Default for CoreOptions {
             ice_hangup_delay: millis(20),
             delays: Delays::default(),
             freeze: None,
+            refusals: None,
             registration: RegistrationMode::AtOnce,
             decline_code: 603,
             accept_race: AcceptRace::Refused,

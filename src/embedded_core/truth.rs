@@ -48,6 +48,8 @@ pub struct Truth {
     pub injected: Injected,
     /// How often the core stood still as it was told to.
     pub freezes: u64,
+    /// How many calls it refused as it was told to; they are in `attempts` and `hangups` too.
+    pub refusals: u64,
 }
 
 /// Clients, as counted by their core.
@@ -114,6 +116,7 @@ impl Default for Truth {
             tenants: BTreeMap::new(),
             injected: Injected::default(),
             freezes: 0,
+            refusals: 0,
         }
     }
 }
@@ -203,6 +206,7 @@ impl Truth {
             "tenants": self.tenants,
             "injected": self.injected.to_json(),
             "freezes": self.freezes,
+            "refusals": self.refusals,
         })
     }
 

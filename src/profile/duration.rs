@@ -15,7 +15,7 @@ pub struct WrittenDuration(pub Duration);
 pub enum DurationError {
     /// No figure to begin with.
     #[error(
-        "`{0}` is not a duration; write a figure and a unit, such as \"250ms\", \"30s\", \"5m\" or \"2h\""
+        "`{0}` is not a duration; write a figure and a unit, such as \"250ms\", \"30s\", \"5m\", \"2h\" or \"7d\""
     )]
     NoFigure(String),
     /// A figure without a unit.

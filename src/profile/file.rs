@@ -304,6 +304,20 @@ pub struct EmbeddedCoreFile {
     pub delays: BTreeMap<String, DistributionFile>,
     /// When it stands still, reading nothing and sending nothing. Default: never.
     pub freeze: Option<FreezeFile>,
+    /// Which calls it refuses, drawn by the seed. Default: none.
+    pub refusals: Option<RefusalsFile>,
+}
+
+/// A share of the calls that the embedded core refuses: acknowledged, `calling`, and `hangup` with the code.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalsFile {
+    /// The share of the calls, such as 0.01 for one in a hundred.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub share: f64,
+    /// The SIP status that they end with, such as 503.
+    #[schemars(range(min = 300, max = 699))]
+    pub code: i32,
 }
 
 /// How the embedded core stands still at set times, for `length` at the end of every `every`.

@@ -40,6 +40,9 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
         if let Some(freeze) = core.freeze {
             write!(out, ";freeze={},{}", freeze.every().as_nanos(), freeze.length().as_nanos())?;
         }
+        if let Some((share, code)) = core.refusals {
+            write!(out, ";refusals={share:?},{}", code.code())?;
+        }
     }
     write_stages(out, plan)?;
     write_calls(out, plan)

@@ -1,7 +1,8 @@
-//! Laws of chance as a command line writes them: `fixed:20ms`, `uniform:5ms..50ms`, `bimodal:5ms,80ms,0.1`.
+//! Laws and faults as a command line writes them: `fixed:20ms`, `uniform:5ms..50ms`, `bimodal:5ms,80ms,0.1`, `1%:503`.
 
 use super::duration::{DurationError, parse_duration};
 use crate::law::{Distribution, DistributionError, Freeze, FreezeError};
+use crate::protocol::HangupCode;
 
 /// Why a text is not a law.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,14 @@ pub enum LawError {
     /// A freeze that cannot be.
     #[error(transparent)]
     Frozen(#[from] FreezeError),
+    /// Not a share of calls and a code.
+    #[error(
+        "`{0}` refuses nothing; write the share of the calls and the SIP status to end them with, such as 1%:503"
+    )]
+    Refusals(String),
+    /// Refusals that cannot be.
+    #[error(transparent)]
+    Refused(#[from] RefusalsError),
 }
 
 /// Reads a law of times.
@@ -63,6 +72,44 @@ pub fn parse_freeze(text: &str) -> Result<Freeze, LawError> {
     Ok(Freeze::new(parse_duration(every)?, parse_duration(length)?)?)
 }
 
+/// Why calls cannot be refused so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusalsError {
+    /// The share is none.
+    #[error("the share of refused calls must be above 0 and at most 1 (100 %)")]
+    Share,
+    /// No call is refused with such a code.
+    #[error("{0} is no SIP status of a refusal; 300 to 699 are")]
+    Code(i32),
+}
+
+/// Checks the share of calls that are refused, and the SIP status of it.
+///
+/// # Errors
+/// [`RefusalsError`].
+pub(super) fn refusals(share: f64, code: i32) -> Result<(f64, HangupCode), RefusalsError> {
+    if !(share > 0.0 && share <= 1.0) {
+        return Err(RefusalsError::Share);
+    }
+    if !(300..700).contains(&code) {
+        return Err(RefusalsError::Code(code));
+    }
+    Ok((share, HangupCode::new(code)))
+}
+
+/// Reads which calls are refused: their share and a SIP status, as in `1%:503` or `0.01:503`.
+///
+/// # Errors
+/// [`LawError`], which says what to write instead.
+pub fn parse_refusals(text: &str) -> Result<(f64, HangupCode), LawError> {
+    let unknown = || LawError::Refusals(text.to_owned());
+    let (share, code) = text.split_once(':').ok_or_else(unknown)?;
+    let (share, whole) = share.strip_suffix('%').map_or((share, 1.0), |percent| (percent, 100.0));
+    let share: f64 = share.parse().map_err(|_| unknown())?;
+    let code = code.parse().map_err(|_| unknown())?;
+    Ok(refusals(share / whole, code)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -86,6 +133,9 @@ mod tests {
         }
         let freeze = parse_freeze("1s/10s").unwrap();
         assert_eq!((freeze.length(), freeze.every()), (millis(1_000), millis(10_000)));
+        for text in ["1%:503", "0.01:503"] {
+            assert_eq!(parse_refusals(text), Ok((0.01, HangupCode::ServiceUnavailable)));
+        }
     }
 
     #[test]
@@ -97,5 +147,12 @@ mod tests {
         assert!(parse_law("fixed:5").unwrap_err().to_string().contains("5s"));
         assert!(parse_freeze("10s/1s").unwrap_err().to_string().contains("shorter"));
         assert!(parse_freeze("1s").unwrap_err().to_string().contains("1s/10s"));
+        for text in ["503", "1%", "one:503", "1%:busy"] {
+            assert!(parse_refusals(text).unwrap_err().to_string().contains("1%:503"), "{text}");
+        }
+        for text in ["0:503", "101%:503", "-1:503", "NaN:503"] {
+            assert!(parse_refusals(text).unwrap_err().to_string().contains("above 0"), "{text}");
+        }
+        assert!(parse_refusals("1%:200").unwrap_err().to_string().contains("300 to 699"));
     }
 }

@@ -36,7 +36,7 @@ use std::path::Path;
 pub use duration::{DurationError, WrittenDuration, parse_duration, write_duration};
 pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
-pub use law_text::{LawError, parse_freeze, parse_law};
+pub use law_text::{LawError, RefusalsError, parse_freeze, parse_law, parse_refusals};
 pub use plan::{
     CallDraw, CallPlan, ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan, Server,
     SubscriberSource, Target, TlsPlan,

@@ -10,7 +10,7 @@ use rand::RngExt;
 use super::threshold::Thresholds;
 use super::url::ServerUrl;
 use crate::law::{Distribution, Freeze, Seed};
-use crate::protocol::{Dialect, ServerMessage};
+use crate::protocol::{Dialect, HangupCode, ServerMessage};
 use crate::workload::{AttemptNumber, Stage};
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
@@ -262,6 +262,8 @@ pub struct EmbeddedPlan {
     pub delays: Vec<(ServerMessage, Distribution)>,
     /// When it stands still.
     pub freeze: Option<Freeze>,
+    /// The share of calls that it refuses, above 0 and up to 1, and the SIP status of the refusals.
+    pub refusals: Option<(f64, HangupCode)>,
 }
 
 impl Plan {

@@ -25,9 +25,11 @@ pub struct Kpi {
     /// Ineffective session attempts: ended with 408, 500, 503 or 504. Failures that SIP does not know (no answer to a
     /// request, a lost connection) are in `attempts_failed` and not in here.
     pub isa: Option<f64>,
-    /// Session completion ratio: answered, and ended by a regular `hangup` on both legs.
+    /// Session completion ratio: answered, and ended by a regular `hangup` (200) on every leg that is a client's of this
+    /// run.
     pub scr: Option<f64>,
-    /// Ineffective registration attempts: `registration_failed` or not registered in time, of all that got as far.
+    /// Ineffective registration attempts: `registration_failed` or not registered in time, of these and of those that were
+    /// done.
     pub ira: Option<f64>,
     /// Answer-seizure ratio (ITU-T E.411): answered of all; the same as `ser_all`.
     pub asr: Option<f64>,
@@ -115,7 +117,7 @@ fn ineffective(counted: &Counted) -> Option<u64> {
     (rejected == with_code).then(|| INEFFECTIVE.iter().map(|code| of(&counted.attempts_rejected, code)).sum())
 }
 
-/// Registrations that failed or were not done in time, in percent of all that were started.
+/// Registrations that failed or were not done in time, in percent of these and of those that were done.
 fn ineffective_registrations(counted: &Counted, signons: &SignonCounts) -> Option<f64> {
     let of = |cause: SignonFailure| -> u64 {
         counted.signon_failures.iter().filter(|one| one.cause == cause.name()).map(|one| one.count).sum()
@@ -209,6 +211,7 @@ fn at_most(left: &str, one: u64, right: &str, other: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Disconnects, SignonFailures};
 
     fn counted(attempts: Attempts) -> Counted {
         Counted { attempts, ..Counted::default() }
@@ -268,6 +271,89 @@ mod tests {
         assert_eq!((kpi.cps_offered, kpi.cps_completed, kpi.bhca), (Some(5.0), Some(4.5), Some(18_000.0)));
         assert_eq!((kpi.erlangs_offered, kpi.erlangs_carried), (Some(20.0), Some(25.0)));
         assert_eq!((kpi.acd_s, kpi.scr), (Some(5.0), Some(90.0)));
+    }
+
+    #[test]
+    fn every_key_figure_is_what_is_worked_out_by_hand() {
+        let attempts = Attempts {
+            due: 200,
+            started: 190,
+            blocked: 10,
+            unfinished: 6,
+            redirected: 4,
+            answered: 120,
+            declined: 10,
+            busy: 8,
+            cancelled: 20,
+            unavailable: 2,
+            failed: 20,
+        };
+        assert_eq!(attempts.due, attempts.ended());
+        let named =
+            |of: &[(&str, u64)]| of.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        let failed = |cause: SignonFailure, count| SignonFailures {
+            cause: cause.name().to_owned(),
+            status: None,
+            count,
+        };
+        let disconnects = |initiator: &str, phase: &str, count| Disconnects {
+            code: 4502,
+            name: String::new(),
+            class: String::new(),
+            initiator: initiator.to_owned(),
+            phase: phase.to_owned(),
+            count,
+        };
+        let counted = Counted {
+            attempts,
+            attempts_failed: named(&[("rejected", 15), ("no_response", 3), ("connection_lost", 2)]),
+            // 1 + 2 + 5 + 1 of the codes that count as ineffective.
+            attempts_rejected: named(&[
+                ("404", 4),
+                ("408", 1),
+                ("488", 2),
+                ("500", 2),
+                ("503", 5),
+                ("504", 1),
+            ]),
+            calls: super::super::Calls { completed: 108, ended: 120, talk_us: 600_000_000 },
+            signon_failures: vec![
+                failed(SignonFailure::RegistrationFailed, 2),
+                failed(SignonFailure::RegistrationTimeout, 1),
+                failed(SignonFailure::Http, 5),
+            ],
+            disconnects: vec![
+                disconnects("server", "idle", 4),
+                disconnects("network", "in_call", 2),
+                disconnects("client", "draining", 100),
+                disconnects("server", "connecting", 3),
+            ],
+            connected_us: 1_500 * 3_600_000_000,
+            ..Counted::default()
+        };
+        let signons = SignonCounts { signed_on: 95, signon_failed: 8, reconnects: 2 };
+        let kpi = Kpi::of(&counted, &signons, Some(4_000_000), 20_000_000, Basis::Whole);
+        let by_hand = Kpi {
+            // 180 attempts count, 160 of them were not cancelled by us; 140 had a proper answer.
+            ser: Some(75.0),
+            ser_all: Some(66.6667),
+            seer: Some(87.5),
+            seer_all: Some(77.7778),
+            isa: Some(5.0),
+            scr: Some(60.0),
+            ira: Some(3.0),
+            asr: Some(66.6667),
+            ner: Some(88.8889),
+            acd_s: Some(5.0),
+            cps_offered: Some(10.0),
+            cps_completed: Some(5.4),
+            bhca: Some(36_000.0),
+            erlangs_offered: Some(40.0),
+            erlangs_carried: Some(30.0),
+        };
+        assert_eq!(kpi, by_hand);
+        // Six closes that were not ours, of open connections, in 1500 hours.
+        assert_eq!(closes_per_1000_connection_hours(&counted), Some(4.0));
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Format {
         }
     }
 
-    /// Writes the report, a text without colour.
+    /// Writes the report, a text without colour and with its glossary.
     ///
     /// # Errors
     /// The run's log cannot be read, or the writer refuses.
@@ -127,7 +127,7 @@ impl Format {
         out: &mut dyn Write,
     ) -> Result<(), RecordError> {
         match self {
-            Format::Text => text(record, verdict, Style::default(), out),
+            Format::Text => text(record, verdict, Style { glossary: true, ..Style::default() }, out),
             Format::Json => json(record, verdict, out),
             Format::Hlog => hlog(record, verdict, out),
             Format::Csv => csv(record, verdict, out),

@@ -1,6 +1,7 @@
 //! The summary for a terminal: what ran, what came of it, and whether to believe it. 80 columns.
 
 mod control;
+mod glossary;
 mod latency;
 mod thresholds;
 
@@ -22,6 +23,8 @@ pub struct Style {
     pub colour: bool,
     /// Whether the paths of the run's files are left out.
     pub hide_files: bool,
+    /// Whether with all key figures and their definitions, as in a report that is handed on.
+    pub glossary: bool,
 }
 
 /// Writes the summary for a terminal.
@@ -44,6 +47,9 @@ pub fn text(
     page.trouble(record)?;
     page.disconnects(record)?;
     page.generator(record)?;
+    if style.glossary {
+        page.glossary(record)?;
+    }
     page.files(record)?;
     Ok(())
 }
@@ -104,9 +110,9 @@ impl Page<'_> {
         self.line(&format!("{title}{}{word}", " ".repeat(gap)))?;
         self.line("")?;
         let interrupted = match (record.interrupted, &record.aborted_by) {
-            (true, _) => ", interrupted",
-            (false, Some(_)) => ", ended early by a threshold",
-            (false, None) => "",
+            (true, _) => ", interrupted".to_owned(),
+            (false, Some(by)) => format!(", ended early by the threshold {} {}", by.name, by.limit),
+            (false, None) => String::new(),
         };
         let ran = format!(
             "{} for {}{interrupted}, seed {}",
@@ -234,13 +240,22 @@ impl Page<'_> {
 
     fn kpis(&mut self, record: &RunRecord) -> io::Result<()> {
         let kpi = &record.kpi;
-        let ratios = [("SER", kpi.ser), ("SEER", kpi.seer), ("SCR", kpi.scr), ("ISA", kpi.isa)];
+        let ratios = [
+            ("SER", kpi.ser),
+            ("SEER", kpi.seer),
+            ("SCR", kpi.scr),
+            ("ISA", kpi.isa),
+            ("ASR", kpi.asr),
+            ("NER", kpi.ner),
+            ("IRA", kpi.ira),
+        ];
         let ratios: Vec<String> = ratios
             .iter()
             .filter_map(|(name, value)| value.map(|value| format!("{name} {} %", figure(value))))
             .collect();
-        if !ratios.is_empty() {
-            self.entry("  ratios", &ratios.join(", "))?;
+        // No more than fit into a line, so that no figure is cut from its name.
+        for (index, ratios) in ratios.chunks(4).enumerate() {
+            self.entry(if index == 0 { "  ratios" } else { "" }, &ratios.join(", "))?;
         }
         if let (Some(offered), Some(carried)) = (kpi.erlangs_offered, kpi.erlangs_carried) {
             let held = kpi.acd_s.map(|held| format!(", {} s a call", figure(held))).unwrap_or_default();
@@ -384,6 +399,9 @@ impl Page<'_> {
             let names = [RUN_FILE, INTERVALS_FILE, HLOG_FILE, TIMELINE_FILE];
             let there: Vec<&str> = names.into_iter().filter(|name| directory.join(name).exists()).collect();
             self.line(&format!("{:<INDENT$}{}", "", there.join("  ")))?;
+            if !self.style.glossary {
+                self.entry("", "definitions of the ratios: wtsp-load report DIR")?;
+            }
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ use self::collect::{Channel, Collected, collector};
 use self::control::Role;
 use self::memory::MemoryLine;
 use self::prepare::{Prepared, prepare};
-use self::worker::{Shared, Worker};
+use self::worker::{SOCKETS_A_TURN, Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
 use crate::embedded_core::Truth;
 use crate::law::Seed;
@@ -372,7 +372,8 @@ fn start_workers(shared: &Arc<Shared>, channels: Vec<Channel>) -> Result<Vec<Thr
 fn work(shared: Arc<Shared>, role: Role, channel: Channel) -> io::Result<()> {
     // Only the kernel's timers are used, and they are not rounded to the default slack of 50 µs then.
     let _ = nix::sys::prctl::set_timerslack(1);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_io().max_io_events_per_tick(SOCKETS_A_TURN).build()?;
     runtime.block_on(async {
         let mut worker = Worker::new(shared, role, channel)?;
         // The budget that tokio gives a task is for many tasks that share a thread; this is the only one.

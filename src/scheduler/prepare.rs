@@ -109,6 +109,7 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
         keepalive_interval: plan.embedded_core.keepalive_interval,
         delays: plan.embedded_core.delays.iter().copied().collect(),
         freeze: plan.embedded_core.freeze,
+        refusals: plan.embedded_core.refusals,
         seed: plan.seed,
         ..CoreOptions::default()
     };

@@ -61,8 +61,8 @@ pub const HANDLING_P99_US: Limit = Limit::new(5_000.0, 50_000.0);
 
 /// The longest that a worker stood still, by its heartbeat, in microseconds: 250 ms, and 2 s.
 ///
-/// A pause of a quarter of a second stands in the upper percentiles of a run of minutes. After two seconds a timeout
-/// or two may be the generator's, and be counted against the server.
+/// A pause of a quarter of a second stands in the upper percentiles of a run of minutes. After two seconds a
+/// server may lose patience with clients that say nothing, and close their connections.
 pub const STOOD_STILL_US: Limit = Limit::new(250_000.0, 2_000_000.0);
 
 /// The part of the time for which workers had something to do in which they had no processor: 30 %, and 50 %.

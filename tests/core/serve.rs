@@ -75,10 +75,11 @@ fn serve_prints_its_url_writes_its_subscribers_and_ends_with_the_truth() {
 }
 
 #[test]
-fn serve_takes_delays_and_a_freeze_and_refuses_those_that_cannot_be() {
+fn serve_takes_delays_and_faults_and_refuses_those_that_cannot_be() {
     let delays =
         ["--delay", "ack=fixed:20ms", "--delay", "ringing=uniform:5ms..50ms", "--freeze", "100ms/200ms"];
-    let serve = Serve::start(&[&["--subscribers", "1"][..], &delays].concat());
+    let refusals = ["--refuse-calls", "1%:503"];
+    let serve = Serve::start(&[&["--subscribers", "1"][..], &delays, &refusals].concat());
     std::thread::sleep(std::time::Duration::from_millis(300));
     let (code, rest) = serve.end(Signal::SIGTERM);
     let truth: Value = serde_json::from_str(&rest).unwrap();
@@ -88,6 +89,8 @@ fn serve_takes_delays_and_a_freeze_and_refuses_those_that_cannot_be() {
         (["--delay", "ack=20ms"], "fixed:20ms"),
         (["--delay", "ringin=fixed:20ms"], "ringing"),
         (["--freeze", "10s/1s"], "shorter"),
+        (["--refuse-calls", "1%"], "1%:503"),
+        (["--refuse-calls", "2:503"], "at most 1"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wtsp-load"));
         let output = command.arg("serve").args(wrong).output().unwrap();

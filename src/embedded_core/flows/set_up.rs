@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use rand::RngExt;
 use serde_json::value::RawValue;
 
 use super::super::CallIds;
@@ -78,6 +79,12 @@ impl Core {
         line: u16,
         call_id: &str,
     ) -> Result<(u32, u16), HangupCode> {
+        if let Some((share, code)) = self.options.refusals
+            && self.refusals.random::<f64>() < share
+        {
+            self.truth.refusals += 1;
+            return Err(code);
+        }
         if !self.accounts.get(order.account).is_registered {
             return Err(HangupCode::Forbidden);
         }

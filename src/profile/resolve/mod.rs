@@ -13,12 +13,13 @@ use std::time::Duration;
 use super::document::Places;
 use super::duration::{WrittenDuration, write_duration};
 use super::error::{Problem, ProblemKind};
-use super::file::{ClientsFile, EmbeddedCoreFile, FreezeFile, ProfileFile};
+use super::file::{ClientsFile, EmbeddedCoreFile, FreezeFile, ProfileFile, RefusalsFile};
+use super::law_text::refusals;
 use super::plan::{CallPlan, ClientPlan, EmbeddedPlan, Plan, Server, SubscriberSource, Target};
 use super::source::Source;
 use super::{capacity, hash, words};
 use crate::law::{Distribution, Freeze, Seed};
-use crate::protocol::ServerMessage;
+use crate::protocol::{HangupCode, ServerMessage};
 use crate::subscribers;
 use crate::workload::Stage;
 
@@ -163,6 +164,7 @@ impl Resolver<'_> {
             lines,
             delays: self.delays(file),
             freeze: self.freeze(file.freeze),
+            refusals: self.refusals(file.refusals),
         }
     }
 
@@ -190,6 +192,16 @@ impl Resolver<'_> {
         if let Err(error) = made {
             let help = "such as freeze = { every = \"10s\", length = \"1s\" }";
             self.value("embedded_core.freeze", error.to_string(), help);
+        }
+        made.ok()
+    }
+
+    fn refusals(&mut self, written: Option<RefusalsFile>) -> Option<(f64, HangupCode)> {
+        let written = written?;
+        let made = refusals(written.share, written.code);
+        if let Err(error) = made {
+            let help = "such as refusals = { share = 0.01, code = 503 }";
+            self.value("embedded_core.refusals", error.to_string(), help);
         }
         made.ok()
     }

@@ -63,8 +63,16 @@ pub struct Limit {
 }
 
 /// The units of time, in microseconds. The micro sign and the Greek letter look the same.
-const UNITS: [(&str, f64); 7] =
-    [("us", 1.0), ("µs", 1.0), ("μs", 1.0), ("ms", 1e3), ("s", 1e6), ("m", 60e6), ("h", 3_600e6)];
+const UNITS: [(&str, f64); 8] = [
+    ("us", 1.0),
+    ("µs", 1.0),
+    ("μs", 1.0),
+    ("ms", 1e3),
+    ("s", 1e6),
+    ("m", 60e6),
+    ("h", 3_600e6),
+    ("d", 86_400e6),
+];
 
 impl Limit {
     /// None at all: `== 0`.
@@ -153,7 +161,7 @@ fn scaled(value: f64, unit: &str, figure: &Figure) -> Result<f64, ThresholdError
         (Kind::Seconds, _, Some(micros)) => Ok(micros / 1e6),
         (Kind::Micros | Kind::Seconds, ..) => {
             let message = format!("`{unit}` is not a unit of time, and `{figure}` is a duration");
-            Err(wrong(message, "the units are us (or µs), ms, s, m, h".to_owned()))
+            Err(wrong(message, "the units are us (or µs), ms, s, m, h, d".to_owned()))
         }
         (kind, ..) => {
             let what = if micros.is_some() { "a duration".to_owned() } else { format!("`{unit}`") };
@@ -195,6 +203,7 @@ mod tests {
             assert_eq!(value("generator.lag.p99", micros), 80.0);
         }
         assert_eq!(value("kpi.acd_s", "> 2m"), 120.0);
+        assert_eq!(value("duration_us", "> 2d"), 172_800e6);
         assert_eq!(value("kpi.acd_s", "> 2"), 2.0);
         assert_eq!(value("kpi.seer", "> 99.5 %"), 99.5);
         assert_eq!(value("kpi.seer", ">99.5"), 99.5);

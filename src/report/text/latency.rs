@@ -21,6 +21,8 @@ impl Page<'_> {
         if rows.iter().any(|(_, part, _)| *part == "response") {
             self.line("")?;
             self.line("  response counts from when it was due, service from when it was sent")?;
+            self.line("  a stalled server shows in response with the whole wait; what clients send once")?;
+            self.line("  it has spoken is held back with it, so that answer and release show less of it")?;
         }
         self.line("")
     }

@@ -38,4 +38,4 @@ pub use injected::{Injected, Recipient};
 pub use options::{AcceptRace, CallIds, CoreOptions, HangupTransaction, RegistrationMode};
 pub use subscribers::{Provisioned, SubscribersError};
 pub use thread::EmbeddedCore;
-pub use truth::{Attempts, Clients, Keepalives, Truth};
+pub use truth::{Attempts, Clients, Keepalives, Transfers, Truth};

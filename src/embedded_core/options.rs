@@ -53,7 +53,8 @@ pub struct CoreOptions {
     pub call_ids: CallIds,
     /// The core answers re-INVITEs for holding itself, and the other party sees nothing. Default: no.
     pub auto_accept_reinvite: bool,
-    /// Calls get early media: `progress` with an answer instead of `ringing`, and none in `accepted`. Default: no.
+    /// All calls get early media, not only those to `*183<number>`: `progress` with an answer instead of `ringing`, and
+    /// none in `accepted`. Default: no.
     pub early_media: bool,
     /// `ice_webrtcup` and `ice_media` on both legs once a call is answered. Default: no.
     pub media_events: bool,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wtsp_load::embedded_core::{CallIds, CoreOptions, EmbeddedCore, HangupTransaction, Transfers};
+use wtsp_load::law::Distribution;
 use wtsp_load::protocol::Violation;
 
 use super::client::{Client, Form, core_with, number};
@@ -368,6 +369,36 @@ async fn who_has_hung_up_is_not_told_and_the_transfer_goes_on() {
         x.hang_up(y, NEW, (1, 0)).await;
         parties.compare(ACCEPTED).await;
     }
+}
+
+#[tokio::test]
+async fn what_comes_late_is_taken_and_dropped() {
+    let slow = Distribution::Fixed(Duration::from_secs(60));
+    let mut parties = talking(FORMS[0], |options| options.ice_hangup_delay = slow).await;
+    let target = number(&parties.core, 2);
+    parties.t.talk_to(&mut parties.y, &target, CONSULTATION, (1, 0)).await;
+    let Parties { t, y, .. } = &mut parties;
+    y.request("hangup", 0, Some(CONSULTATION), json!({})).await;
+    assert_eq!(y.names(3).await, ["ack", "hangingup", "hangup"]);
+    t.expect("hangup").await;
+    // The consultation has just ended: no such call, and nobody's fault.
+    let rest = json!({ "number": target, "replace_call_id": CONSULTATION });
+    t.request("transfer", 0, Some(OLD), rest).await;
+    t.expect("ack").await;
+    assert_eq!(t.expect("error").await["code"], 454);
+    let (_, offered) = parties.transfer(&target, None).await;
+    let Parties { t, x, .. } = &mut parties;
+    t.request("hangup", 0, Some(OLD), json!({})).await;
+    assert_eq!(t.names(3).await, ["ack", "hangingup", "hangup"]);
+    x.expect("hangup").await;
+    // A transferee that declines when it has been hung up on has declined.
+    x.request("decline", 0, Some(OLD), json!({ "refer_id": offered["refer_id"] })).await;
+    x.expect("ack").await;
+    t.request("transfer", 0, Some(OLD), json!({ "number": target })).await;
+    t.expect("ack").await;
+    x.show_dialect().await;
+    assert_eq!(parties.core.truth().unwrap().violations(Violation::LateRequest), 3);
+    parties.compare(FAILED).await;
 }
 
 #[tokio::test]

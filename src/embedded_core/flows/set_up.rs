@@ -17,11 +17,12 @@ use crate::protocol::{
     CallId, CallParties, EventBody, EventErrorCode, EventName, HangupCode, Jsep, JsepKind, Line, RequestBody,
     Text, Violation,
 };
+use crate::transport::Utf8Bytes;
 
 /// The answer of a gateway that plays its own ringback.
 const EARLY_MEDIA: &str = r#""v=0\r\no=- 1 1 IN IP4 192.0.2.200\r\ns=early media\r\nt=0 0\r\na=group:BUNDLE 0\r\nm=audio 20480 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 192.0.2.200\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\na=setup:active\r\na=rtpmap:111 opus/48000/2\r\n""#;
 
-/// A call that is asked for, and how far it has come.
+/// A call that is asked for.
 struct Outgoing {
     line: Line,
     call_id: Rc<str>,
@@ -30,6 +31,8 @@ struct Outgoing {
     code: Option<StarCode>,
     /// The transfer that it is made for.
     referred: Option<u32>,
+    /// When `calling` goes out.
+    calling: Time,
 }
 
 /// Where a number leads.
@@ -67,31 +70,44 @@ impl Core {
         let line = order.request.line;
         let from = from.as_deref().filter(|from| line == Line::Guest && !from.is_empty());
         let shown = from.map_or_else(|| Rc::clone(&self.accounts.get(order.account).number), Rc::from);
-        let outgoing = Outgoing { line, call_id: Rc::from(call_id), number: shown, code, referred };
+        let outgoing = Outgoing { line, call_id: Rc::from(call_id), number: shown, code, referred, calling };
         match self.route(order, &outgoing, number) {
-            Ok(to) => {
-                let stamp = self.stamp(calling);
-                let caller_id = Rc::clone(&outgoing.call_id);
-                let number = Rc::clone(&outgoing.number);
-                let mut caller = leg(order.account, line, number, caller_id, calling);
-                caller.transaction = Some(Rc::from(&*order.request.transaction));
-                caller.sdp = Sdp::of(jsep, order.text);
-                log.into_iter().flatten().for_each(|text| caller.log.add(stamp, text));
-                let call_id = self.callee_call_id(Rc::clone(&outgoing.call_id));
-                let number = Rc::clone(&self.accounts.get(to.account).number);
-                // Nothing has been said on this leg.
-                let callee = leg(to.account, to.line, number, call_id, self.cause.at);
-                self.ring(&outgoing, caller, callee, jsep, to.replaced.as_deref(), order.due);
-            }
-            Err(code) => {
-                self.truth.attempts.ended(code);
-                let Outgoing { line, call_id, referred, .. } = outgoing;
-                let release = Release { account: order.account, line, call_id, not_before: calling };
-                self.take_down(&release, code, envelope.transaction, order.due);
-                if let Some(refer_id) = referred {
-                    self.transfer_failed(refer_id, order.due, code);
-                }
-            }
+            Ok(to) => self.put_through(order, &outgoing, &to, jsep, log),
+            Err(code) => self.turn_away(order, &outgoing, code),
+        }
+    }
+
+    /// A number leads to somebody who can be called.
+    fn put_through(
+        &mut self,
+        order: &Order<'_>,
+        outgoing: &Outgoing,
+        to: &Destination,
+        jsep: &Jsep<'_>,
+        log: Vec<Option<Utf8Bytes>>,
+    ) {
+        let Outgoing { line, call_id, number, calling, .. } = outgoing;
+        let mut caller = leg(order.account, *line, Rc::clone(number), Rc::clone(call_id), *calling);
+        caller.transaction = Some(Rc::from(&*order.request.transaction));
+        caller.sdp = Sdp::of(jsep, order.text);
+        let stamp = self.stamp(*calling);
+        log.into_iter().flatten().for_each(|text| caller.log.add(stamp, text));
+        let call_id = self.callee_call_id(Rc::clone(call_id));
+        let number = Rc::clone(&self.accounts.get(to.account).number);
+        // Nothing has been said on this leg.
+        let callee = leg(to.account, to.line, number, call_id, self.cause.at);
+        self.ring(outgoing, caller, callee, jsep, to.replaced.as_deref(), order.due);
+    }
+
+    /// A number leads nowhere.
+    fn turn_away(&mut self, order: &Order<'_>, outgoing: &Outgoing, code: HangupCode) {
+        self.truth.attempts.ended(code);
+        let Outgoing { line, calling, .. } = *outgoing;
+        let call_id = Rc::clone(&outgoing.call_id);
+        let release = Release { account: order.account, line, call_id, not_before: calling };
+        self.take_down(&release, code, Some(&order.request.transaction), order.due);
+        if let Some(refer_id) = outgoing.referred {
+            self.transfer_failed(refer_id, order.due, code);
         }
     }
 

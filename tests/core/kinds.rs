@@ -79,6 +79,7 @@ async fn a_star_code_keeps_the_offer_from_the_callee() {
         // What is said on the callee's leg belongs to its accept from now on (section 5.1, rule 2).
         mo.request("hangup", 0, Some(CALL), json!({})).await;
         assert_eq!(mt.expect("hangup").await["transaction"], *accept);
+        drop((mo, mt));
         let truth = core.stop().unwrap();
         assert_eq!((truth.attempts.answered, truth.calls_up), (1, 0));
         assert_eq!(truth.violations(Violation::UnexpectedAnswer), 1);
@@ -149,6 +150,7 @@ async fn a_guest_call_has_no_line_number_and_another_caller() {
         assert_eq!(mt.expect("incoming_call").await["caller"], own);
         mo.request("hangup", Value::Null, Some(CALL), json!({})).await;
         assert_eq!(mt.expect("hangup").await["code"], 487);
+        drop((mo, mt));
         let truth = core.stop().unwrap();
         assert_eq!((truth.attempts.started, truth.attempts.failed, truth.calls_up), (3, 1, 0));
     }
@@ -180,6 +182,7 @@ async fn a_guest_call_of_a_client_that_stays_away_is_ended() {
     mt.expect("incoming_call").await;
     drop(mo);
     assert_eq!(mt.expect("hangup").await["code"], 487);
+    drop(mt);
     let truth = core.stop().unwrap();
     assert_eq!((truth.calls_up, truth.attempts.unfinished), (0, 0));
 }
@@ -200,6 +203,7 @@ async fn one_may_answer_oneself() {
         let mut names = own.names(6).await;
         names.sort();
         assert_eq!(names, ["ack", "hangingup", "hangup", "hangup", "ice_hangup", "ice_hangup"]);
+        drop(own);
         let truth = core.stop().unwrap();
         assert_eq!((truth.attempts.answered, truth.calls_up), (1, 0));
     }
@@ -229,6 +233,7 @@ async fn two_may_call_each_other_at_the_same_time() {
         assert_eq!(b.names(2).await, ["ack", "accepted"]);
         assert_eq!(a.expect("accepted").await["call_id"], of_a);
         a.hang_up(&mut b, of_a, (0, 0)).await;
+        drop((a, b));
         let truth = core.stop().unwrap();
         let attempts = truth.attempts;
         assert_eq!((attempts.started, attempts.answered, attempts.cancelled), (2, 1, 1));
@@ -266,6 +271,7 @@ async fn three_calls_of_one_client_are_held_and_resumed_each_for_itself() {
         for (line, other) in others.iter_mut().enumerate() {
             own.hang_up(other, ids[line], (line as u16, 0)).await;
         }
+        drop((own, others));
         assert_eq!(core.stop().unwrap().calls_up, 0);
     }
 }

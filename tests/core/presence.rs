@@ -47,6 +47,7 @@ async fn presence_is_told_to_the_neighbour() {
     for client in [&mut contact, &mut stranger] {
         client.show_dialect().await;
     }
+    drop((publisher, contact, stranger));
     let truth = core.stop().unwrap().to_json();
     assert_eq!(truth["events"], json!({ "number_presence_update": 1 }));
     assert_eq!(truth["requests"]["sent"], json!({ "presence_update": 1 }));
@@ -64,6 +65,7 @@ async fn presence_is_told_to_nobody_who_is_not_there_or_has_no_words_for_it() {
         publisher.expect("ack").await;
     }
     nested.show_dialect().await;
+    drop(nested);
     let truth = core.stop().unwrap();
     assert_eq!(truth.to_json()["events"], json!({}));
     assert_eq!(truth.acked, 2);
@@ -79,6 +81,7 @@ async fn presence_without_settings_is_refused() {
         publish(&mut publisher, &index.to_string(), settings).await;
         publisher.expect("error 456").await;
     }
+    drop(publisher);
     let truth = core.stop().unwrap();
     assert_eq!(truth.violations(Violation::BadPresence), 3);
     assert_eq!(truth.request_errors, [(456, 3)].into());

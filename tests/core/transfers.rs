@@ -282,8 +282,9 @@ async fn a_transfer_to_a_busy_target_fails_with_486_and_the_star_codes_work_in_i
     assert_eq!(parties.x.names(2).await, ["progress", "proceeding"]);
     parties.y.expect("incoming_call").await;
     parties.taken(&transaction, 0).await;
-    let truth = parties.core.stop().unwrap();
-    assert_eq!(truth.transfers, ACCEPTED);
+    let Parties { core, t, x, y } = parties;
+    drop((t, x, y));
+    assert_eq!(core.stop().unwrap().transfers, ACCEPTED);
 
     let mut parties = talking(FORMS[0], |options| options.lines = 2).await;
     let target = number(&parties.core, 2);
@@ -333,7 +334,9 @@ async fn a_transfer_of_what_is_not_there_is_an_error_event() {
     // Long after its end, the connection is closed over it.
     t.request("hangup", 0, Some(OLD), json!({})).await;
     assert_eq!(t.close_code().await, 4610);
-    let truth = parties.core.stop().unwrap();
+    let Parties { core, t, x, y } = parties;
+    drop((t, x, y));
+    let truth = core.stop().unwrap();
     assert_eq!((truth.transfers.started, truth.transfers.unfinished), (1, 1));
     assert_eq!(
         (truth.violations(Violation::WrongState), truth.violations(Violation::Retransmission)),
@@ -440,11 +443,13 @@ async fn a_transfer_of_a_client_that_stays_away_leaves_nothing_up() {
                 assert_eq!(x.expect("hangup").await["code"], code);
                 x.expect("ice_hangup").await;
                 x.hang_up(&mut y, NEW, (1, 0)).await;
+                drop((x, y));
             }
             "x" => {
                 drop(x);
                 assert_eq!(y.expect("hangup").await["code"], code);
                 assert_eq!(t.expect("hangup").await["code"], 200);
+                drop((t, y));
             }
             _ => {
                 drop(y);
@@ -453,6 +458,7 @@ async fn a_transfer_of_a_client_that_stays_away_leaves_nothing_up() {
                 t.expect("transfer_failed").await;
                 x.expect("ice_hangup").await;
                 t.hang_up(&mut x, OLD, (0, 0)).await;
+                drop((t, x));
             }
         }
         let truth = core.stop().unwrap();

@@ -8,7 +8,7 @@ use wtsp_load::embedded_core::{CallIds, CoreOptions, EmbeddedCore, HangupTransac
 use wtsp_load::law::Distribution;
 use wtsp_load::protocol::Violation;
 
-use super::client::{Client, Form, core_with, number};
+use super::client::{Client, Form, PATIENCE, core_with, number};
 
 const OLD: &str = "kT4vQ9mZc2XwB7nLr0HsYd3E";
 const CONSULTATION: &str = "Zp81uWfJ6aNqTx0eRbK5oVgM";
@@ -401,6 +401,25 @@ async fn what_comes_late_is_taken_and_dropped() {
     t.expect("ack").await;
     x.show_dialect().await;
     assert_eq!(parties.core.truth().unwrap().violations(Violation::LateRequest), 3);
+    parties.compare(FAILED).await;
+}
+
+#[tokio::test]
+async fn a_transferee_that_never_calls_is_not_waited_for_for_ever() {
+    let mut parties =
+        talking(FORMS[0], |options| options.transfer_patience = Duration::from_millis(50)).await;
+    parties.transfer("15550142", None).await;
+    // As long as the call is up the transferee has time.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(parties.core.truth().unwrap().transfers.unfinished, 1);
+    let Parties { core, t, x, .. } = &mut parties;
+    t.hang_up(x, OLD, (0, 0)).await;
+    let settled = async {
+        while core.truth().unwrap().transfers.unfinished > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.unwrap();
     parties.compare(FAILED).await;
 }
 

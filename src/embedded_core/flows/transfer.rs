@@ -6,7 +6,6 @@
 //! the one that it replaces. If not, the transferred call goes on as if nothing had been asked.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use rand::RngExt;
 
@@ -15,10 +14,6 @@ use super::super::core::{Core, Due};
 use super::super::post::Order;
 use crate::law::Time;
 use crate::protocol::{EventBody, EventErrorCode, HangupCode, ReferId, Text, Violation};
-
-/// How long the transferee may still call once the transferred call has ended: as long as SIP waits for anything, 64
-/// times T1.
-const PATIENCE: Duration = Duration::from_secs(32);
 
 impl Core {
     /// `transfer`: the other party is asked to call `number`; `replaced` is the transferor's call with the target in an
@@ -126,7 +121,7 @@ impl Core {
 
     /// The transferred call has ended, whoever ended it: the transferee may still call, but not for ever.
     pub(super) fn transferred_call_ended(&mut self, refer_id: u32) {
-        self.due.push(self.now + PATIENCE, Due::Transfer(refer_id));
+        self.due.push(self.now + self.options.transfer_patience, Due::Transfer(refer_id));
     }
 
     /// The transferred call is long gone, and the transferee has not called.

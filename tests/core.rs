@@ -12,5 +12,11 @@ mod delays;
 mod flows;
 #[path = "core/hostile.rs"]
 mod hostile;
+#[path = "core/kinds.rs"]
+mod kinds;
+#[path = "core/presence.rs"]
+mod presence;
 #[path = "core/serve.rs"]
 mod serve;
+#[path = "core/transfers.rs"]
+mod transfers;

@@ -39,6 +39,9 @@ Examples:
   Serve wss, slowly, in the dialect of 2022:
     wtsp-load serve --tls --write-ca ca.pem --ack-delay 50ms --dialect nested
 
+Dial *183 before a number for a call with early media, and *100 for one whose
+callee gets no offer.
+
 The first line of stdout is the URL, once it listens. SIGTERM or ^C ends it: all
 connections are closed with 1001, and what was counted is written as JSON.";
 
@@ -111,7 +114,7 @@ pub struct ServeArgs {
     /// How long the calls of a lost connection stay up
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub grace: Duration,
-    /// Give callers early media: `progress` instead of `ringing`
+    /// Give all callers early media: `progress` instead of `ringing`
     #[arg(long)]
     pub early_media: bool,
     /// Send ice_webrtcup and ice_media once a call is answered

@@ -24,6 +24,8 @@ pub(super) struct Account {
     /// How often it was attached, so that an old grace does not end new calls.
     pub(super) attached: u32,
     pub(super) lines: Box<[Slot]>,
+    /// The line of calls with another caller's number (protocol, section 5.15).
+    pub(super) guest: Slot,
 }
 
 /// What is on a line.
@@ -37,6 +39,15 @@ pub(super) enum Slot {
     Call { call_id: Rc<str>, leg: LegRef },
 }
 
+impl Slot {
+    fn leg(&self) -> Option<LegRef> {
+        match self {
+            Slot::Call { leg, .. } => Some(*leg),
+            Slot::Free | Slot::Closing { .. } => None,
+        }
+    }
+}
+
 /// All subscribers.
 #[derive(Debug)]
 pub(super) struct Accounts {
@@ -47,14 +58,13 @@ pub(super) struct Accounts {
 
 /// The lines of an account at an instant.
 pub(super) struct LinesAt<'a> {
-    pub(super) slots: &'a [Slot],
+    pub(super) account: &'a Account,
     pub(super) now: Time,
 }
 
 impl LineTable for LinesAt<'_> {
     fn on(&self, line: Line) -> OnLine<'_> {
-        let Line::Main(line) = line else { return OnLine::Nothing };
-        match self.slots.get(usize::from(line)) {
+        match self.account.slot(line) {
             None => OnLine::Nothing,
             Some(Slot::Call { call_id, .. }) => OnLine::Call(call_id),
             Some(Slot::Closing { call_id, until }) if *until > self.now => OnLine::Closing(call_id),
@@ -64,38 +74,57 @@ impl LineTable for LinesAt<'_> {
 }
 
 impl Account {
-    /// The call on `line`.
-    pub(super) fn leg_on(&self, line: Line) -> Option<LegRef> {
-        let Line::Main(line) = line else { return None };
-        match self.lines.get(usize::from(line)) {
-            Some(Slot::Call { leg, .. }) => Some(*leg),
-            _ => None,
+    /// What is on `line`, if there is such a line.
+    fn slot(&self, line: Line) -> Option<&Slot> {
+        match line {
+            Line::Main(line) => self.lines.get(usize::from(line)),
+            Line::Guest => Some(&self.guest),
+            Line::Absent | Line::Invalid => None,
         }
     }
 
+    /// The call on `line`.
+    pub(super) fn leg_on(&self, line: Line) -> Option<LegRef> {
+        self.slot(line).and_then(Slot::leg)
+    }
+
     /// The first line that takes a call (protocol, section 5.1, rule 8): one that is wholly free, else one whose last
-    /// call is still being taken down; never `except`.
-    pub(super) fn free_line(&self, now: Time, except: Option<u16>) -> Option<u16> {
-        let lines = LinesAt { slots: &self.lines, now };
+    /// call is still being taken down; never `except`, and never the guest line.
+    pub(super) fn free_line(&self, now: Time, except: Option<Line>) -> Option<Line> {
+        let lines = LinesAt { account: self, now };
         let first = |wanted: fn(OnLine<'_>) -> bool| {
-            let mut all = 0..self.lines.len() as u16;
-            all.find(|line| Some(*line) != except && wanted(lines.on(Line::Main(*line))))
+            let mut all = (0..self.lines.len() as u16).map(Line::Main);
+            all.find(|line| Some(*line) != except && wanted(lines.on(*line)))
         };
         first(|on| on == OnLine::Free).or_else(|| first(|on| matches!(on, OnLine::Closing(_))))
     }
 
     /// The legs of its calls.
     pub(super) fn legs(&self) -> Vec<LegRef> {
-        let leg = |slot: &Slot| match slot {
-            Slot::Call { leg, .. } => Some(*leg),
+        self.slots().filter_map(Slot::leg).collect()
+    }
+
+    /// The leg with this call id on a line other than `except`.
+    pub(super) fn leg_of(&self, call_id: &str, except: LegRef) -> Option<LegRef> {
+        self.slots().find_map(|slot| match slot {
+            Slot::Call { call_id: there, leg } if **there == *call_id && *leg != except => Some(*leg),
             _ => None,
-        };
-        self.lines.iter().filter_map(leg).collect()
+        })
+    }
+
+    /// Whether the last call of some line had this id, and its media leg is still being taken down.
+    pub(super) fn has_just_ended(&self, call_id: &str, now: Time) -> bool {
+        let is_that = |slot: &Slot| matches!(slot, Slot::Closing { call_id: there, until } if **there == *call_id && *until > now);
+        self.slots().any(is_that)
     }
 
     /// Whether a call is up on any line.
     pub(super) fn has_calls(&self) -> bool {
-        self.lines.iter().any(|slot| matches!(slot, Slot::Call { .. }))
+        self.slots().any(|slot| slot.leg().is_some())
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.lines.iter().chain([&self.guest])
     }
 }
 
@@ -120,6 +149,7 @@ impl Accounts {
                 dialect,
                 attached: 0,
                 lines: vec![Slot::Free; usize::from(lines)].into(),
+                guest: Slot::Free,
             });
         }
         accounts
@@ -144,9 +174,22 @@ impl Accounts {
     }
 
     /// Puts `slot` on a line of an account.
-    pub(super) fn set_line(&mut self, account: u32, line: u16, slot: Slot) {
-        if let Some(place) = self.get_mut(account).lines.get_mut(usize::from(line)) {
+    pub(super) fn set_line(&mut self, account: u32, line: Line, slot: Slot) {
+        let account = self.get_mut(account);
+        let place = match line {
+            Line::Main(line) => account.lines.get_mut(usize::from(line)),
+            Line::Guest => Some(&mut account.guest),
+            Line::Absent | Line::Invalid => None,
+        };
+        if let Some(place) = place {
             *place = slot;
         }
+    }
+
+    /// Who is told of an account's presence: its neighbour in the order of provisioning, the second of each pair the
+    /// first's and the other way round.
+    pub(super) fn contact_of(&self, account: u32) -> Option<u32> {
+        let contact = account ^ 1;
+        ((contact as usize) < self.accounts.len()).then_some(contact)
     }
 }

@@ -13,8 +13,8 @@ use super::core::{Core, Due};
 use super::post::{Envelope, Mark};
 use super::slab::Id;
 use crate::protocol::{
-    CloseCode, EventBody, GuestLine, HangupCode, Line, LineState, LogEntry, Registration, RegistrationStatus,
-    ServerMessage, State, Text,
+    CloseCode, Dialect, EventBody, GuestLine, HangupCode, Line, LineState, LogEntry, Registration,
+    RegistrationStatus, ServerMessage, State, Text,
 };
 
 /// What is shown of a line in a state: the call and its log.
@@ -97,6 +97,8 @@ impl Core {
         let dialect = connection.session.dialect();
         let is_registered = self.accounts.get(account).is_registered;
         let shown = self.shown_lines(account);
+        // A core that speaks nested alone has no guest line.
+        let guest = self.shown_line(&self.accounts.get(account).guest).filter(|_| dialect == Dialect::Flat);
         let state = State {
             keepalive_interval_ms: i64::try_from(self.options.keepalive_interval.as_millis()).ok(),
             timestamp: Some(self.stamp(self.now)),
@@ -110,7 +112,7 @@ impl Core {
                 reason: None,
             },
             lines: shown.iter().map(|line| line.as_ref().map(line_state)).collect(),
-            guest_line: GuestLine::Absent,
+            guest_line: guest.as_ref().map_or(GuestLine::Absent, |line| GuestLine::Line(line_state(line))),
             presence_infos: None,
             dialog_infos: None,
         };
@@ -176,12 +178,13 @@ impl Core {
     }
 
     fn shown_lines(&self, account: u32) -> Vec<Shown> {
-        let shown = |slot: &Slot| {
-            let Slot::Call { call_id, leg } = slot else { return None };
-            let call = self.calls.get(leg.call)?;
-            Some((call_id.to_string(), shown_log(&call.leg(leg.side).log)))
-        };
-        self.accounts.get(account).lines.iter().map(shown).collect()
+        self.accounts.get(account).lines.iter().map(|slot| self.shown_line(slot)).collect()
+    }
+
+    fn shown_line(&self, slot: &Slot) -> Shown {
+        let Slot::Call { call_id, leg } = slot else { return None };
+        let call = self.calls.get(leg.call)?;
+        Some((call_id.to_string(), shown_log(&call.leg(leg.side).log)))
     }
 }
 

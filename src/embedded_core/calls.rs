@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::slab::Id;
 use crate::law::Time;
-use crate::protocol::Jsep;
+use crate::protocol::{Jsep, Line};
 use crate::transport::Utf8Bytes;
 
 /// How much of a call's log is kept; nothing that is real comes near it.
@@ -85,8 +85,31 @@ pub(super) struct Call {
     pub(super) caller: Leg,
     pub(super) callee: Leg,
     pub(super) state: CallState,
+    /// The callee is not given the caller's offer, and makes one itself (section 5.9).
+    pub(super) is_offerless: bool,
+    /// The transfer of this call that is under way.
+    pub(super) transfer: Option<u32>,
+    /// The transfer that this call is made for.
+    pub(super) referred: Option<u32>,
     /// How long the `incoming_call` was held back, in microseconds, once it is out.
     pub(super) alert_micros: Option<u64>,
+}
+
+/// A transfer under way (sections 5.12 and 5.13).
+#[derive(Debug)]
+pub(super) struct Transfer {
+    /// The transferor's leg of the call that is transferred.
+    pub(super) transferor: LegRef,
+    /// Attended: the transferor's leg of the call that is replaced too.
+    pub(super) consultation: Option<LegRef>,
+    /// Whose call is transferred, and who is to call.
+    pub(super) transferee: u32,
+    /// The transferor's number.
+    pub(super) referred_by: Rc<str>,
+    /// The transaction of the `transfer`.
+    pub(super) transaction: Rc<str>,
+    /// The transferee makes the call: it is up to that call now.
+    pub(super) is_taken: bool,
 }
 
 impl Call {
@@ -122,7 +145,9 @@ impl Side {
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) account: u32,
-    pub(super) line: u16,
+    pub(super) line: Line,
+    /// The number that the other party sees.
+    pub(super) number: Rc<str>,
     pub(super) call_id: Rc<str>,
     /// The transaction of the `outgoing_call`; none on the callee's leg.
     pub(super) transaction: Option<Rc<str>>,

@@ -1,6 +1,6 @@
 //! The core itself: all of its state, stepped from one task of one thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 use super::accounts::{Accounts, LinesAt};
-use super::calls::Call;
+use super::calls::{Call, Transfer};
 use super::delays::Drawn;
 use super::injected::{Cause, Held};
 use super::listener::{Arrival, Arrivals};
@@ -61,6 +61,8 @@ pub(super) enum Due {
     Supervise(Id),
     /// This account may have been away for too long; it had been attached so many times when it went.
     Grace(u32, u32),
+    /// This transfer may have been offered for too long.
+    Transfer(u32),
     /// This connection should have closed by now.
     Drop(Id),
 }
@@ -100,6 +102,8 @@ pub(super) struct Core {
     epoch: i64,
     pub(super) accounts: Accounts,
     pub(super) calls: Slab<Call>,
+    /// Transfers that have not come to an end, by the `refer_id` that was given to the transferee.
+    pub(super) transfers: HashMap<u32, Transfer>,
     pub(super) connections: Slab<Connection>,
     pub(super) due: Deadlines<Due>,
     pub(super) truth: Truth,
@@ -130,6 +134,7 @@ impl Core {
             epoch,
             accounts: Accounts::new(&options.subscribers, options.lines, dialect),
             calls: Slab::default(),
+            transfers: HashMap::new(),
             connections: Slab::default(),
             due: Deadlines::default(),
             truth: Truth::default(),
@@ -212,6 +217,7 @@ impl Core {
             Due::Registration(id) => self.register_on(id),
             Due::Supervise(id) => self.supervise(id),
             Due::Grace(account, attached) => self.grace_is_over(account, attached),
+            Due::Transfer(refer_id) => self.transfer_is_stale(refer_id),
             Due::Drop(id) => self.give_up(id),
         }
     }
@@ -259,6 +265,7 @@ impl Core {
         self.truth.out_of_descriptors += out_of_descriptors;
         let mut truth = self.truth.clone();
         truth.calls_up = self.calls.len() as u64;
+        truth.transfers.unfinished = self.transfers.len() as u64;
         truth.attempts.unfinished = self.calls.iter().filter(|call| !call.is_answered()).count() as u64;
         truth
     }
@@ -332,7 +339,7 @@ impl Core {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(account) = connection.account.filter(|_| !connection.is_closing) else { return };
         self.cause = Cause { at, from: Some(id) };
-        let lines = LinesAt { slots: &self.accounts.get(account).lines, now: at };
+        let lines = LinesAt { account: self.accounts.get(account), now: at };
         match connection.session.receive(&text, at, &lines) {
             Heard::Keepalive(keepalive) => self.keepalive(id, &keepalive, &text),
             Heard::Request(request) => self.execute(id, account, &request, &text, at, false),

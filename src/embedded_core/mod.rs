@@ -5,6 +5,14 @@
 //! `listener` takes connections; `attach` binds them to sessions; `flows` executes requests; `post` sends what
 //! follows from them, each at its time.
 //!
+//! A caller may dial a star code before a number, as on a telephone, for a call of another kind: `*183<number>` gets early
+//! media (`progress` with an answer instead of `ringing`, no answer in `accepted`; protocol, section 5.4), and with
+//! `*100<number>` the callee gets no offer and makes one itself (section 5.9). So one core plays all flows at the same
+//! time. Nobody sees the code but the core.
+//!
+//! What clients do to each other goes between neighbours where nothing else says to whom: the presence that the first of
+//! each two subscribers publishes is told to the second, and the other way round.
+//!
 //! ```
 //! use wtsp_load::embedded_core::{CoreOptions, EmbeddedCore, Provisioned};
 //!
@@ -38,4 +46,4 @@ pub use injected::{Injected, Recipient};
 pub use options::{AcceptRace, CallIds, CoreOptions, HangupTransaction, RegistrationMode};
 pub use subscribers::{Provisioned, SubscribersError};
 pub use thread::EmbeddedCore;
-pub use truth::{Attempts, Clients, Keepalives, Truth};
+pub use truth::{Attempts, Clients, Keepalives, Transfers, Truth};

@@ -57,10 +57,14 @@ pub struct CoreOptions {
     pub call_ids: CallIds,
     /// The core answers re-INVITEs for holding itself, and the other party sees nothing. Default: no.
     pub auto_accept_reinvite: bool,
-    /// Calls get early media: `progress` with an answer instead of `ringing`, and none in `accepted`. Default: no.
+    /// All calls get early media, not only those to `*183<number>`: `progress` with an answer instead of `ringing`, and
+    /// none in `accepted`. Default: no.
     pub early_media: bool,
     /// `ice_webrtcup` and `ice_media` on both legs once a call is answered. Default: no.
     pub media_events: bool,
+    /// How long a transferee may still make the call that it was asked for once the transferred call has ended. Default:
+    /// 32 s, as long as SIP waits for anything.
+    pub transfer_patience: Duration,
     /// How long the calls of a lost connection stay up. Default: 10 s.
     pub grace: Duration,
     /// The seed of all draws. Default: 0.
@@ -95,6 +99,7 @@ impl Default for CoreOptions {
             auto_accept_reinvite: false,
             early_media: false,
             media_events: false,
+            transfer_patience: Duration::from_secs(32),
             grace: Duration::from_secs(10),
             seed: Seed(0),
         }

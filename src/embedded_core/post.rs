@@ -8,8 +8,8 @@ use super::injected::Held;
 use super::slab::Id;
 use crate::law::Time;
 use crate::protocol::{
-    Answer, Dialect, EarlyRequests, Event, EventBody, EventName, Keepalive, Line, Request, RequestName,
-    RequestRefusal, Response, ResponseOutcome, ServerMessage, Text, Violation,
+    Answer, Dialect, EarlyRequests, Event, EventBody, EventName, Group, Keepalive, Line, Request,
+    RequestName, RequestRefusal, Response, ResponseOutcome, ServerMessage, Text, Violation,
 };
 use crate::transport::Utf8Bytes;
 
@@ -145,8 +145,10 @@ impl Core {
         let Some(call) = self.calls.get_mut(leg.call) else { return };
         let on = call.leg_mut(leg.side);
         on.not_before = due;
-        let (account, call_id, line) = (on.account, Rc::clone(&on.call_id), Line::Main(on.line));
-        let envelope = Envelope { account, line, call_id: Some(&call_id), transaction, due };
+        let (account, call_id, line) = (on.account, Rc::clone(&on.call_id), on.line);
+        // An event of the line does not say which call is on it.
+        let call_id = (body.name().group() == Group::Call).then_some(&*call_id);
+        let envelope = Envelope { account, line, call_id, transaction, due };
         if let Some(text) = self.post_of(envelope, body, Some(leg.call)) {
             self.log(leg, due, text);
         }

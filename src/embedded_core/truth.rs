@@ -16,6 +16,8 @@ pub struct Truth {
     pub clients: Clients,
     /// What became of each call that was asked for.
     pub attempts: Attempts,
+    /// What became of each transfer.
+    pub transfers: Transfers,
     /// Calls up at the end.
     pub calls_up: u64,
     /// `hangup` events sent, by code.
@@ -86,6 +88,20 @@ pub struct Attempts {
     pub unfinished: u64,
 }
 
+/// What became of each `transfer` that was passed on to the transferee: `started` is the sum of the rest. The call
+/// that the transferee makes for it is one of the attempts too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transfers {
+    /// Passed on.
+    pub started: u64,
+    /// The target took the transferee's call.
+    pub accepted: u64,
+    /// The transferee refused or made no call, or that call was not answered.
+    pub failed: u64,
+    /// Not at an end yet.
+    pub unfinished: u64,
+}
+
 /// Keepalives, in both forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keepalives {
@@ -100,6 +116,7 @@ impl Default for Truth {
         Truth {
             clients: Clients::default(),
             attempts: Attempts::default(),
+            transfers: Transfers::default(),
             calls_up: 0,
             hangups: BTreeMap::new(),
             event_errors: BTreeMap::new(),
@@ -170,7 +187,7 @@ impl Truth {
             .filter(|violation| self.violations(**violation) > 0 && !violation.is_forgivable())
             .map(|violation| json!({ "what": violation.name(), "count": self.violations(*violation) }))
             .collect();
-        let attempts = &self.attempts;
+        let (attempts, transfers) = (&self.attempts, &self.transfers);
         json!({
             "clients": {
                 "signed_on": self.clients.signed_on,
@@ -187,6 +204,12 @@ impl Truth {
                 "redirected": attempts.redirected,
                 "failed": attempts.failed,
                 "unfinished": attempts.unfinished,
+            },
+            "transfers": {
+                "started": transfers.started,
+                "accepted": transfers.accepted,
+                "failed": transfers.failed,
+                "unfinished": transfers.unfinished,
             },
             "calls_up": self.calls_up,
             "hangups": self.hangups,

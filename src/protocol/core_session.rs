@@ -124,6 +124,8 @@ pub enum Violation {
     UnexpectedAnswer,
     /// A request that this core does not execute.
     Unsupported,
+    /// Presence without settings, or with some that are none.
+    BadPresence,
 }
 
 impl Violation {
@@ -146,6 +148,7 @@ impl Violation {
         Violation::MissingSdp,
         Violation::UnexpectedAnswer,
         Violation::Unsupported,
+        Violation::BadPresence,
     ];
 
     /// How many there are.
@@ -176,6 +179,7 @@ impl Violation {
             Violation::MissingSdp => "missing_sdp",
             Violation::UnexpectedAnswer => "unexpected_answer",
             Violation::Unsupported => "unsupported",
+            Violation::BadPresence => "bad_presence",
         }
     }
 
@@ -363,7 +367,11 @@ impl CoreSession {
         if let Some(answer) = self.answered.find(&request.transaction) {
             return Heard::Repeated(request, answer);
         }
-        let on_line = lines.on(request.line);
+        let on_line = match (request.line, self.dialect) {
+            // Nested has no guest line (section 3.2, rule 3).
+            (Line::Guest, Dialect::Nested) => OnLine::Nothing,
+            (line, _) => lines.on(line),
+        };
         let refusal = match name {
             RequestName::PresenceUpdate | RequestName::Keepalive => None,
             RequestName::OutgoingCall => match on_line {

@@ -2,6 +2,15 @@ use super::*;
 
 const CALL: &str = "kT4vQ9mZc2XwB7nLr0HsYd3E";
 
+/// A guest line with a call, all else as in [`ThreeLines`].
+struct WithGuest;
+
+impl LineTable for WithGuest {
+    fn on(&self, line: Line) -> OnLine<'_> {
+        if line == Line::Guest { OnLine::Call(CALL) } else { ThreeLines.on(line) }
+    }
+}
+
 /// Line 0 free, line 1 with a call, line 2 closing, and no more.
 struct ThreeLines;
 
@@ -95,6 +104,24 @@ fn a_request_must_name_the_call_that_is_on_its_line() {
         ("outgoing_call", "null", CALL, "error 503"),
     ] {
         assert_eq!(hear(&call_request(request, line, call_id)), expected, "{request} {line} {call_id}");
+    }
+}
+
+#[test]
+fn the_guest_line_is_a_line_of_the_flat_dialect_alone() {
+    let trickle = r#"{"request":"ice_trickle","transaction":"t","line":null,"candidate":null}"#;
+    for (text, flat, nested) in [
+        (call_request("outgoing_call", "null", "another"), "error 503", "error 503"),
+        (call_request("hangup", "null", CALL), "hangup", "close 4610"),
+        (call_request("hangup", "null", "another"), "close 4610", "close 4610"),
+        (trickle.to_owned(), "ice_trickle", "close 4610"),
+    ] {
+        for (dialect, expected) in [(Dialect::Flat, flat), (Dialect::Nested, nested)] {
+            let mut session =
+                CoreSession::new(SessionRules { dialect: Some(dialect), ..rules() }, Time::ZERO);
+            session.state_sent(Time::ZERO);
+            assert_eq!(word(&session.receive(&text, Time::ZERO, &WithGuest)), expected, "{dialect} {text}");
+        }
     }
 }
 

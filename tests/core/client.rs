@@ -88,10 +88,16 @@ impl Client {
     }
 
     /// Sends a request given in flat form, and returns its transaction.
-    pub async fn request(&mut self, name: &str, line: u16, call_id: Option<&str>, rest: Value) -> String {
+    pub async fn request(
+        &mut self,
+        name: &str,
+        line: impl Into<Value>,
+        call_id: Option<&str>,
+        rest: Value,
+    ) -> String {
         self.transactions += 1;
         let transaction = format!("transaction-{}", self.transactions);
-        let mut message = json!({ "request": name, "transaction": transaction, "line": line });
+        let mut message = json!({ "request": name, "transaction": transaction, "line": line.into() });
         if let Some(call_id) = call_id {
             message["call_id"] = call_id.into();
         }
@@ -118,9 +124,63 @@ impl Client {
         self.request("outgoing_call", line, Some(CALL), rest).await
     }
 
+    /// Calls `number` on `line` under an id, with whatever else is to be said.
+    pub async fn call_as(
+        &mut self,
+        line: impl Into<Value>,
+        call_id: &str,
+        number: &str,
+        more: Value,
+    ) -> String {
+        let mut rest = json!({ "number": number, "jsep": { "type": "offer", "sdp": OFFER } });
+        rest.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        self.request("outgoing_call", line, Some(call_id), rest).await
+    }
+
     pub async fn accept(&mut self, line: u16) -> String {
+        self.accept_as(line, CALL).await
+    }
+
+    pub async fn accept_as(&mut self, line: u16, call_id: &str) -> String {
         let rest = json!({ "jsep": { "type": "answer", "sdp": ANSWER } });
-        self.request("accept", line, Some(CALL), rest).await
+        self.request("accept", line, Some(call_id), rest).await
+    }
+
+    /// A call of `self` to `callee` as far as answered, each on a line of its own.
+    pub async fn talk_to(&mut self, callee: &mut Client, number: &str, call_id: &str, lines: (u16, u16)) {
+        self.call_as(lines.0, call_id, number, json!({})).await;
+        assert_eq!(self.names(4).await, ["ack", "calling", "ringing", "proceeding"]);
+        callee.expect("incoming_call").await;
+        callee.accept_as(lines.1, call_id).await;
+        assert_eq!(callee.names(2).await, ["ack", "accepted"]);
+        self.expect("accepted").await;
+    }
+
+    /// Hangs an answered call up, and sees both legs to their end.
+    pub async fn hang_up(&mut self, other: &mut Client, call_id: &str, lines: (u16, u16)) {
+        self.request("hangup", lines.0, Some(call_id), json!({})).await;
+        assert_eq!(self.names(4).await, ["ack", "hangingup", "hangup", "ice_hangup"]);
+        let hangup = other.expect("hangup").await;
+        assert_eq!((&hangup["line"], &hangup["call_id"]), (&json!(lines.1), &json!(call_id)));
+        other.expect("ice_hangup").await;
+    }
+
+    /// Sends a keepalive in its own form, by which the core knows its dialect.
+    pub async fn show_dialect(&mut self) {
+        match self.form {
+            Form::Flat => {
+                // Byte for byte, whatever is in it.
+                let text = r#"{"handshake":"keepalive",  "transaction":"t","x":1.0}"#;
+                self.send(text).await;
+                self.expect("keepalive").await;
+            }
+            Form::Nested => {
+                self.send(r#"{"request":"keepalive","line":0,"transaction":"t"}"#).await;
+                let ack = self.expect("ack").await;
+                assert_eq!(ack["transaction"], "t");
+                self.acked -= 1;
+            }
+        }
     }
 
     pub async fn send(&mut self, text: &str) {

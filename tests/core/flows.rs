@@ -16,26 +16,9 @@ const FORMS: [(Form, Form); 4] = [
 async fn two(core: &EmbeddedCore, forms: (Form, Form)) -> (Client, Client) {
     let mut mo = Client::sign_on(core, 0, forms.0).await;
     let mut mt = Client::sign_on(core, 1, forms.1).await;
-    show_dialect(&mut mo).await;
-    show_dialect(&mut mt).await;
+    mo.show_dialect().await;
+    mt.show_dialect().await;
     (mo, mt)
-}
-
-async fn show_dialect(client: &mut Client) {
-    match client.form {
-        Form::Flat => {
-            // Byte for byte, whatever is in it.
-            let text = r#"{"handshake":"keepalive",  "transaction":"t","x":1.0}"#;
-            client.send(text).await;
-            client.expect("keepalive").await;
-        }
-        Form::Nested => {
-            client.send(r#"{"request":"keepalive","line":0,"transaction":"t"}"#).await;
-            let ack = client.expect("ack").await;
-            assert_eq!(ack["transaction"], "t");
-            client.acked -= 1;
-        }
-    }
 }
 
 /// Brings a call up to ringing; its transaction.
@@ -312,10 +295,14 @@ async fn requests_that_cannot_be_are_refused_by_the_code_of_the_table() {
         mo.expect("ack").await;
     }
     mo.request("transfer", 0, Some(CALL), json!({ "number": "7" })).await;
+    mo.expect("ack").await;
+    assert_eq!(mo.expect("error").await["code"], 447);
+    // A takeover is a flow of the protocol that this core does not play.
+    mo.call_as(1, "another", &callee, json!({ "replaces": "x;from-tag=a;to-tag=b" })).await;
     mo.expect("error 453").await;
     let truth = core.stop().unwrap();
-    assert_eq!((truth.attempts.started, truth.attempts.failed), (4, 3));
-    assert_eq!(truth.event_errors, [(447, 1), (448, 1)].into());
+    assert_eq!((truth.attempts.started, truth.attempts.failed), (5, 4));
+    assert_eq!(truth.event_errors, [(447, 2), (448, 1)].into());
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! The call flows (protocol, section 5), one file for each part of a call's life.
 
+mod presence;
 mod release;
 mod renegotiate;
 mod set_up;
+mod star_code;
+mod transfer;
 
 use super::AcceptRace;
 use super::calls::LegRef;
@@ -51,9 +54,8 @@ impl Core {
     /// A request that is not about a call that is up.
     fn execute_alone(&mut self, order: &Order<'_>) {
         match &order.request.body {
-            RequestBody::OutgoingCall { number, jsep, .. } => {
-                self.outgoing_call(order, number, jsep.as_ref())
-            }
+            RequestBody::OutgoingCall { .. } => self.outgoing_call(order),
+            RequestBody::PresenceUpdate { settings } => self.presence_update(order, *settings),
             _ => {
                 self.respond(order, Ok(()));
             }
@@ -64,6 +66,7 @@ impl Core {
         match &order.request.body {
             RequestBody::Accept { jsep } => self.accept(order, leg, jsep.as_ref()),
             RequestBody::Decline { refer_id: None } => self.decline(order, leg),
+            RequestBody::Decline { refer_id: Some(refer_id) } => self.decline_transfer(order, leg, refer_id),
             RequestBody::Hangup => self.hangup(order, leg),
             RequestBody::Hold { direction } => self.hold(order, leg, direction.as_deref()),
             RequestBody::Unhold => self.unhold(order, leg),
@@ -76,7 +79,13 @@ impl Core {
                 self.acknowledge(order, leg);
                 self.relay(order, leg, kind, data);
             }
-            _ => self.refuse(order, 453, "not supported by the embedded core", Violation::Unsupported),
+            RequestBody::Transfer { number, replace_call_id } => {
+                self.transfer(order, leg, number, replace_call_id.as_deref());
+            }
+            // Not about a call that is up.
+            RequestBody::OutgoingCall { .. }
+            | RequestBody::IceTrickle { .. }
+            | RequestBody::PresenceUpdate { .. } => {}
         }
     }
 
@@ -84,6 +93,9 @@ impl Core {
     /// an `accept` is told (section 5.6).
     fn late(&mut self, order: &Order<'_>) {
         self.truth.violated(Violation::LateRequest);
+        if let RequestBody::Decline { refer_id: Some(refer_id) } = &order.request.body {
+            self.decline_late_transfer(order, refer_id);
+        }
         let is_accept = matches!(order.request.body, RequestBody::Accept { .. });
         match self.options.accept_race {
             _ if !is_accept => {
@@ -133,7 +145,8 @@ impl Core {
 
     /// Passes a message on to the other party's app, if its dialect has words for it.
     fn relay(&mut self, order: &Order<'_>, leg: LegRef, kind: &str, data: &serde_json::value::RawValue) {
-        let sender = std::rc::Rc::clone(&self.accounts.get(order.account).number);
+        let Some(call) = self.calls.get(leg.call) else { return };
+        let sender = std::rc::Rc::clone(&call.leg(leg.side).number);
         let body = EventBody::PeerMessage {
             kind: Text::Borrowed(kind),
             data,

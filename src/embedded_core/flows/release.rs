@@ -15,7 +15,7 @@ use crate::protocol::{EventBody, EventName, HangupCode, Line, ServerMessage, Tex
 #[derive(Debug)]
 pub(super) struct Release {
     pub(super) account: u32,
-    pub(super) line: u16,
+    pub(super) line: Line,
     pub(super) call_id: Rc<str>,
     pub(super) not_before: Time,
 }
@@ -57,6 +57,7 @@ impl Core {
         by: Option<(Side, &str)>,
     ) {
         let Some(call) = self.calls.remove(call) else { return };
+        let (transfer, referred) = (call.transfer, call.referred.filter(|_| !call.is_answered()));
         if !call.is_answered() {
             self.truth.attempts.ended(code);
         }
@@ -71,6 +72,12 @@ impl Core {
             let release = Release { account, line, call_id, not_before };
             self.take_down(&release, code, transaction, due);
         }
+        if let Some(refer_id) = transfer {
+            self.transferred_call_ended(refer_id);
+        }
+        if let Some(refer_id) = referred {
+            self.transfer_failed(refer_id, due, code);
+        }
     }
 
     /// Sends `hangup`, frees the line, and sends `ice_hangup` when the media leg is gone (section 5.1, rule 5).
@@ -83,8 +90,7 @@ impl Core {
     ) {
         let Release { account, line, call_id, not_before } = release;
         let due = self.event_due(EventName::Hangup, *not_before, due);
-        let envelope =
-            Envelope { account: *account, line: Line::Main(*line), call_id: Some(call_id), transaction, due };
+        let envelope = Envelope { account: *account, line: *line, call_id: Some(call_id), transaction, due };
         let cause = self.cause.at;
         let reason = Some(Text::Borrowed(code.name()));
         self.post(envelope, EventBody::Hangup { code: Some(code.code()), reason });

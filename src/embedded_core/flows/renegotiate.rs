@@ -1,5 +1,6 @@
 //! Holding, resuming and renegotiating an answered call (protocol, sections 5.10 and 5.11).
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::calls::{CallState, Hold, LegRef, Reinvite, Sdp, is_plausible};
@@ -55,9 +56,8 @@ impl Core {
         let answerer = leg.side.other();
         let Some(call) = self.calls.get_mut(leg.call) else { return };
         call.state = CallState::Reinviting(Reinvite { answerer, is_update, since: due });
-        let (callee, caller) = (call.callee.account, call.caller.account);
-        let (callee, caller) = self.numbers(callee, caller);
-        let body = EventBody::UpdatingCall(parties(&callee, &caller, jsep));
+        let (callee, caller) = (Rc::clone(&call.callee.number), Rc::clone(&call.caller.number));
+        let body = EventBody::UpdatingCall(parties(&callee, &caller, Some(jsep)));
         self.event(LegRef { call: leg.call, side: answerer }, due, None, body);
     }
 
@@ -92,12 +92,12 @@ impl Core {
         }
         call.state = CallState::InCall;
         call.leg_mut(leg.side).sdp = Sdp::of(jsep, order.text);
+        let number = Rc::clone(&call.leg(leg.side).number);
         self.acknowledge(order, leg);
         self.event(leg, order.due, Some(&order.request.transaction), EventBody::Updated);
         let asker = LegRef { call: leg.call, side: leg.side.other() };
         if asked.is_update {
             let transaction = self.call_transaction(asker);
-            let number = std::rc::Rc::clone(&self.accounts.get(order.account).number);
             let callee = Some(Text::Borrowed(&*number));
             let body = EventBody::Accepted { jsep: Some(*jsep), is_focus: None, callee };
             self.event(asker, order.due, transaction.as_deref(), body);

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use crate::law::Distribution;
 use crate::profile::{
-    self, CallPlan, ControlPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration,
+    self, CallPlan, ControlPlan, Overrides, Plan, Reconnect, Server, SubscriberSource, Thresholds,
+    write_duration,
 };
 use crate::verdict::exit;
 use crate::workload::{ArrivalLaw, Rate, Stage};
@@ -74,6 +75,7 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
     writeln!(out, "  clients      {} at the peak, {} sign-ons", plan.peak_clients(), plan.sign_ons())?;
     let of_itself = if plan.seed_drawn { ", drawn; each run draws its own" } else { "" };
     writeln!(out, "  seed         {}{of_itself}", plan.seed.0)?;
+    write_reconnect(out, plan.clients.reconnect)?;
     writeln!(out, "  workers      {}", plan.workers)?;
     writeln!(out, "  control      {}", control(&plan.control))?;
     writeln!(out, "  descriptors  {}", plan.descriptors())?;
@@ -93,6 +95,23 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
         writeln!(out, "  warning: {warning}")?;
     }
     Ok(())
+}
+
+/// What clients do that lost their connection; nothing where they stay away.
+fn write_reconnect(out: &mut impl Write, reconnect: Reconnect) -> io::Result<()> {
+    match reconnect {
+        Reconnect::None => Ok(()),
+        Reconnect::Fixed { after } => {
+            writeln!(out, "  reconnect    always after {}, as the mobile app does", write_duration(after))
+        }
+        Reconnect::Backoff { base, cap } => {
+            let (base, cap) = (write_duration(base), write_duration(cap));
+            writeln!(
+                out,
+                "  reconnect    after a random time up to {base}, doubled with each failure up to {cap}"
+            )
+        }
+    }
 }
 
 /// What has to hold for the run to pass.

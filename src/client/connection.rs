@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::Reconnection;
 use crate::law::Time;
 use crate::metrics::Phase;
 use crate::protocol::{NotInDialect, RequestBody, Session};
@@ -29,6 +30,12 @@ pub struct Client {
     pub expecting: Option<LegRef>,
     /// A call that was over before it had come in here. It may be on its way still.
     pub given_up: Option<GivenUp>,
+    /// The calls that were on its lines when its connection was lost.
+    pub kept: Vec<KeptCall>,
+    /// Until when these wait for it.
+    pub kept_until: Time,
+    /// How it comes back when its connection is lost.
+    pub reconnection: Reconnection,
     /// It signs off as soon as its calls are over.
     pub leaving: bool,
     /// It is signed on.
@@ -54,6 +61,15 @@ pub struct LegRef {
     pub leg: Leg,
 }
 
+/// A call of a client that lost its connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCall {
+    /// The leg that it is.
+    pub leg: LegRef,
+    /// The server's name for it.
+    pub call_id: Box<str>,
+}
+
 /// A call that its caller gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GivenUp {
@@ -72,6 +88,8 @@ pub struct Signon {
     pub sent: Time,
     /// When it will have taken too long.
     pub timeout: Time,
+    /// The client comes back by itself: the schedule has nothing to do with it.
+    pub again: bool,
 }
 
 /// The connection of a client.
@@ -103,7 +121,7 @@ impl std::fmt::Debug for Connection {
 
 impl Client {
     /// A client that is not connected.
-    pub fn new(session: Session, waker: Arc<ReadyWaker>) -> Client {
+    pub fn new(session: Session, reconnection: Reconnection, waker: Arc<ReadyWaker>) -> Client {
         let task = Waker::from(Arc::clone(&waker));
         Client {
             session,
@@ -112,6 +130,9 @@ impl Client {
             legs: Vec::new(),
             expecting: None,
             given_up: None,
+            kept: Vec::new(),
+            kept_until: Time::NEVER,
+            reconnection,
             leaving: false,
             signed_on: false,
             queued: false,
@@ -220,6 +241,12 @@ impl Client {
         !matches!(self.connection, Connection::Off)
     }
 
+    /// Whether it has lost its place, and is to come back.
+    pub fn is_away(&self) -> bool {
+        let returns = self.signon.is_some_and(|signon| signon.again);
+        returns || self.reconnection.is_waiting() || self.reconnection.lost.is_some()
+    }
+
     /// Whether a call is on a line, or awaited.
     pub fn in_call(&self) -> bool {
         self.expecting.is_some() || self.legs.iter().any(Option::is_some)
@@ -239,13 +266,14 @@ impl Client {
     /// When the client next wants to be asked what is due.
     pub fn next_due(&self) -> Time {
         let signon = self.signon.map_or(Time::NEVER, |signon| signon.timeout);
-        match &self.connection {
-            Connection::Off => Time::NEVER,
+        let due = match &self.connection {
+            Connection::Off => self.reconnection.due,
             Connection::Dialling(_) => signon,
             Connection::Open { .. } if self.is_stuck() => self.stuck_since,
             Connection::Open { link, close_timeout, .. } if link.is_closing() => *close_timeout,
             Connection::Open { .. } => signon.min(self.session.next_due()),
-        }
+        };
+        due.min(self.kept_until)
     }
 
     /// The leg with this serial number that is on one of the lines.

@@ -5,9 +5,11 @@
 
 mod connection;
 mod media;
+mod reconnect;
 mod scout;
 
-pub use connection::{Client, Connection, GivenUp, LegRef, SendError, Signon};
+pub use connection::{Client, Connection, GivenUp, KeptCall, LegRef, SendError, Signon};
 pub use media::Media;
+pub use reconnect::{Ending, Next, Reconnection};
 pub(crate) use scout::count_fact;
 pub use scout::{ScoutError, Scouted, Wishes, scout};

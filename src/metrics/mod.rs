@@ -27,5 +27,5 @@ pub use counts::{Counts, Each};
 pub use metric::{AttemptFailure, Metric, Outcome, Phase, SignonFailure};
 pub use recorder::{Recorder, Sample};
 pub use tally::{
-    Counters, DisconnectKey, Gauges, Latency, LatencyHistogram, Ledger, SignonFailureKey, Tally,
+    Counters, DisconnectKey, Gauges, Latency, LatencyHistogram, Ledger, Recovered, SignonFailureKey, Tally,
 };

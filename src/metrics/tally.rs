@@ -137,6 +137,19 @@ pub struct Ledger {
     pub lost_on_reconnect: u64,
 }
 
+/// What clients found on their lines when they signed on (protocol, section 2.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Calls of theirs that had outlived the connection, and went on.
+    pub survived: u64,
+    /// Calls of theirs that the server had no more.
+    pub lost: u64,
+    /// Calls of theirs that had been given up in the meantime: hung up.
+    pub stale: u64,
+    /// Calls that were never theirs: hung up.
+    pub unknown: u64,
+}
+
 /// What there is at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
@@ -198,16 +211,24 @@ pub struct Counters {
     pub talk_micros: u64,
     /// Answered calls that have ended.
     pub talks: u64,
-    /// Sign-ons that succeeded.
+    /// Sign-ons of the schedule that succeeded.
     pub signed_on: u64,
-    /// Sign-ons that succeeded again after a connection was lost.
-    pub reconnects: u64,
-    /// Sign-ons that failed.
+    /// Sign-ons of the schedule that failed.
     pub signon_failures: Counts<SignonFailureKey>,
     /// Sign-ons of control clients and their twins that succeeded; not among those above.
     pub control_signed_on: u64,
     /// Sign-ons of control clients and their twins that failed; not among those above.
     pub control_signon_failed: u64,
+    /// Dials of clients that came back after a lost connection or a failed sign-on.
+    pub reconnect_attempts: u64,
+    /// Those that ended signed on.
+    pub reconnects: u64,
+    /// Those that did not.
+    pub reconnect_failures: Counts<SignonFailureKey>,
+    /// Clients that were to come back and stayed away.
+    pub given_up: u64,
+    /// What clients found on their lines when they signed on.
+    pub recovered: Recovered,
     /// Requests sent, by [`RequestName::index`]; keepalives are counted apart.
     pub requests_sent: Each<{ RequestName::COUNT }>,
     /// Requests acknowledged.
@@ -359,10 +380,14 @@ impl Counters {
             talk_micros,
             talks,
             signed_on,
-            reconnects,
             signon_failures,
             control_signed_on,
             control_signon_failed,
+            reconnect_attempts,
+            reconnects,
+            reconnect_failures,
+            given_up,
+            recovered,
             requests_sent,
             acked,
             request_errors,
@@ -402,10 +427,17 @@ impl Counters {
         self.talk_micros += talk_micros;
         self.talks += talks;
         self.signed_on += signed_on;
-        self.reconnects += reconnects;
         self.signon_failures.add(signon_failures);
         self.control_signed_on += control_signed_on;
         self.control_signon_failed += control_signon_failed;
+        self.reconnect_attempts += reconnect_attempts;
+        self.reconnects += reconnects;
+        self.reconnect_failures.add(reconnect_failures);
+        self.given_up += given_up;
+        self.recovered.survived += recovered.survived;
+        self.recovered.lost += recovered.lost;
+        self.recovered.stale += recovered.stale;
+        self.recovered.unknown += recovered.unknown;
         self.requests_sent.add(requests_sent);
         self.acked += acked;
         self.request_errors.add(request_errors);

@@ -148,17 +148,34 @@ pub struct ClientsFile {
     /// How long a request may wait for its response.
     #[schemars(extend("default" = "10s"))]
     pub request_timeout: Option<WrittenDuration>,
-    /// What a client does that lost its connection.
+    /// What a client does that lost its connection, or found none.
     #[schemars(extend("default" = "none"))]
     pub reconnect: Option<ReconnectFile>,
 }
 
-/// What a client does that lost its connection.
+/// What a client does that lost its connection, or found none.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum ReconnectFile {
     /// It stays away.
     None,
+    /// It comes back after a fixed time, whatever the close code, as the mobile app does: a server that restarts meets
+    /// all its clients at once.
+    Fixed {
+        /// The time from the loss to the next attempt, and from one attempt to the next.
+        #[schemars(extend("default" = "3s"))]
+        after: Option<WrittenDuration>,
+    },
+    /// It comes back after a random time, up to a limit that doubles with every failed attempt; after close codes that
+    /// say so it stays away.
+    Backoff {
+        /// The limit of the first wait.
+        #[schemars(extend("default" = "500ms"))]
+        base: Option<WrittenDuration>,
+        /// The limit that no wait exceeds.
+        #[schemars(extend("default" = "30s"))]
+        cap: Option<WrittenDuration>,
+    },
 }
 
 /// A stretch of the run with its own load. At most one of `calls_per_second`, `calls_ramp`, `bhca` and `erlangs`.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::plan::{Force, Plan, Server};
+use super::plan::{Force, Plan, Reconnect, Server};
 use crate::law::Distribution;
 
 /// The hash of a plan's load: 32 hexadecimal digits. What it covers is said at [`Plan::hash`].
@@ -30,6 +30,14 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     write!(out, ";tls_insecure={};subscribers={}", plan.target.tls.insecure, plan.subscriber_count)?;
     let request_timeout = plan.clients.request_timeout.as_nanos();
     write!(out, ";jitter={:?};request_timeout={request_timeout}", plan.clients.keepalive_jitter)?;
+    // A plan without reconnects keeps the hash that it had before there were any.
+    match plan.clients.reconnect {
+        Reconnect::None => {}
+        Reconnect::Fixed { after } => write!(out, ";reconnect=fixed,{}", after.as_nanos())?,
+        Reconnect::Backoff { base, cap } => {
+            write!(out, ";reconnect=backoff,{},{}", base.as_nanos(), cap.as_nanos())?;
+        }
+    }
     if embedded {
         let core = &plan.embedded_core;
         write!(out, ";keepalive={};lines={}", core.keepalive_interval.as_nanos(), core.lines)?;

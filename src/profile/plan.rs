@@ -172,6 +172,27 @@ pub struct ClientPlan {
     pub keepalive_jitter: f64,
     /// How long a request may wait for its response.
     pub request_timeout: Duration,
+    /// What a client does that lost its connection, or found none.
+    pub reconnect: Reconnect,
+}
+
+/// What a client does that lost its connection, or found none (protocol, section 2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconnect {
+    /// It stays away.
+    None,
+    /// It comes back after this time, as the mobile app does: neither growth nor jitter.
+    Fixed {
+        /// From the loss to the next attempt, and from one attempt to the next.
+        after: Duration,
+    },
+    /// It comes back after a random time from zero to a limit that doubles with every failed attempt.
+    Backoff {
+        /// The limit of the first wait.
+        base: Duration,
+        /// The limit that no wait exceeds.
+        cap: Duration,
+    },
 }
 
 /// How every call goes.

@@ -6,28 +6,11 @@ use super::duration::parse_duration;
 use super::error::{Problem, ProblemKind};
 
 /// Keys and choices that the contract names and a later version brings: path, message, cure.
-const LATER: [(&str, &str, &str); 4] = [
-    (
-        "target.tls.resumption",
-        "`resumption` is not supported yet; this version makes a full TLS handshake for every connection",
-        "remove the key",
-    ),
-    (
-        "clients.reconnect.fixed",
-        "`reconnect = { fixed = .. }` is not supported yet; in this version a client that lost its connection stays away",
-        "write reconnect = \"none\"",
-    ),
-    (
-        "clients.reconnect.backoff",
-        "`reconnect = { backoff = .. }` is not supported yet; in this version a client that lost its connection stays away",
-        "write reconnect = \"none\"",
-    ),
-    (
-        "clients.reconnect",
-        "this way to reconnect is not supported yet; in this version a client that lost its connection stays away",
-        "write reconnect = \"none\"",
-    ),
-];
+const LATER: [(&str, &str, &str); 1] = [(
+    "target.tls.resumption",
+    "`resumption` is not supported yet; this version makes a full TLS handshake for every connection",
+    "remove the key",
+)];
 
 /// The problem that the parser's `message` about the structure of a profile tells of; `path` is the key at `span`.
 pub(super) fn of_structure(message: &str, path: &str, span: Option<Range<usize>>) -> Problem {
@@ -44,12 +27,6 @@ pub(super) fn of_structure(message: &str, path: &str, span: Option<Range<usize>>
         return Problem::new(ProblemKind::UnknownKey(name.to_owned()), span, choices(name, known, "keys"));
     }
     if message.starts_with("unknown variant") {
-        // Only a client can `reconnect`, so the choice names the key.
-        if let Some(found) =
-            LATER.iter().find(|(key, ..)| key.strip_prefix("clients.reconnect.") == Some(name))
-        {
-            return later(found);
-        }
         let help = match parse_duration(name) {
             Ok(_) if known.contains(&"fixed") => format!("write {{ fixed = \"{name}\" }}"),
             _ => choices(name, known, "choices"),

@@ -1,5 +1,6 @@
 //! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
 
+mod call_log;
 mod codes;
 mod core_session;
 mod decode;
@@ -15,6 +16,7 @@ mod server_message;
 mod session;
 mod wire;
 
+pub use call_log::CallLog;
 pub use codes::*;
 pub use core_session::*;
 pub use decode::*;

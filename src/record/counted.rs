@@ -14,8 +14,12 @@ pub type ByName = BTreeMap<String, u64>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Counted {
-    /// Failed sign-ons, by cause.
+    /// Failed sign-ons of the schedule, by cause.
     pub signon_failures: Vec<SignonFailures>,
+    /// Failed attempts of clients to come back, by cause.
+    pub reconnect_failures: Vec<SignonFailures>,
+    /// What clients found on their lines when they signed on.
+    pub recovery: Recovery,
     /// Attempts, by how they ended.
     pub attempts: Attempts,
     /// Failed attempts, by reason.
@@ -66,12 +70,32 @@ pub struct Counted {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SignonCounts {
-    /// Sign-ons that succeeded.
+    /// Sign-ons of the schedule that succeeded.
     pub signed_on: u64,
-    /// Sign-ons that failed.
+    /// Sign-ons of the schedule that failed.
     pub signon_failed: u64,
-    /// Sign-ons that succeeded again after a connection was lost.
+    /// Attempts of clients to come back after a lost connection or a failed sign-on.
+    pub reconnect_attempts: u64,
+    /// Those that ended signed on.
     pub reconnects: u64,
+    /// Those that did not; the causes are in `reconnect_failures`.
+    pub reconnects_failed: u64,
+    /// Clients that were to come back and stayed away: for good, or until they were to sign off.
+    pub given_up: u64,
+}
+
+/// What clients found on their lines when they signed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Recovery {
+    /// Calls of theirs that had outlived the connection, and went on.
+    pub survived: u64,
+    /// Calls of theirs that the server had no more; each leg counts.
+    pub lost: u64,
+    /// Calls of theirs that had been given up in the meantime: hung up.
+    pub stale: u64,
+    /// Calls that were never theirs: hung up.
+    pub unknown: u64,
 }
 
 /// Failed sign-ons of one cause.

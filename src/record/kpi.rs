@@ -120,7 +120,8 @@ fn ineffective(counted: &Counted) -> Option<u64> {
 /// Registrations that failed or were not done in time, in percent of these and of those that were done.
 fn ineffective_registrations(counted: &Counted, signons: &SignonCounts) -> Option<f64> {
     let of = |cause: SignonFailure| -> u64 {
-        counted.signon_failures.iter().filter(|one| one.cause == cause.name()).map(|one| one.count).sum()
+        let failures = counted.signon_failures.iter().chain(&counted.reconnect_failures);
+        failures.filter(|one| one.cause == cause.name()).map(|one| one.count).sum()
     };
     let failed = of(SignonFailure::RegistrationFailed) + of(SignonFailure::RegistrationTimeout);
     let done = signons.signed_on + signons.reconnects + of(SignonFailure::RegisteredLimited);
@@ -177,6 +178,18 @@ impl Sums {
                 signons.signon_failed,
                 "the sum of signon_failures",
                 signon_failed,
+            ),
+            at_most(
+                "clients.reconnects + reconnects_failed",
+                signons.reconnects + signons.reconnects_failed,
+                "clients.reconnect_attempts",
+                signons.reconnect_attempts,
+            ),
+            equal(
+                "clients.reconnects_failed",
+                signons.reconnects_failed,
+                "the sum of reconnect_failures",
+                counted.reconnect_failures.iter().map(|one| one.count).sum(),
             ),
             at_most(
                 "attempts.started + blocked",

@@ -25,8 +25,8 @@ mod writer;
 
 pub use control::{Control, ControlCounts, ControlInfo};
 pub use counted::{
-    Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Requests, SignonCounts,
-    SignonFailures,
+    Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,
+    SignonCounts, SignonFailures,
 };
 pub use error::RecordError;
 pub use figures::Window;

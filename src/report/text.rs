@@ -12,7 +12,8 @@ use super::{HLOG_FILE, TIMELINE_FILE};
 use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
 use crate::record::{
-    Disconnects, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord, StageInfo, TargetInfo, Validity,
+    Disconnects, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord, SignonFailures, StageInfo, TargetInfo,
+    Validity,
 };
 use crate::verdict::{Verdict, VerdictResult};
 
@@ -170,10 +171,8 @@ impl Page<'_> {
             of(clients.signons.reconnects, "reconnect", "reconnects"),
         );
         self.entry("Clients", &text)?;
-        for failures in &record.counted.signon_failures {
-            let status = failures.status.map(|status| format!(" {status}")).unwrap_or_default();
-            self.line(&format!("  {:>9}  {}{status}", count(failures.count), words(&failures.cause)))?;
-        }
+        self.signon_failures(&record.counted.signon_failures)?;
+        self.reconnects(record)?;
         let keepalives = &record.counted.keepalives;
         let missed = if keepalives.missed == 0 { "none".into() } else { count(keepalives.missed) };
         let text = format!(
@@ -285,6 +284,8 @@ impl Page<'_> {
             (ledger.duplicated, "calls that arrived more than once"),
             (ledger.misdelivered, "calls that arrived at the wrong client"),
             (ledger.lost_on_reconnect, "calls lost over a reconnect"),
+            (counted.recovery.stale, "calls hung up after a reconnect, as they had been given up"),
+            (counted.recovery.unknown, "calls found on a line at sign-on that were not ours, hung up"),
         ];
         let troubles: Vec<_> = troubles.into_iter().filter(|(number, _): &(u64, _)| *number > 0).collect();
         if troubles.is_empty() {
@@ -295,6 +296,30 @@ impl Page<'_> {
             self.line(&format!("  {:>9}  {what}", count(number)))?;
         }
         self.line("")
+    }
+
+    /// How clients came back, where any tried.
+    fn reconnects(&mut self, record: &RunRecord) -> io::Result<()> {
+        let signons = &record.clients.signons;
+        if signons.reconnect_attempts == 0 && signons.given_up == 0 {
+            return Ok(());
+        }
+        let text = format!(
+            "{}, {} failed, {} gave up",
+            of(signons.reconnect_attempts, "attempt", "attempts"),
+            count(signons.reconnects_failed),
+            of(signons.given_up, "client", "clients"),
+        );
+        self.entry("Reconnects", &text)?;
+        self.signon_failures(&record.counted.reconnect_failures)
+    }
+
+    fn signon_failures(&mut self, failures: &[SignonFailures]) -> io::Result<()> {
+        for failures in failures {
+            let status = failures.status.map(|status| format!(" {status}")).unwrap_or_default();
+            self.line(&format!("  {:>9}  {}{status}", count(failures.count), words(&failures.cause)))?;
+        }
+        Ok(())
     }
 
     fn disconnects(&mut self, record: &RunRecord) -> io::Result<()> {

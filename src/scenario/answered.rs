@@ -151,6 +151,19 @@ impl Answered {
         self.phase == Phase::Talk
     }
 
+    /// Whether the call is being set up or is up, and nobody has begun to end it.
+    pub fn is_going_on(&self) -> bool {
+        matches!(self.phase, Phase::SetUp | Phase::Talk)
+    }
+
+    /// Whether the server has this leg, as far as is known.
+    pub fn is_up(&self, leg: Leg) -> bool {
+        match leg {
+            Leg::Caller => self.caller.up,
+            Leg::Callee => self.callee.up,
+        }
+    }
+
     /// Whether the server has told the caller that the call is over.
     pub fn is_confirmed_over(&self) -> bool {
         self.caller.hung_up.is_some()

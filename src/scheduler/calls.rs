@@ -9,7 +9,8 @@ use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
 use crate::profile::{CallDraw, CallPlan};
 use crate::protocol::{
-    Candidate, EventBody, Jsep, JsepKind, RequestBody, RequestName, ResponseOutcome, Text, normalise_number,
+    CallLog, Candidate, EventBody, Jsep, JsepKind, RequestBody, RequestName, ResponseOutcome, Text,
+    normalise_number,
 };
 use crate::scenario::{Answered, AnsweredPlan, Ask, Direction, Finding, Leg, Parties};
 use crate::workload::AttemptNumber;
@@ -314,7 +315,35 @@ impl Worker {
         self.clients[place].legs[line] = Some(LegRef { call, serial, leg: Leg::Callee });
     }
 
-    /// The connection of a leg is gone.
+    // How calls live through a lost connection: what `recovery.rs` asks and tells of their legs.
+
+    /// Whether the server has not ended the leg yet, as far as its call knows.
+    pub fn leg_is_up(&mut self, leg: LegRef) -> bool {
+        self.calls.get(leg.call, leg.serial).is_some_and(|call| call.script.is_up(leg.leg))
+    }
+
+    /// Whether the leg is up and its call is not being ended.
+    pub fn leg_goes_on(&mut self, leg: LegRef) -> bool {
+        self.leg_is_up(leg)
+            && self.calls.get(leg.call, leg.serial).is_some_and(|call| call.script.is_going_on())
+    }
+
+    /// The connection of a leg is gone, and may come back. The script learns of it if it wants to send something
+    /// meanwhile: then the leg is lost.
+    pub fn leg_suspended(&mut self, _leg: LegRef, _now: Time) {}
+
+    /// The server still has the call, on this line. What was accepted meanwhile is made up for.
+    pub fn leg_resumed(&mut self, leg: LegRef, line: usize, log: CallLog, now: Time) {
+        if let Some(party) = self.calls.get(leg.call, leg.serial).and_then(|call| call.party(leg.leg)) {
+            party.line = Some(line);
+        }
+        if log.is_accepted && leg.leg == Leg::Caller {
+            let accepted = EventBody::Accepted { jsep: None, is_focus: None, callee: None };
+            self.direct(leg.call, leg.serial, |script, out| script.event(leg.leg, &accepted, now, out));
+        }
+    }
+
+    /// The connection of a leg is gone for good, or its call is.
     pub fn leg_lost(&mut self, leg: LegRef, now: Time) {
         self.direct(leg.call, leg.serial, |script, out| script.lost(leg.leg, now, out));
     }

@@ -9,6 +9,7 @@ mod control;
 mod health;
 mod memory;
 mod prepare;
+mod recovery;
 mod signon;
 mod stop;
 mod worker;

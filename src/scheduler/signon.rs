@@ -4,24 +4,20 @@ use std::mem;
 use std::sync::Arc;
 
 use super::worker::{CLOSE_TIMEOUT, Worker};
-use crate::client::{Connection, Signon, count_fact};
+use crate::client::{Connection, Ending, Signon, count_fact};
 use crate::law::Time;
 use crate::metrics::{DisconnectKey, Metric, Sample, SignonFailure, SignonFailureKey};
-use crate::protocol::{Due, EventBody, Fact, RegistrationStatus, RequestBody};
+use crate::protocol::{CloseCode, Due, EventBody, Fact, RegistrationStatus, State};
 use crate::transport::{Closed, DialError, Dialled, Initiator};
 
-/// The tag of a request that belongs to no call.
-const NO_CALL: u32 = u32::MAX;
-
 impl Worker {
-    /// Dials for the client, which was due to sign on at `due`.
+    /// Signs the client on, which was due at `due`.
     pub fn sign_on(&mut self, place: usize, due: Time) {
-        let now = self.now();
-        let timeout = now + self.shared.plan.target.connect_timeout;
-        let token = self.subscriber_of(place).token.expose().to_owned();
-        let number = self.number_of(place) as usize;
-        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(false));
         let client = &mut self.clients[place];
+        if !client.leaving && client.is_away() {
+            // It has never signed off, and is on its way back.
+            return;
+        }
         if let Connection::Open { link, .. } = &client.connection
             && client.leaving
             && !link.is_closing()
@@ -32,11 +28,21 @@ impl Worker {
         }
         if client.is_on() {
             // Still signing off from an earlier stage: the new connection would meet the old one.
-            self.drop_connection(place, now);
+            self.drop_connection(place, self.now());
         }
-        let client = &mut self.clients[place];
-        client.leaving = false;
-        client.dial(dialling, Signon { due, sent: now, timeout });
+        self.clients[place].leaving = false;
+        self.dial(place, due, false);
+    }
+
+    /// Dials for the client: for a sign-on of the schedule, or because it comes back `again`.
+    pub fn dial(&mut self, place: usize, due: Time, again: bool) {
+        let sent = self.now();
+        let timeout = sent + self.shared.plan.target.connect_timeout;
+        let token = self.subscriber_of(place).token.expose().to_owned();
+        let number = self.number_of(place) as usize;
+        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(again));
+        self.clients[place].reconnection.due = Time::NEVER;
+        self.clients[place].dial(dialling, Signon { due, sent, timeout, again });
         self.wake_client(place);
     }
 
@@ -44,11 +50,9 @@ impl Worker {
     pub fn sign_off(&mut self, place: usize) {
         let now = self.now();
         match self.clients[place].connection {
+            Connection::Off if self.clients[place].is_away() => self.stay_away(place),
             Connection::Off => {}
-            Connection::Dialling(_) => {
-                self.clients[place].connection = Connection::Off;
-                self.signon_failed(place, SignonFailure::Unfinished, None);
-            }
+            Connection::Dialling(_) => self.break_dial_off(place),
             Connection::Open { .. } => {
                 self.clients[place].leaving = true;
                 if !self.clients[place].in_call() {
@@ -109,6 +113,13 @@ impl Worker {
         };
         self.clients[place].connection = Connection::Off;
         self.signon_failed(place, cause, error.status().map(i32::from));
+        self.come_back(place, Ending::NotConnected, false);
+    }
+
+    /// Stops to dial: the client is not wanted any more.
+    fn break_dial_off(&mut self, place: usize) {
+        self.clients[place].connection = Connection::Off;
+        self.signon_failed(place, SignonFailure::Unfinished, None);
     }
 
     /// A text came off the client's link.
@@ -117,7 +128,7 @@ impl Worker {
         self.recorder.counters().repaired_messages += u64::from(!handled.repairs.is_empty());
         count_fact(&mut self.recorder, &handled.fact);
         match handled.fact {
-            Fact::State { state, again } => self.attached(place, again, state.registration.code, at),
+            Fact::State { state, again } => self.attached(place, again, &state, at),
             // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
             Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
             Fact::KeepaliveAnswered { sent } => {
@@ -136,7 +147,8 @@ impl Worker {
         }
     }
 
-    fn attached(&mut self, place: usize, again: bool, status: Option<i32>, at: Time) {
+    fn attached(&mut self, place: usize, again: bool, state: &State<'_>, at: Time) {
+        let status = state.registration.code;
         if again {
             // Its lines are known better here; its registration is news (section 10, row 18).
             return self.check_registration(place, status, at);
@@ -152,17 +164,8 @@ impl Worker {
         if let Some(signon) = &mut client.signon {
             signon.timeout = at + self.shared.plan.clients.request_timeout;
         }
-        self.clear_leftover_calls(place);
+        self.recover_calls(place, state, at);
         self.check_registration(place, status, at);
-    }
-
-    /// Hangs up what an earlier run or phone has left on the lines (protocol, section 2.7, harness minimum).
-    fn clear_leftover_calls(&mut self, place: usize) {
-        for line in 0..self.clients[place].session.lines().len() {
-            if self.clients[place].session.lines().is_busy(line) {
-                self.send(place, line, RequestBody::Hangup, NO_CALL);
-            }
-        }
     }
 
     fn session_event(&mut self, place: usize, event: &EventBody<'_>, at: Time) {
@@ -187,16 +190,22 @@ impl Worker {
             _ => None,
         };
         match (client.signon, client.session.is_ready(), failed) {
-            (Some(_), true, _) if is_quiet => {
+            (Some(Signon { again, .. }), true, _) if is_quiet => {
                 client.signon = None;
                 client.signed_on = true;
-                self.recorder.counters().control_signed_on += 1;
+                client.reconnection.signed_on();
+                self.recorder.counters().control_signed_on += u64::from(!again);
             }
-            (Some(Signon { due, sent, .. }), true, _) => {
+            (Some(Signon { due, sent, again, .. }), true, _) => {
                 client.signon = None;
                 client.signed_on = true;
-                self.recorder.sample(Sample { metric: Metric::Signon, due, sent, done: at });
-                self.recorder.counters().signed_on += 1;
+                if again {
+                    self.recorder.counters().reconnects += 1;
+                } else {
+                    self.recorder.sample(Sample { metric: Metric::Signon, due, sent, done: at });
+                    self.recorder.counters().signed_on += 1;
+                }
+                self.is_back(place, at);
                 self.gauges.change(|gauges| gauges.signed_on += 1);
                 self.make_idle(place);
             }
@@ -210,6 +219,9 @@ impl Worker {
                 self.gauges.change(|gauges| {
                     gauges.signed_on = if ready { gauges.signed_on + 1 } else { gauges.signed_on - 1 };
                 });
+                if ready {
+                    self.is_back(place, at);
+                }
                 self.make_idle(place);
             }
             _ => {}
@@ -218,8 +230,12 @@ impl Worker {
 
     /// Does what is due for the client.
     pub fn client_due(&mut self, place: usize, now: Time) {
+        if self.clients[place].kept_until <= now {
+            self.give_up_kept_calls(place);
+        }
         match &self.clients[place].connection {
-            Connection::Off => return,
+            Connection::Off if self.clients[place].reconnection.due <= now => self.dial_again(place),
+            Connection::Off => {}
             Connection::Dialling(_) => {
                 if self.clients[place].signon.is_some_and(|signon| signon.timeout <= now) {
                     self.dial_failed(place, &DialError::Timeout);
@@ -282,11 +298,16 @@ impl Worker {
         }
         let key = DisconnectKey { code: closed.code, initiator: closed.initiator, phase };
         self.recorder.counters().disconnects.count(key);
+        let was_signed_on = self.clients[place].signed_on;
         self.gone(place);
+        self.come_back(place, Ending::Closed(CloseCode::from(closed.code)), was_signed_on);
     }
 
     /// Closes the connection with 1000 and does not wait for the server's part.
     pub fn leave_connection(&mut self, place: usize, now: Time) {
+        if !self.clients[place].is_on() && self.clients[place].is_away() {
+            self.stay_away(place);
+        }
         self.clients[place].leaving = true;
         self.clients[place].close(1000, now, now);
         self.drop_connection(place, now);
@@ -297,10 +318,7 @@ impl Worker {
     pub fn drop_connection(&mut self, place: usize, now: Time) {
         match &self.clients[place].connection {
             Connection::Off => {}
-            Connection::Dialling(_) => {
-                self.clients[place].connection = Connection::Off;
-                self.signon_failed(place, SignonFailure::Unfinished, None);
-            }
+            Connection::Dialling(_) => self.break_dial_off(place),
             Connection::Open { link, .. } => {
                 let lost =
                     || Closed { initiator: Initiator::Network, code: 1006, reason: String::new(), at: now };
@@ -327,19 +345,22 @@ impl Worker {
                 gauges.signed_on -= u64::from(signed_on);
             }
         });
-        for leg in legs.into_iter().flatten().chain(expecting) {
+        self.keep_calls(place, legs, now);
+        if let Some(leg) = expecting {
             self.leg_lost(leg, now);
         }
     }
 
     fn signon_failed(&mut self, place: usize, cause: SignonFailure, status: Option<i32>) {
-        if self.clients[place].signon.take().is_none() {
-            return;
+        let Some(signon) = self.clients[place].signon.take() else { return };
+        let key = SignonFailureKey { cause, status };
+        match (self.is_quiet(place), signon.again) {
+            (true, again) => self.recorder.counters().control_signon_failed += u64::from(!again),
+            (false, true) => self.recorder.counters().reconnect_failures.count(key),
+            (false, false) => self.recorder.counters().signon_failures.count(key),
         }
-        if self.is_quiet(place) {
-            self.recorder.counters().control_signon_failed += 1;
-        } else {
-            self.recorder.counters().signon_failures.count(SignonFailureKey { cause, status });
+        if signon.again && cause == SignonFailure::Unfinished {
+            self.stay_away(place);
         }
     }
 

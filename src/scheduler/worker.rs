@@ -12,7 +12,7 @@ use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
 use super::health::ThreadMeter;
 use super::stop::{Stop, Urgency};
-use crate::client::{Client, Media};
+use crate::client::{Client, Media, Reconnection};
 use crate::law::Time;
 use crate::metrics::{Gauges, Metric, Outcome, Recorder};
 use crate::profile::{CallPlan, Force, Plan};
@@ -323,7 +323,9 @@ impl Worker {
     fn advance(&mut self) {
         if let Stage::Settling(by) = self.stage {
             let now = self.now();
-            let settling = || now < by && self.clients.iter().any(|client| client.signon.is_some());
+            // One that comes back by itself is owed nothing.
+            let is_due = |client: &Client| client.signon.is_some_and(|signon| !signon.again);
+            let settling = || now < by && self.clients.iter().any(is_due);
             if self.calls.is_empty() && !settling() {
                 self.stage = Stage::SigningOff;
                 for place in 0..self.clients.len() {
@@ -449,7 +451,8 @@ fn clients(
     let client = |(place, (number, settings))| {
         let draws = shared.plan.seed.stream("client", u64::from(number));
         let session = Session::new(shared.dialect, settings, shared.run_number, number, draws);
-        Client::new(session, ready.waker(place as u32))
+        let reconnection = Reconnection::new(shared.plan.seed.stream("reconnect", u64::from(number)));
+        Client::new(session, reconnection, ready.waker(place as u32))
     };
     all.enumerate().map(client).collect()
 }

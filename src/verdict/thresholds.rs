@@ -184,6 +184,7 @@ pub(super) fn reason(record: &RunRecord, threshold: &Threshold, verdict: &Thresh
             format!("failed sign-ons: {found}, with {} clients planned", record.clients.planned),
             worst_sign_on(record),
         ),
+        "clients.given_up" => (format!("clients that did not come back: {found}"), String::new()),
         "attempts_unintended" => {
             let due = record.counted.attempts.due;
             (format!("{found} of {due} calls did not end as their flow intends"), String::new())

@@ -13,9 +13,9 @@ use std::time::Duration;
 use super::document::Places;
 use super::duration::{WrittenDuration, write_duration};
 use super::error::{Problem, ProblemKind};
-use super::file::{ClientsFile, EmbeddedCoreFile, FreezeFile, ProfileFile, RefusalsFile};
+use super::file::{ClientsFile, EmbeddedCoreFile, FreezeFile, ProfileFile, ReconnectFile, RefusalsFile};
 use super::law_text::refusals;
-use super::plan::{CallPlan, ClientPlan, EmbeddedPlan, Plan, Server, SubscriberSource, Target};
+use super::plan::{CallPlan, ClientPlan, EmbeddedPlan, Plan, Reconnect, Server, SubscriberSource, Target};
 use super::source::Source;
 use super::{capacity, hash, words};
 use crate::law::{Distribution, Freeze, Seed};
@@ -68,7 +68,7 @@ impl Resolver<'_> {
         let control = self.control(file.generator.control_clients, &subscribers, subscriber_count, peak);
         let clients = self.clients(&file.clients);
         let embedded_core = self.embedded_core(file.embedded_core.as_ref(), &target);
-        let thresholds = self.thresholds(file.thresholds.as_ref(), &stages);
+        let thresholds = self.thresholds(file.thresholds.as_ref(), &stages, clients.reconnect);
         self.warn_of_load(&stages, &calls, workers, file);
         let mut plan = Plan {
             name,
@@ -119,7 +119,10 @@ impl Resolver<'_> {
 
     /// A time that is above zero and at most `longest`.
     fn wait(&mut self, path: &str, written: Option<WrittenDuration>, default: u64) -> Duration {
-        let default = Duration::from_secs(default);
+        self.wait_or(path, written, Duration::from_secs(default))
+    }
+
+    fn wait_or(&mut self, path: &str, written: Option<WrittenDuration>, default: Duration) -> Duration {
         let Some(WrittenDuration(time)) = written else { return default };
         if time.is_zero() || time > LONGEST_WAIT {
             self.value(
@@ -146,6 +149,29 @@ impl Resolver<'_> {
         ClientPlan {
             keepalive_jitter: self.within(path, file.keepalive_jitter.unwrap_or(0.1), (0.0, 0.9)),
             request_timeout: self.wait("clients.request_timeout", file.request_timeout, 10),
+            reconnect: self.reconnect(file.reconnect),
+        }
+    }
+
+    fn reconnect(&mut self, file: Option<ReconnectFile>) -> Reconnect {
+        match file {
+            None | Some(ReconnectFile::None) => Reconnect::None,
+            Some(ReconnectFile::Fixed { after }) => Reconnect::Fixed {
+                after: self.wait_or("clients.reconnect.fixed.after", after, Duration::from_secs(3)),
+            },
+            Some(ReconnectFile::Backoff { base, cap }) => {
+                let base = self.wait_or("clients.reconnect.backoff.base", base, Duration::from_millis(500));
+                let cap = self.wait_or("clients.reconnect.backoff.cap", cap, Duration::from_secs(30));
+                if cap < base {
+                    let message = format!("`cap` is {}, which is less than `base`", write_duration(cap));
+                    self.value(
+                        "clients.reconnect.backoff.cap",
+                        message,
+                        "the limit grows from `base` to `cap`",
+                    );
+                }
+                Reconnect::Backoff { base, cap }
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Resolver;
 use crate::profile::duration::{parse_duration, write_duration};
 use crate::profile::error::{Problem, ProblemKind};
+use crate::profile::plan::Reconnect;
 use crate::profile::threshold::{
     Kind, Operator, Threshold, Thresholds, ThresholdsFile, Written, WrittenValue,
 };
@@ -16,8 +17,16 @@ use crate::workload::Stage;
 const OPTIONS: [&str; 4] = ["limit", "abort", "stage", "warm_up"];
 
 impl Resolver<'_> {
-    pub(super) fn thresholds(&mut self, file: Option<&ThresholdsFile>, stages: &[Stage]) -> Thresholds {
-        let Some(ThresholdsFile(table)) = file else { return Thresholds::default() };
+    pub(super) fn thresholds(
+        &mut self,
+        file: Option<&ThresholdsFile>,
+        stages: &[Stage],
+        reconnect: Reconnect,
+    ) -> Thresholds {
+        let Some(ThresholdsFile(table)) = file else {
+            let comes_back = reconnect != Reconnect::None;
+            return if comes_back { Thresholds::of_returning() } else { Thresholds::default() };
+        };
         let mut thresholds = Vec::new();
         for (name, written) in table {
             self.named("thresholds", name, written, stages, &mut thresholds);

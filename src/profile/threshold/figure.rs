@@ -152,8 +152,11 @@ const PLAIN: &[(&str, Kind)] = &[
     ("calls.completed", Kind::Count),
     ("calls.ended", Kind::Count),
     ("calls.talk_us", Kind::Micros),
+    ("clients.given_up", Kind::Count),
     ("clients.peak", Kind::Count),
+    ("clients.reconnect_attempts", Kind::Count),
     ("clients.reconnects", Kind::Count),
+    ("clients.reconnects_failed", Kind::Count),
     ("clients.signed_on", Kind::Count),
     ("clients.signon_failed", Kind::Count),
     ("closes_per_1000_connection_hours", Kind::Number),
@@ -200,6 +203,10 @@ const PLAIN: &[(&str, Kind)] = &[
     ("ledger.misdelivered", Kind::Count),
     ("ledger.one_leg_only", Kind::Count),
     ("malformed_messages", Kind::Count),
+    ("recovery.lost", Kind::Count),
+    ("recovery.stale", Kind::Count),
+    ("recovery.survived", Kind::Count),
+    ("recovery.unknown", Kind::Count),
     ("repaired_messages", Kind::Count),
     ("requests.acked", Kind::Count),
     ("requests.timeouts", Kind::Count),
@@ -261,6 +268,10 @@ impl Figure {
     pub fn all() -> Vec<String> {
         let plain = PLAIN.iter().chain(WHOLE_ONLY).map(|(name, _)| (*name).to_owned());
         plain.chain(latency_names()).chain(named_counts()).collect()
+    }
+
+    pub(super) fn given_up() -> Figure {
+        Figure::count("clients.given_up")
     }
 
     pub(super) fn signon_failed() -> Figure {
@@ -344,7 +355,9 @@ fn named_counts() -> Vec<String> {
         names.extend(iter::once("total").chain(of).map(|name| format!("{group}.{name}")));
     };
     group("attempts_failed", &mut AttemptFailure::ALL.iter().map(|one| one.name()));
-    group("signon_failures", &mut SignonFailure::ALL.iter().map(|one| one.name()).chain(["others"]));
+    for failures in ["signon_failures", "reconnect_failures"] {
+        group(failures, &mut SignonFailure::ALL.iter().map(|one| one.name()).chain(["others"]));
+    }
     let initiators = [Initiator::Server, Initiator::Network, Initiator::Client].map(Initiator::name);
     group(
         "disconnects",

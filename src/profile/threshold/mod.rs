@@ -103,7 +103,22 @@ pub struct Thresholds(#[schemars(with = "Vec<stored::Stored>")] pub Vec<Threshol
 impl Thresholds {
     /// Whether they are those of a profile that has none.
     pub fn are_default(&self) -> bool {
-        *self == Thresholds::default()
+        *self == Thresholds::default() || *self == Thresholds::of_returning()
+    }
+
+    /// What holds where a profile has no `[thresholds]` and its clients come back when their connection is lost: the
+    /// same, and no client that stayed away.
+    pub fn of_returning() -> Thresholds {
+        let mut thresholds = Thresholds::default();
+        thresholds.0.push(Threshold::none(Figure::given_up()));
+        thresholds
+    }
+}
+
+impl Threshold {
+    /// That there is nothing of it.
+    fn none(figure: Figure) -> Threshold {
+        Threshold { figure, limit: Limit::none(), stage: None, warm_up: Duration::ZERO, abort: false }
     }
 }
 
@@ -111,14 +126,10 @@ impl Default for Thresholds {
     /// What holds where a profile has no `[thresholds]`: no failed sign-on, no failed attempt. An outcome that the
     /// call's flow intends is no failure.
     fn default() -> Thresholds {
-        let none = |figure| Threshold {
-            figure,
-            limit: Limit::none(),
-            stage: None,
-            warm_up: Duration::ZERO,
-            abort: false,
-        };
-        Thresholds(vec![none(Figure::signon_failed()), none(Figure::attempts_unintended())])
+        Thresholds(vec![
+            Threshold::none(Figure::signon_failed()),
+            Threshold::none(Figure::attempts_unintended()),
+        ])
     }
 }
 
@@ -136,11 +147,12 @@ mod tests {
 
     #[test]
     fn the_default_thresholds_are_written_like_any_other() {
-        let written: Vec<Threshold> = ["clients.signon_failed", "attempts_unintended"]
+        let written: Vec<Threshold> = ["clients.signon_failed", "attempts_unintended", "clients.given_up"]
             .iter()
             .map(|name| Threshold::new(name, "== 0").expect("a threshold"))
             .collect();
-        assert_eq!(Thresholds::default().0, written);
+        assert_eq!(Thresholds::default().0, written[..2]);
+        assert_eq!(Thresholds::of_returning().0, written);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! From the counters of workers to names, and from seconds to a run.
 
 use super::{
-    Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Requests, SignonCounts,
-    SignonFailures,
+    Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,
+    SignonCounts, SignonFailures,
 };
-use crate::metrics::{AttemptFailure, Counters, Counts};
+use crate::metrics::{AttemptFailure, Counters, Counts, SignonFailureKey};
 use crate::protocol::{CloseCode, EventName, RequestName};
 
 /// Different codes that a record keeps apart; further ones are counted together as `others`, so that a hostile
@@ -19,7 +19,10 @@ impl From<&Counters> for SignonCounts {
         SignonCounts {
             signed_on: counters.signed_on,
             signon_failed: counters.signon_failures.total(),
+            reconnect_attempts: counters.reconnect_attempts,
             reconnects: counters.reconnects,
+            reconnects_failed: counters.reconnect_failures.total(),
+            given_up: counters.given_up,
         }
     }
 }
@@ -27,17 +30,29 @@ impl From<&Counters> for SignonCounts {
 impl SignonCounts {
     /// Adds all that `other` counted.
     pub fn add(&mut self, other: &SignonCounts) {
-        let SignonCounts { signed_on, signon_failed, reconnects } = other;
+        let SignonCounts {
+            signed_on,
+            signon_failed,
+            reconnect_attempts,
+            reconnects,
+            reconnects_failed,
+            given_up,
+        } = other;
         self.signed_on += signed_on;
         self.signon_failed += signon_failed;
+        self.reconnect_attempts += reconnect_attempts;
         self.reconnects += reconnects;
+        self.reconnects_failed += reconnects_failed;
+        self.given_up += given_up;
     }
 }
 
 impl From<&Counters> for Counted {
     fn from(counters: &Counters) -> Self {
         Counted {
-            signon_failures: signon_failures(counters),
+            signon_failures: signon_failures(&counters.signon_failures),
+            reconnect_failures: signon_failures(&counters.reconnect_failures),
+            recovery: Recovery::from(&counters.recovered),
             attempts: Attempts::from(counters),
             attempts_failed: named(
                 AttemptFailure::ALL.iter().map(|reason| (reason.name(), counters.failed[reason.index()])),
@@ -114,6 +129,13 @@ impl From<&crate::metrics::Ledger> for LedgerCounts {
     }
 }
 
+impl From<&crate::metrics::Recovered> for Recovery {
+    fn from(recovered: &crate::metrics::Recovered) -> Self {
+        let &crate::metrics::Recovered { survived, lost, stale, unknown } = recovered;
+        Recovery { survived, lost, stale, unknown }
+    }
+}
+
 /// Those of `counts` that are not zero.
 fn named<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> ByName {
     counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
@@ -130,8 +152,7 @@ fn by_code(counts: &Counts<Option<i32>>) -> ByName {
 }
 
 /// The failed sign-ons, those that had no place any more under [`OTHERS`].
-fn signon_failures(counters: &Counters) -> Vec<SignonFailures> {
-    let failures = &counters.signon_failures;
+fn signon_failures(failures: &Counts<SignonFailureKey>) -> Vec<SignonFailures> {
     let others = SignonFailures { cause: OTHERS.into(), status: None, count: failures.others() };
     failures
         .iter()
@@ -186,6 +207,8 @@ impl Counted {
         // Taken apart field by field, so that a new one cannot be forgotten.
         let Counted {
             signon_failures,
+            reconnect_failures,
+            recovery,
             attempts,
             attempts_failed,
             attempts_rejected,
@@ -210,6 +233,10 @@ impl Counted {
             late,
         } = other;
         signon_failures.iter().for_each(|failures| add_signon_failures(&mut self.signon_failures, failures));
+        reconnect_failures
+            .iter()
+            .for_each(|failures| add_signon_failures(&mut self.reconnect_failures, failures));
+        self.recovery.add(recovery);
         self.attempts.add(attempts);
         add_names(&mut self.attempts_failed, attempts_failed);
         add_names(&mut self.attempts_rejected, attempts_rejected);
@@ -288,6 +315,16 @@ impl LedgerCounts {
         self.duplicated += other.duplicated;
         self.misdelivered += other.misdelivered;
         self.lost_on_reconnect += other.lost_on_reconnect;
+    }
+}
+
+impl Recovery {
+    fn add(&mut self, other: &Recovery) {
+        let Recovery { survived, lost, stale, unknown } = other;
+        self.survived += survived;
+        self.lost += lost;
+        self.stale += stale;
+        self.unknown += unknown;
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Client {
     pub given_up: Option<GivenUp>,
     /// The calls that were on its lines when its connection was lost.
     pub kept: Vec<KeptCall>,
-    /// Until when these wait for it.
+    /// Until when these wait for it; once it is back, until when it waits for their end.
     pub kept_until: Time,
     /// How it comes back when its connection is lost.
     pub reconnection: Reconnection,
@@ -68,6 +68,8 @@ pub struct KeptCall {
     pub leg: LegRef,
     /// The server's name for it.
     pub call_id: Box<str>,
+    /// It is to be ended, and rings.
+    pub is_ringing: bool,
 }
 
 /// A call that its caller gave up.
@@ -239,6 +241,11 @@ impl Client {
     /// Whether there is a connection, or one on its way.
     pub fn is_on(&self) -> bool {
         !matches!(self.connection, Connection::Off)
+    }
+
+    /// Whether the server has told it how things stand on this connection.
+    pub fn has_state(&self) -> bool {
+        matches!(self.connection, Connection::Open { .. }) && self.session.is_attached()
     }
 
     /// Whether it has lost its place, and is to come back.

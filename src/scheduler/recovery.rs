@@ -10,6 +10,7 @@ use crate::law::Time;
 use crate::metrics::Metric;
 use crate::profile::Reconnect;
 use crate::protocol::{CallLog, RequestBody, State};
+use crate::scenario::Leg;
 
 /// The tag of a request that belongs to no call.
 const NO_CALL: u32 = u32::MAX;
@@ -17,6 +18,10 @@ const NO_CALL: u32 = u32::MAX;
 /// How long a call waits for a party that has lost its connection. The server keeps it for 10 s (protocol, appendix C,
 /// point 11).
 const KEPT_FOR: Duration = Duration::from_secs(12);
+
+/// How long a callee leaves the end of a call that was given up to its caller, who may be back at the same moment: two
+/// hangups that cross cost a connection (protocol, section 6.1, 4610).
+const CROSSING: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// A client is off without having wished it: it comes back as the profile says, or stays away.
@@ -86,7 +91,7 @@ impl Worker {
             let client = &mut self.clients[place];
             match client.session.lines().call_id(line) {
                 Some(call_id) if may_come_back && !client.leaving => {
-                    client.kept.push(KeptCall { leg, call_id: call_id.into() });
+                    client.kept.push(KeptCall { leg, call_id: call_id.into(), is_ringing: false });
                     client.kept_until = now + KEPT_FOR;
                     self.leg_suspended(leg, now);
                 }
@@ -95,10 +100,19 @@ impl Worker {
         }
     }
 
-    /// The calls have waited in vain. That they were there is remembered until the server has said what is.
+    /// The calls have waited in vain: for their client, or for the server to end them.
     pub fn give_up_kept_calls(&mut self, place: usize) {
         let now = self.now();
         self.clients[place].kept_until = Time::NEVER;
+        if self.clients[place].has_state() {
+            for KeptCall { call_id, is_ringing, .. } in mem::take(&mut self.clients[place].kept) {
+                if let Some(line) = self.clients[place].session.lines().find_call(&call_id) {
+                    self.end_found_call(place, line, is_ringing);
+                }
+            }
+            return;
+        }
+        // That they were there is remembered until the server has said what is.
         let kept: Vec<LegRef> = self.clients[place].kept.iter().map(|kept| kept.leg).collect();
         for leg in kept {
             self.leg_lost(leg, now);
@@ -145,15 +159,23 @@ impl Worker {
             self.clients[place].legs[line] = Some(leg);
             self.leg_resumed(leg, line, log, at);
         }
-        if !goes_on {
-            // A gateway drops the hangup of a call that was not accepted (section 5.1, rule 4).
-            let body = match log {
-                CallLog { is_incoming: true, is_accepted: false, .. } => {
-                    RequestBody::Decline { refer_id: None }
-                }
-                _ => RequestBody::Hangup,
-            };
-            self.send(place, line, body, NO_CALL);
+        if goes_on {
+            return;
         }
+        let is_ringing = log.is_incoming && !log.is_accepted;
+        let client = &mut self.clients[place];
+        match (known.filter(|leg| leg.leg == Leg::Callee), client.session.lines().call_id(line)) {
+            (Some(leg), Some(call_id)) => {
+                client.kept.push(KeptCall { leg, call_id: call_id.into(), is_ringing });
+                client.kept_until = at + CROSSING;
+            }
+            _ => self.end_found_call(place, line, is_ringing),
+        }
+    }
+
+    fn end_found_call(&mut self, place: usize, line: usize, is_ringing: bool) {
+        // A gateway drops the hangup of a call that was not accepted (section 5.1, rule 4).
+        let body = if is_ringing { RequestBody::Decline { refer_id: None } } else { RequestBody::Hangup };
+        self.send(place, line, body, NO_CALL);
     }
 }

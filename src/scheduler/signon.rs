@@ -70,6 +70,7 @@ impl Worker {
         if self.clients[place].signon.is_some() {
             self.signon_failed(place, SignonFailure::Unfinished, None);
         }
+        self.give_up_kept_calls(place);
         self.clients[place].close(1000, now, now + CLOSE_TIMEOUT);
         self.wake_client(place);
     }

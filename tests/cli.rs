@@ -187,7 +187,6 @@ fn a_wrong_profile_is_refused_with_file_line_column_and_cure() {
 #[test]
 fn what_a_later_version_brings_is_refused_by_its_name() {
     for (written, instead, name) in [
-        ("[calls]", "[clients]\nreconnect = { fixed = { after = \"3s\" } }\n[calls]", "reconnect"),
         ("[calls]", "[target.tls]\nresumption = true\n[calls]", "resumption"),
         ("[calls]", "[calls]\nmix = [ { flow = \"declined\", weight = 1 } ]", "declined"),
     ] {

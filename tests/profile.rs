@@ -8,7 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wtsp_load::law::{Distribution, Seed};
 use wtsp_load::profile::{
-    self, DialectChoice, Force, Overrides, Plan, ProblemKind, ProfileErrors, Server, SubscriberSource,
+    self, DialectChoice, Force, Overrides, Plan, ProblemKind, ProfileErrors, Reconnect, Server,
+    SubscriberSource,
 };
 use wtsp_load::protocol::HangupCode;
 use wtsp_load::workload::{ArrivalLaw, Rate};
@@ -171,17 +172,52 @@ fn all_that_is_wrong_in_meaning_is_told_at_once_in_the_files_order() {
 fn what_a_later_version_brings_is_refused_by_name() {
     for (addition, name) in [
         ("[target.tls]\nresumption = \"off\"\n", "`resumption`"),
-        ("[clients]\nreconnect = { fixed = { after = \"3s\" } }\n", "`reconnect = { fixed = .. }`"),
-        (
-            "[clients]\nreconnect = { backoff = { base = \"1s\", cap = \"30s\" } }\n",
-            "`reconnect = { backoff = .. }`",
-        ),
         ("[calls]\nmix = [ { flow = \"declined\", weight = 1 } ]\n", "the flow `declined`"),
     ] {
         let errors = Folder::new(&format!("{SMALL}{addition}")).load(&[]).expect_err("refused");
         let kinds: Vec<&ProblemKind> = errors.problems().iter().map(|problem| &problem.kind).collect();
         assert!(matches!(kinds[..], [ProblemKind::NotSupportedYet(_)]), "{errors}");
         assert!(errors.to_string().contains(&format!("{name} is not supported yet")), "{errors}");
+    }
+}
+
+#[test]
+fn each_way_to_reconnect_has_its_defaults_and_is_checked() {
+    let seconds = Duration::from_secs;
+    let of = |written: &str| {
+        let profile = format!("{SMALL}[clients]\nreconnect = {written}\n");
+        Folder::new(&profile).load(&[]).expect("a plan")
+    };
+    let backoff = Reconnect::Backoff { base: Duration::from_millis(500), cap: seconds(30) };
+    for (written, policy) in [
+        ("\"none\"", Reconnect::None),
+        ("{ fixed = {} }", Reconnect::Fixed { after: seconds(3) }),
+        ("{ fixed = { after = \"5s\" } }", Reconnect::Fixed { after: seconds(5) }),
+        ("{ backoff = {} }", backoff),
+        (
+            "{ backoff = { base = \"1s\", cap = \"1s\" } }",
+            Reconnect::Backoff { base: seconds(1), cap: seconds(1) },
+        ),
+    ] {
+        let plan = of(written);
+        assert_eq!(plan.clients.reconnect, policy, "{written}");
+        // Whoever is to come back has failed when it does not.
+        let with_given_up = plan.thresholds.iter().any(|one| one.figure.name() == "clients.given_up");
+        assert_eq!(with_given_up, policy != Reconnect::None, "{written}");
+    }
+    let hashes = ["\"none\"", "{ fixed = {} }", "{ fixed = { after = \"4s\" } }", "{ backoff = {} }"]
+        .map(|written| of(written).hash);
+    assert!(hashes.iter().enumerate().all(|(place, hash)| !hashes[..place].contains(hash)), "{hashes:?}");
+    assert_eq!(Folder::new(SMALL).load(&[]).expect("a plan").hash, hashes[0]);
+    for (written, said) in [
+        ("{ fixed = { after = \"0s\" } }", "must be above zero"),
+        ("{ backoff = { base = \"40s\" } }", "`cap` is 30s, which is less than `base`"),
+        ("{ fixed = { afer = \"3s\" } }", "afer, available keys: after"),
+        ("\"fixed\"", "table of settings"),
+        ("{ exponential = {} }", "unknown choice `exponential`"),
+    ] {
+        let refusal = refusal(&format!("{SMALL}[clients]\nreconnect = {written}\n"));
+        assert!(refusal.contains(said) && refusal.contains("p.toml:"), "{written}: {refusal}");
     }
 }
 

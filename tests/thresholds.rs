@@ -456,7 +456,7 @@ fn every_number_of_run_json_is_open_to_thresholds_and_comes_out_as_it_stands_the
     let groups: BTreeSet<&str> = found.iter().filter_map(|(name, _)| name.split('.').next()).collect();
     for name in Figure::all() {
         let group = name.split('.').next().unwrap();
-        let lists = ["signon_failures", "disconnects", "event_errors"];
+        let lists = ["signon_failures", "reconnect_failures", "disconnects", "event_errors"];
         assert!(groups.contains(group) || lists.contains(&group), "{name}");
     }
 }

@@ -146,7 +146,7 @@ pub struct Recovered {
     pub lost: u64,
     /// Calls of theirs that had been given up in the meantime: hung up.
     pub stale: u64,
-    /// Calls that were never theirs: hung up.
+    /// Calls that they had never heard of: hung up.
     pub unknown: u64,
 }
 

@@ -43,8 +43,6 @@ const COLUMNS: &[Column] = &[
     ("late", |second| second.counted.late),
     ("rss_bytes", |second| second.health.rss_bytes),
     ("turn_max_us", |second| second.health.turn_max_us),
-    ("reconnect_attempts", |second| second.clients.reconnect_attempts),
-    ("given_up", |second| second.clients.given_up),
 ];
 
 fn disconnects(counted: &Counted) -> u64 {

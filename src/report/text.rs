@@ -285,7 +285,10 @@ impl Page<'_> {
             (ledger.misdelivered, "calls that arrived at the wrong client"),
             (ledger.lost_on_reconnect, "calls lost over a reconnect"),
             (counted.recovery.stale, "calls hung up after a reconnect, as they had been given up"),
-            (counted.recovery.unknown, "calls found on a line at sign-on that were not ours, hung up"),
+            (
+                counted.recovery.unknown,
+                "calls found on a line at sign-on that the client did not know, hung up",
+            ),
         ];
         let troubles: Vec<_> = troubles.into_iter().filter(|(number, _): &(u64, _)| *number > 0).collect();
         if troubles.is_empty() {

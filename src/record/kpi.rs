@@ -344,7 +344,8 @@ mod tests {
             connected_us: 1_500 * 3_600_000_000,
             ..Counted::default()
         };
-        let signons = SignonCounts { signed_on: 95, signon_failed: 8, reconnects: 2 };
+        let signons =
+            SignonCounts { signed_on: 95, signon_failed: 8, reconnects: 2, ..SignonCounts::default() };
         let kpi = Kpi::of(&counted, &signons, Some(4_000_000), 20_000_000, Basis::Whole);
         let by_hand = Kpi {
             // 180 attempts count, 160 of them were not cancelled by us; 140 had a proper answer.

@@ -134,7 +134,7 @@ fn a_rate_can_be_given_in_four_ways() {
     let rate =
         |line: &str| plan(&format!("{SMALL}{line}\n[calls]\nhold = {{ fixed = \"10s\" }}\n")).stages[0].calls;
     assert_eq!(rate("calls_per_second = 20"), Some(Rate::constant(20.0)));
-    assert_eq!(rate("calls_ramp = { from = 20, to = 0 }"), Some(Rate { from: 20.0, to: 0.0 }));
+    assert_eq!(rate("calls_ramp = { from = 20, to = 0 }"), Some(Rate::ramp(20.0, 0.0)));
     assert_eq!(rate("bhca = 72000"), Some(Rate::constant(20.0)));
     assert_eq!(rate("erlangs = 100"), Some(Rate::constant(10.0)));
     assert_eq!(rate("calls_per_second = 0"), None);
@@ -332,7 +332,7 @@ fn a_set_is_applied_before_the_profile_is_read() {
         "generator.workers=1",
     ])
     .expect("a plan");
-    assert_eq!(plan.stages[1].calls, Some(Rate { from: 1.0, to: 5.0 }));
+    assert_eq!(plan.stages[1].calls, Some(Rate::ramp(1.0, 5.0)));
     assert_eq!(plan.calls.hold, Distribution::Fixed(Duration::from_secs(2)));
     assert_eq!(plan.clients.request_timeout, Duration::from_secs(3));
     assert_eq!((plan.target.tenant.as_deref(), plan.name.as_str()), (Some("acme"), "other"));

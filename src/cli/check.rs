@@ -9,7 +9,7 @@ use crate::profile::{
     self, CallPlan, ControlPlan, Overrides, Plan, Server, SubscriberSource, Thresholds, write_duration,
 };
 use crate::verdict::exit;
-use crate::workload::{ArrivalLaw, Rate, Stage};
+use crate::workload::{ArrivalLaw, Rate, SignOff, Stage};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -153,7 +153,7 @@ fn write_stages(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     for stage in &plan.stages {
         writeln!(
             out,
-            "  {:width$}  {:>8}  {:>8}  {:>8}  {:>18}  {:>10}  {}",
+            "  {:width$}  {:>8}  {:>8}  {:>8}  {:>18}  {:>10}  {}{}",
             stage.name,
             write_duration(stage.duration),
             stage.clients_to,
@@ -161,7 +161,16 @@ fn write_stages(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
             stage.calls.map_or_else(|| "-".to_owned(), rate),
             expected_calls(stage),
             stage.arrivals.name(),
+            beside(stage),
         )?;
+        if stage.callers > 0 {
+            let (callers, calls) = (stage.callers, plan.calls.expected_closed_calls(stage));
+            writeln!(
+                out,
+                "  {:width$}  {callers} callers, one call after the other: up to {calls:.0} calls",
+                ""
+            )?;
+        }
     }
     Ok(())
 }
@@ -174,11 +183,31 @@ fn changes(stage: &Stage) -> String {
     }
 }
 
+/// What a stage does with its clients beyond the usual.
+fn beside(stage: &Stage) -> String {
+    let mut beside = String::new();
+    if stage.signon_arrivals != stage.arrivals {
+        beside += &format!(", sign-ons {}", stage.signon_arrivals.name());
+    }
+    if stage.signon_time != stage.duration {
+        beside += &format!(", sign-ons within {}", write_duration(stage.signon_time));
+    }
+    if stage.churn_per_second > 0.0 {
+        beside += &format!(", {} off and on again per second", figure(stage.churn_per_second));
+    }
+    if stage.sign_off == SignOff::Drop {
+        beside += ", connections dropped";
+    }
+    beside
+}
+
 fn rate(rate: Rate) -> String {
-    if rate.from == rate.to {
-        figure(rate.from)
-    } else {
-        format!("{} to {}", figure(rate.from), figure(rate.to))
+    let [first, second] = rate.figures().map(figure);
+    match rate {
+        Rate::Ramp { from, to } if from == to => first,
+        Rate::Ramp { .. } => format!("{first} to {second}"),
+        Rate::Steps { count, .. } => format!("{first} to {second} in {count}"),
+        Rate::Spike { length, .. } => format!("{first}, {second} for {}", write_duration(length)),
     }
 }
 
@@ -212,6 +241,9 @@ fn write_calls(out: &mut impl Write, plan: &Plan, calls: &CallPlan) -> io::Resul
     writeln!(out, "  ring         {}", distribution(calls.ring))?;
     let callee = figure(100.0 * calls.hangup_by_callee);
     writeln!(out, "  hold         {}, hung up by the callee in {callee} %", distribution(calls.hold))?;
+    if plan.stages.iter().any(|stage| stage.callers > 0) {
+        writeln!(out, "  pause        {}", distribution(calls.pause))?;
+    }
     writeln!(
         out,
         "  media        SDP of {} bytes, {} candidates a side, {} apart",

@@ -3,12 +3,13 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::worker::{CLOSE_TIMEOUT, Worker};
+use super::worker::{CLOSE_TIMEOUT, Stage, Worker};
 use crate::client::{Connection, Signon, count_fact};
 use crate::law::Time;
 use crate::metrics::{DisconnectKey, Metric, Sample, SignonFailure, SignonFailureKey};
 use crate::protocol::{Due, EventBody, Fact, RegistrationStatus, RequestBody};
 use crate::transport::{Closed, DialError, Dialled, Initiator};
+use crate::workload::SignOff;
 
 /// The tag of a request that belongs to no call.
 const NO_CALL: u32 = u32::MAX;
@@ -20,18 +21,17 @@ impl Worker {
         let timeout = now + self.shared.plan.target.connect_timeout;
         let token = self.subscriber_of(place).token.expose().to_owned();
         let number = self.number_of(place) as usize;
-        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(false));
         let client = &mut self.clients[place];
-        if let Connection::Open { link, .. } = &client.connection
-            && client.leaving
-            && !link.is_closing()
-        {
-            // A call of an earlier stage has kept it from signing off: it has never left.
-            client.leaving = false;
+        if client.leaving && matches!(client.connection, Connection::Open { .. }) {
+            // A call, or the server, keeps it from having signed off: it comes back once it has.
+            client.returning = true;
             return;
         }
+        let again = mem::take(&mut client.dropped);
+        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(again));
+        let client = &mut self.clients[place];
         if client.is_on() {
-            // Still signing off from an earlier stage: the new connection would meet the old one.
+            // The new connection would meet the old one.
             self.drop_connection(place, now);
         }
         let client = &mut self.clients[place];
@@ -41,8 +41,10 @@ impl Worker {
     }
 
     /// Signs the client off as soon as its calls are over.
-    pub fn sign_off(&mut self, place: usize) {
+    pub fn sign_off(&mut self, place: usize, manner: SignOff) {
         let now = self.now();
+        self.clients[place].drops = manner == SignOff::Drop;
+        self.clients[place].returning = false;
         match self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => {
@@ -58,10 +60,15 @@ impl Worker {
         }
     }
 
-    /// Closes in good order. A keepalive under way is owed its answer first: it counts as answered or as missed.
+    /// Closes in good order, or drops the connection if that is the client's manner: but only one that is signed on, and
+    /// not at the end of the run. A keepalive under way is owed its answer first: it counts as answered or as missed.
     fn say_goodbye(&mut self, place: usize, now: Time) {
         if self.clients[place].session.awaits_keepalive() {
             return;
+        }
+        if self.clients[place].drops && self.stage == Stage::Running && self.clients[place].signed_on {
+            self.clients[place].dropped = true;
+            return self.end_connection(place, Initiator::Client, now);
         }
         if self.clients[place].signon.is_some() {
             self.signon_failed(place, SignonFailure::Unfinished, None);
@@ -295,6 +302,11 @@ impl Worker {
     /// Drops the connection without waiting for the server any longer. Whoever has begun to close it has ended it;
     /// if nobody has, it counts as lost.
     pub fn drop_connection(&mut self, place: usize, now: Time) {
+        self.end_connection(place, Initiator::Network, now);
+    }
+
+    /// Drops the connection; if nobody has begun to close it, it was lost on the side of `initiator`.
+    fn end_connection(&mut self, place: usize, initiator: Initiator, now: Time) {
         match &self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => {
@@ -302,8 +314,7 @@ impl Worker {
                 self.signon_failed(place, SignonFailure::Unfinished, None);
             }
             Connection::Open { link, .. } => {
-                let lost =
-                    || Closed { initiator: Initiator::Network, code: 1006, reason: String::new(), at: now };
+                let lost = || Closed { initiator, code: 1006, reason: String::new(), at: now };
                 let closed = link.ending().cloned().unwrap_or_else(lost);
                 self.closed(place, &closed);
             }
@@ -329,6 +340,9 @@ impl Worker {
         });
         for leg in legs.into_iter().flatten().chain(expecting) {
             self.leg_lost(leg, now);
+        }
+        if mem::take(&mut self.clients[place].returning) && self.stage == Stage::Running {
+            self.sign_on(place, now);
         }
     }
 

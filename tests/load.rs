@@ -7,17 +7,21 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wtsp_load::profile::{self, Overrides, Plan};
 use wtsp_load::workload::{Rate, Schedule, Segment, What};
 
+#[path = "independent/mod.rs"]
+mod independent;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/sums.rs"]
 mod sums;
 
+use independent::{Dialect, Fate, Knobs, Server};
 use program::{Folder, Served};
 use sums::{assert_sums, assert_truth, count, disconnects};
 
@@ -69,6 +73,55 @@ fn poisson_calls_are_due_by_the_law_of_their_stage_whatever_its_shape() {
         let wrong = kolmogorov_smirnov(&due, |at| 2.0 * other.expected_by(at, stage.duration) / 60.0);
         assert!(wrong > 2.0, "{shape}: {wrong}");
     }
+}
+
+/// When a server that shares no code with the harness received each call of a stage, held against the stage's law and
+/// against the times at which they were due.
+fn received_by_the_law(seconds: u64, shape: &str) {
+    let received = Arc::new(Mutex::new(Vec::<Instant>::new()));
+    let mut knobs = Knobs::of(Dialect::Flat, 200);
+    let noted = Arc::clone(&received);
+    knobs.fate = Box::new(move |_| {
+        noted.lock().expect("noted").push(Instant::now());
+        Fate::Connected
+    });
+    let server = Server::start(knobs);
+    let profile = format!(
+        "seed = 7\n[target]\nurl = \"{}\"\ndialect = \"flat\"\n[subscribers]\nfile = \"subscribers.csv\"\n\
+         [[stages]]\nduration = \"2s\"\nclients = 200\n[[stages]]\nduration = \"{seconds}s\"\n\
+         arrivals = \"poisson\"\n{shape}\n{CALLS}",
+        server.url()
+    );
+    let folder = Folder::with(&profile);
+    fs::write(folder.join("subscribers.csv"), server.csv()).expect("written");
+    folder.run(&[]).unless_unfit(0);
+    let run = folder.record();
+    assert_sums(&run);
+    let plan = profile::load(&folder.join("p.toml"), &Overrides::default()).expect("a plan");
+    let (stage, due) = (&plan.stages[1], calls_due(&plan, 1));
+    let received = received.lock().expect("noted").clone();
+    assert_eq!((count(&run, "/attempts/blocked"), received.len()), (0, due.len()), "{}", run["attempts"]);
+    // The two clocks have no common start: the calls themselves say where the stage began.
+    let since = |at: &Instant| at.duration_since(received[0]).as_secs_f64();
+    let mut late: Vec<f64> = received.iter().zip(&due).map(|(at, due)| since(at) - due).collect();
+    late.sort_by(f64::total_cmp);
+    let start = late[late.len() / 2];
+    let times: Vec<f64> = received.iter().map(|at| (since(at) - start).max(0.0)).collect();
+    let rate = stage.calls.expect("calls");
+    let expected = rate.expected(stage.duration);
+    let distance = kolmogorov_smirnov(&times, |at| rate.expected_by(at, stage.duration) / expected);
+    assert!(distance < 1.63, "{distance}");
+}
+
+#[test]
+fn poisson_calls_reach_the_server_by_their_law() {
+    received_by_the_law(5, "calls_per_second = { ramp = { from = 10, to = 50 } }");
+}
+
+#[test]
+#[ignore = "heavy: just heavy"]
+fn a_thousand_poisson_calls_reach_the_server_by_their_law() {
+    received_by_the_law(20, "calls_per_second = 50");
 }
 
 #[test]

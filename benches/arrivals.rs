@@ -25,9 +25,11 @@ fn next_arrival(criterion: &mut Criterion) {
     let draws = || Seed(7).stream("arrivals", 0);
     for (name, law) in LAWS {
         let ramp = Rate::ramp(0.0, 2.0 * per_second);
+        let steps = Rate::Steps { from: 0.0, to: 2.0 * per_second, count: 10 };
         for (shape, arrivals) in [
             ("calls", Arrivals::rate(law, Rate::constant(per_second), HOUR, draws())),
             ("calls_ramp", Arrivals::rate(law, ramp, HOUR, draws())),
+            ("calls_steps", Arrivals::rate(law, steps, HOUR, draws())),
             ("sign_ons", Arrivals::count(law, 1_000_000, HOUR, draws())),
         ] {
             let mut endless = arrivals.cycle();

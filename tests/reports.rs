@@ -283,6 +283,23 @@ fn the_summary_fits_into_80_columns_with_and_without_colour() {
 }
 
 #[test]
+fn a_drift_from_littles_law_is_a_warning() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, mut run) = run(root.path());
+    let text = |run: &Finished| {
+        let mut out = Vec::new();
+        report::text(&run.record, &run.verdict, Style::default(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(!text(&run).contains("Little's law"));
+    let law = &mut run.record.littles_law[0];
+    assert_eq!((law.stage.as_str(), law.drifts), ("steady", false));
+    (law.carried, law.drifts) = (99.5, true);
+    let text = text(&run).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("Little's law does not hold in stage steady: 99.5 E were up"), "{text}");
+}
+
+#[test]
 fn the_schema_is_the_one_that_is_shipped_and_the_record_fits_it() {
     let schema = serde_json::to_value(report::run_schema()).unwrap();
     assert_file("reports/run.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));

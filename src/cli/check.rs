@@ -305,6 +305,27 @@ mod tests {
     }
 
     #[test]
+    fn shapes_callers_and_churn_are_printed_with_their_stage() {
+        let text = printed(&[
+            "generator.workers=2",
+            "stages.0.signons_per_second=100",
+            "stages.1.calls_per_second={ spike = { base = 5, peak = 20, at = \"6s\", length = \"6s\" } }",
+            "stages.1.callers=10",
+            "stages.1.churn_per_second=2",
+            "stages.1.sign_off=drop",
+        ]);
+        for line in [
+            "           -  constant, sign-ons within 5s\n",
+            "        5, 20 for 6s   about 180  poisson, 2 off and on again per second, connections dropped\n",
+            "  10 callers, one call after the other: up to 32 calls\n",
+            "  pause        always 1s\n",
+            "  clients      500 at the peak, 535 sign-ons\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
     fn every_profile_is_checked_also_after_one_that_is_wrong() {
         let profiles = ["profiles/none.toml", "profiles/quickstart.toml"].map(PathBuf::from);
         let mut out = Vec::new();

@@ -9,8 +9,7 @@ use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::duration::WrittenDuration;
 use super::threshold::ThresholdsFile;
@@ -224,9 +223,18 @@ pub enum RateFile {
     Shape(ShapeFile),
 }
 
-/// The shape of a rate over a stage.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+/// The names of the shapes.
+#[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+enum ShapeName {
+    Ramp,
+    Steps,
+    Spike,
+}
+
+/// The shape of a rate over a stage.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum ShapeFile {
     /// Rising or falling linearly.
     Ramp(RampFile),
@@ -439,8 +447,18 @@ impl<'de> Visitor<'de> for RateVisitor {
         Ok(RateFile::Constant(value))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RateFile, A::Error> {
-        ShapeFile::deserialize(MapAccessDeserializer::new(map)).map(RateFile::Shape)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RateFile, A::Error> {
+        let shape = match map.next_key()? {
+            Some(ShapeName::Ramp) => Some(ShapeFile::Ramp(map.next_value()?)),
+            Some(ShapeName::Steps) => Some(ShapeFile::Steps(map.next_value()?)),
+            Some(ShapeName::Spike) => Some(ShapeFile::Spike(map.next_value()?)),
+            None => None,
+        };
+        match (shape, map.next_key::<ShapeName>()?) {
+            (Some(shape), None) => Ok(RateFile::Shape(shape)),
+            // As the parser itself says it of a choice.
+            _ => Err(A::Error::custom("wanted exactly 1 element")),
+        }
     }
 }
 

@@ -128,7 +128,7 @@ pub enum Force {
     Always,
     /// Never.
     Never,
-    /// On every sign-on but a client's first.
+    /// When the client has lost its connection, or dropped it.
     OnReconnect,
 }
 

@@ -197,6 +197,31 @@ fn a_dropped_connection_is_the_clients_own_and_the_server_sees_a_lost_one() {
 }
 
 #[test]
+fn a_client_in_a_call_leaves_after_it_and_comes_back_if_that_was_due_meanwhile() {
+    for (manner, closes) in [
+        ("close", [("1000 \"client\"", 5)].as_slice()),
+        ("drop", &[("1000 \"client\"", 3), ("1006 \"client\"", 2)]),
+    ] {
+        let (run, truth) = served(
+            &format!(
+                "[[stages]]\nduration = \"1s\"\nclients = 2\narrivals = \"at_once\"\n\
+                 [[stages]]\nduration = \"500ms\"\ncalls_per_second = 2\narrivals = \"at_once\"\n\
+                 [[stages]]\nduration = \"500ms\"\nclients = 0\narrivals = \"at_once\"\nsign_off = \"{manner}\"\n\
+                 [[stages]]\nduration = \"4s\"\nclients = 2\narrivals = \"at_once\"\n{}",
+                CALLS.replace("200ms", "2500ms")
+            ),
+            2,
+            &[],
+        );
+        assert_eq!(run["attempts"]["answered"], 1, "{}", run["attempts"]);
+        assert_eq!((&run["calls"]["completed"], &truth["calls_up"]), (&1.into(), &0.into()));
+        assert_eq!((count(&run, "/clients/signed_on"), count(&run, "/clients/signon_failed")), (4, 0));
+        let closes = closes.iter().map(|(key, count)| ((*key).to_owned(), *count)).collect();
+        assert_eq!(disconnects(&run), closes, "{manner}");
+    }
+}
+
+#[test]
 fn callers_place_one_call_after_the_other_beside_those_that_are_due_at_a_rate() {
     let (run, truth) = served(
         &format!(

@@ -24,10 +24,12 @@ fn next_arrival(criterion: &mut Criterion) {
     let per_second = 1e6 / HOUR.as_secs_f64();
     let draws = || Seed(7).stream("arrivals", 0);
     for (name, law) in LAWS {
-        let ramp = Rate { from: 0.0, to: 2.0 * per_second };
+        let ramp = Rate::ramp(0.0, 2.0 * per_second);
+        let steps = Rate::Steps { from: 0.0, to: 2.0 * per_second, count: 10 };
         for (shape, arrivals) in [
             ("calls", Arrivals::rate(law, Rate::constant(per_second), HOUR, draws())),
             ("calls_ramp", Arrivals::rate(law, ramp, HOUR, draws())),
+            ("calls_steps", Arrivals::rate(law, steps, HOUR, draws())),
             ("sign_ons", Arrivals::count(law, 1_000_000, HOUR, draws())),
         ] {
             let mut endless = arrivals.cycle();
@@ -45,10 +47,12 @@ fn striping(criterion: &mut Criterion) {
     let stage = Stage {
         name: "steady".to_owned(),
         duration: Duration::from_secs(60),
-        clients_from: 0,
         clients_to: 1_000,
+        signon_arrivals: ArrivalLaw::Poisson,
+        signon_time: Duration::from_secs(60),
         arrivals: ArrivalLaw::Poisson,
         calls: Some(Rate::constant(200.0)),
+        ..Stage::default()
     };
     for of in [1, 2, 8, 64] {
         let segment = Segment { index: 0, of };

@@ -12,7 +12,7 @@ use wtsp_load::profile::{
     SubscriberSource,
 };
 use wtsp_load::protocol::HangupCode;
-use wtsp_load::workload::{ArrivalLaw, Rate};
+use wtsp_load::workload::{ArrivalLaw, Rate, SignOff};
 
 const QUICKSTART: &str = "profiles/quickstart.toml";
 
@@ -135,7 +135,7 @@ fn a_rate_can_be_given_in_four_ways() {
     let rate =
         |line: &str| plan(&format!("{SMALL}{line}\n[calls]\nhold = {{ fixed = \"10s\" }}\n")).stages[0].calls;
     assert_eq!(rate("calls_per_second = 20"), Some(Rate::constant(20.0)));
-    assert_eq!(rate("calls_ramp = { from = 20, to = 0 }"), Some(Rate { from: 20.0, to: 0.0 }));
+    assert_eq!(rate("calls_ramp = { from = 20, to = 0 }"), Some(Rate::ramp(20.0, 0.0)));
     assert_eq!(rate("bhca = 72000"), Some(Rate::constant(20.0)));
     assert_eq!(rate("erlangs = 100"), Some(Rate::constant(10.0)));
     assert_eq!(rate("calls_per_second = 0"), None);
@@ -144,6 +144,102 @@ fn a_rate_can_be_given_in_four_ways() {
         refusal(&format!("{SMALL}bhca = 1\nerlangs = 1\n[calls]\nhold = {{ fixed = \"1s\" }}\n"))
             .contains("`bhca` and `erlangs` both say how many calls are due")
     );
+}
+
+#[test]
+fn a_rate_can_have_a_shape_in_each_of_its_units() {
+    let rate =
+        |line: &str| plan(&format!("{SMALL}{line}\n[calls]\nhold = {{ fixed = \"10s\" }}\n")).stages[0].calls;
+    let seconds = Duration::from_secs;
+    assert_eq!(rate("calls_per_second = { ramp = { from = 1, to = 5 } }"), Some(Rate::ramp(1.0, 5.0)));
+    assert_eq!(
+        rate("bhca = { steps = { from = 3600, to = 18000, count = 5 } }"),
+        Some(Rate::Steps { from: 1.0, to: 5.0, count: 5 })
+    );
+    assert_eq!(
+        rate("erlangs = { spike = { base = 10, peak = 50, at = \"2s\", length = \"3s\" } }"),
+        Some(Rate::Spike { base: 1.0, peak: 5.0, at: seconds(2), length: seconds(3) })
+    );
+    for (line, message) in [
+        ("calls_per_second = { rmp = { from = 1, to = 5 } }", "did you mean `ramp`?"),
+        ("calls_per_second = { ramp = { from = 1 } }", "`to` is missing"),
+        ("calls_per_second = {}", "exactly one choice"),
+        (
+            "bhca = { ramp = { from = 1, to = 5 }, steps = { from = 1, to = 5, count = 2 } }",
+            "exactly one choice has to stand here",
+        ),
+        ("calls_per_second = { ramp = { from = -1, to = 5 } }", "must give a rate from 0"),
+        ("calls_per_second = { steps = { from = 1, to = 5, count = 1 } }", "from 2 to 100 levels"),
+        (
+            "calls_per_second = { spike = { base = 1, peak = 5, at = \"8s\", length = \"3s\" } }",
+            "the spike begins at 8s and ends at 11s, and the stage lasts 10s",
+        ),
+        ("calls_per_second = true", "expected a number, or a shape"),
+    ] {
+        let refusal = refusal(&format!("{SMALL}{line}\n"));
+        assert!(
+            refusal.starts_with("p.toml:4:") && refusal.contains(message),
+            "{message:?} is not in\n{refusal}"
+        );
+    }
+}
+
+#[test]
+fn sign_ons_have_a_law_a_rate_and_a_manner_of_leaving_of_their_own() {
+    let more = "signon_arrivals = \"poisson\"\nsignons_per_second = 2\narrivals = \"constant\"\n\
+                [[stages]]\nduration = \"10s\"\nchurn_per_second = 1.5\nsign_off = \"drop\"\n";
+    let made = plan(&format!("{SMALL}{more}"));
+    let (first, second) = (&made.stages[0], &made.stages[1]);
+    assert_eq!((first.signon_arrivals, first.arrivals), (ArrivalLaw::Poisson, ArrivalLaw::Constant));
+    assert_eq!((first.signon_time, second.signon_time), (Duration::from_secs(2), Duration::from_secs(10)));
+    assert_eq!((first.sign_off, second.sign_off), (SignOff::Close, SignOff::Drop));
+    assert_eq!((second.churn_per_second, made.sign_ons()), (1.5, 4 + 14));
+    // Without a word of its own, the law of the stage is that of its sign-ons.
+    assert_eq!(
+        plan(&format!("{SMALL}arrivals = \"at_once\"\n")).stages[0].signon_arrivals,
+        ArrivalLaw::AtOnce
+    );
+    let second = "[[stages]]\nduration = \"10s\"\n";
+    for (addition, message) in [
+        (
+            "signons_per_second = 0.1\n".to_owned(),
+            "4 clients at 0.1 a second take 40s, and the stage lasts 10s",
+        ),
+        ("signons_per_second = 0\n".to_owned(), "must be above 0"),
+        (
+            "signons_per_second = 9\narrivals = \"at_once\"\n".to_owned(),
+            "the law `at_once` says all at the start",
+        ),
+        ("churn_per_second = 1\n".to_owned(), "0 are signed on from the stage's start"),
+        (
+            format!("{second}churn_per_second = 5\n"),
+            "5 clients a second are to sign off and on again, and 4 are",
+        ),
+        (format!("{second}churn_per_second = 1\narrivals = \"at_once\"\n"), "is a steady rate"),
+        (format!("{second}sign_off = \"vanish\"\n"), "unknown choice `vanish`"),
+    ] {
+        let refusal = refusal(&format!("{SMALL}{addition}"));
+        assert!(refusal.contains(message), "{message:?} is not in\n{refusal}");
+    }
+    let idle = plan(&format!("{SMALL}{second}signons_per_second = 3\n"));
+    assert!(idle.warnings[0].contains("`signons_per_second` has no effect"), "{:?}", idle.warnings);
+}
+
+#[test]
+fn callers_need_clients_and_count_among_the_calls() {
+    let second = |more: &str| format!("{SMALL}[[stages]]\nduration = \"10s\"\n{more}\n");
+    let calls = "[calls]\nring = { fixed = \"1s\" }\nhold = { fixed = \"2s\" }\npause = { fixed = \"2s\" }\n";
+    let made = plan(&second(&format!("callers = 2\n{calls}")));
+    assert!(made.has_calls() && made.warnings.is_empty(), "{:?}", made.warnings);
+    // Two callers, five seconds a round, of which they are busy for three.
+    assert!((made.expected_calls() - 4.0).abs() < 1e-9, "{}", made.expected_calls());
+    assert!((made.expected_peak_calls() - 1.2).abs() < 1e-9, "{}", made.expected_peak_calls());
+    assert!(
+        refusal(&second("callers = 3"))
+            .contains("has 3 callers, who need 6 clients for their calls, and 4 are")
+    );
+    let unused = plan(&second(&format!("calls_per_second = 0.1\n{calls}")));
+    assert_eq!(unused.warnings, ["no stage has callers, so `calls.pause` has no effect"]);
 }
 
 #[test]
@@ -368,7 +464,7 @@ fn a_set_is_applied_before_the_profile_is_read() {
         "generator.workers=1",
     ])
     .expect("a plan");
-    assert_eq!(plan.stages[1].calls, Some(Rate { from: 1.0, to: 5.0 }));
+    assert_eq!(plan.stages[1].calls, Some(Rate::ramp(1.0, 5.0)));
     assert_eq!(plan.calls.hold, Distribution::Fixed(Duration::from_secs(2)));
     assert_eq!(plan.clients.request_timeout, Duration::from_secs(3));
     assert_eq!((plan.target.tenant.as_deref(), plan.name.as_str()), (Some("acme"), "other"));
@@ -520,6 +616,13 @@ fn the_hash_is_of_the_load_and_of_nothing_else() {
         "embedded_core.lines=3",
         "subscribers.count=501",
         "calls.ring.fixed=1s",
+        "stages.1.signon_arrivals=at_once",
+        "stages.0.signons_per_second=100",
+        "stages.1.churn_per_second=1",
+        "stages.1.sign_off=drop",
+        "stages.1.callers=5",
+        "stages.1.calls_per_second={ ramp = { from = 20, to = 21 } }",
+        "stages.1.calls_per_second={ steps = { from = 20, to = 20, count = 2 } }",
     ] {
         assert_ne!(same, hash(&[other]), "{other}");
     }
@@ -530,6 +633,12 @@ fn the_profiles_that_come_along_are_good() {
     let plan = quickstart(&[]).expect("a plan");
     assert_eq!((plan.peak_clients(), plan.duration()), (500, Duration::from_secs(28)));
     assert_eq!(plan.expected_calls(), 360.0);
+    for (name, clients) in [("spike", 200), ("signon-ramp", 600)] {
+        let path = format!("profiles/{name}.toml");
+        let plan = profile::load(Path::new(&path), &Overrides::default()).expect("a plan");
+        assert_eq!((plan.name.as_str(), plan.peak_clients()), (name, clients));
+        assert_eq!(plan.warnings, [""; 0], "{name}");
+    }
     let missing = profile::load(Path::new("profiles/staging.toml"), &Overrides::default());
     let refusal = missing.expect_err("no subscribers").to_string();
     assert!(refusal.contains("profiles/subscribers.csv: cannot read the subscribers file"), "{refusal}");
@@ -559,6 +668,7 @@ fn the_schema_fits_the_profiles_that_come_along_and_refuses_wrong_ones() {
     }
     assert!(profiles >= 2);
     assert!(validator.is_valid(&json(SMALL)));
+    assert!(validator.is_valid(&json(&format!("{SMALL}bhca = {{ ramp = {{ from = 0, to = 3600 }} }}\n"))));
     for wrong in [
         "",
         "[[stages]]\nclients = 2",
@@ -567,6 +677,8 @@ fn the_schema_fits_the_profiles_that_come_along_and_refuses_wrong_ones() {
         "[[stages]]\nduration = \"10s\"\n[target]\nforce = \"yes\"",
         "[[stages]]\nduration = \"10s\"\n[calls]\nhold = { expo = \"1s\" }",
         "[[stages]]\nduration = \"10s\"\n[thresholds]\na = 1",
+        "[[stages]]\nduration = \"10s\"\nbhca = { ramp = { from = 0 } }",
+        "[[stages]]\nduration = \"10s\"\nbhca = -1",
     ] {
         assert!(!validator.is_valid(&json(wrong)), "{wrong}");
     }

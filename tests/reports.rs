@@ -46,6 +46,7 @@ fn header() -> RunHeader {
         control: ControlInfo { clients: 1, absent: None },
         fd_limit: 20_000,
         mean_hold_us: Some(5_000_000),
+        mean_busy_us: Some(1_000_000),
         environment: Environment { cores: 2, memory_bytes: 1 << 33, kernel: "linux 6.1".into() },
         thresholds: thresholds(),
     }
@@ -75,7 +76,11 @@ fn stage(name: &str, starts_s: f64, duration_s: f64, calls: f64) -> StageInfo {
         clients: 10,
         calls_per_second_from: calls,
         calls_per_second_to: calls,
+        calls_per_second_peak: calls,
         arrivals: "constant".into(),
+        signon_arrivals: "constant".into(),
+        sign_off: "close".into(),
+        ..StageInfo::default()
     }
 }
 
@@ -129,6 +134,8 @@ fn calls(second: u64) -> Tally {
     counters.completed = 18;
     counters.talks = 18;
     counters.talk_micros = 90_000_000;
+    counters.up_micros = 90_000_000;
+    counters.talk_within_micros = 89_900_000;
     counters.requests_sent[RequestName::OutgoingCall.index()] = 19;
     counters.requests_sent[RequestName::Accept.index()] = 18;
     counters.acked = 37;
@@ -273,6 +280,23 @@ fn the_summary_fits_into_80_columns_with_and_without_colour() {
         stripped = stripped.replace(code, "");
     }
     assert_eq!(stripped, plain);
+}
+
+#[test]
+fn a_drift_from_littles_law_is_a_warning() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, mut run) = run(root.path());
+    let text = |run: &Finished| {
+        let mut out = Vec::new();
+        report::text(&run.record, &run.verdict, Style::default(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(!text(&run).contains("Little's law"));
+    let law = &mut run.record.littles_law[0];
+    assert_eq!((law.stage.as_str(), law.drifts), ("steady", false));
+    (law.carried, law.drifts) = (99.5, true);
+    let text = text(&run).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("Little's law does not hold in stage steady: 99.5 E were up"), "{text}");
 }
 
 #[test]

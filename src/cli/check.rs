@@ -10,7 +10,7 @@ use crate::profile::{
     write_duration,
 };
 use crate::verdict::exit;
-use crate::workload::{ArrivalLaw, Rate, Stage};
+use crate::workload::{ArrivalLaw, Rate, SignOff, Stage};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -172,7 +172,7 @@ fn write_stages(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     for stage in &plan.stages {
         writeln!(
             out,
-            "  {:width$}  {:>8}  {:>8}  {:>8}  {:>18}  {:>10}  {}",
+            "  {:width$}  {:>8}  {:>8}  {:>8}  {:>18}  {:>10}  {}{}",
             stage.name,
             write_duration(stage.duration),
             stage.clients_to,
@@ -180,7 +180,16 @@ fn write_stages(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
             stage.calls.map_or_else(|| "-".to_owned(), rate),
             expected_calls(stage),
             stage.arrivals.name(),
+            beside(stage),
         )?;
+        if stage.callers > 0 {
+            let (callers, calls) = (stage.callers, plan.calls.expected_closed_calls(stage));
+            writeln!(
+                out,
+                "  {:width$}  {callers} callers, one call after the other: up to {calls:.0} calls",
+                ""
+            )?;
+        }
     }
     Ok(())
 }
@@ -193,11 +202,31 @@ fn changes(stage: &Stage) -> String {
     }
 }
 
+/// What a stage does with its clients beyond the usual.
+fn beside(stage: &Stage) -> String {
+    let mut beside = String::new();
+    if stage.signon_arrivals != stage.arrivals {
+        beside += &format!(", sign-ons {}", stage.signon_arrivals.name());
+    }
+    if stage.signon_time != stage.duration {
+        beside += &format!(", sign-ons within {}", write_duration(stage.signon_time));
+    }
+    if stage.churn_per_second > 0.0 {
+        beside += &format!(", {} off and on again per second", figure(stage.churn_per_second));
+    }
+    if stage.sign_off == SignOff::Drop {
+        beside += ", connections dropped";
+    }
+    beside
+}
+
 fn rate(rate: Rate) -> String {
-    if rate.from == rate.to {
-        figure(rate.from)
-    } else {
-        format!("{} to {}", figure(rate.from), figure(rate.to))
+    let [first, second] = rate.figures().map(figure);
+    match rate {
+        Rate::Ramp { from, to } if from == to => first,
+        Rate::Ramp { .. } => format!("{first} to {second}"),
+        Rate::Steps { count, .. } => format!("{first} to {second} in {count}"),
+        Rate::Spike { length, .. } => format!("{first}, {second} for {}", write_duration(length)),
     }
 }
 
@@ -231,6 +260,9 @@ fn write_calls(out: &mut impl Write, plan: &Plan, calls: &CallPlan) -> io::Resul
     writeln!(out, "  ring         {}", distribution(calls.ring))?;
     let callee = figure(100.0 * calls.hangup_by_callee);
     writeln!(out, "  hold         {}, hung up by the callee in {callee} %", distribution(calls.hold))?;
+    if plan.stages.iter().any(|stage| stage.callers > 0) {
+        writeln!(out, "  pause        {}", distribution(calls.pause))?;
+    }
     writeln!(
         out,
         "  media        SDP of {} bytes, {} candidates a side, {} apart",
@@ -289,6 +321,27 @@ mod tests {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }
         assert!(!text.contains("warning"), "{text}");
+    }
+
+    #[test]
+    fn shapes_callers_and_churn_are_printed_with_their_stage() {
+        let text = printed(&[
+            "generator.workers=2",
+            "stages.0.signons_per_second=100",
+            "stages.1.calls_per_second={ spike = { base = 5, peak = 20, at = \"6s\", length = \"6s\" } }",
+            "stages.1.callers=10",
+            "stages.1.churn_per_second=2",
+            "stages.1.sign_off=drop",
+        ]);
+        for line in [
+            "           -  constant, sign-ons within 5s\n",
+            "        5, 20 for 6s   about 180  poisson, 2 off and on again per second, connections dropped\n",
+            "  10 callers, one call after the other: up to 32 calls\n",
+            "  pause        always 1s\n",
+            "  clients      500 at the peak, 535 sign-ons\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
     }
 
     #[test]

@@ -38,6 +38,12 @@ pub struct Client {
     pub reconnection: Reconnection,
     /// It signs off as soon as its calls are over.
     pub leaving: bool,
+    /// It drops its connection when it signs off, instead of closing it.
+    pub drops: bool,
+    /// It has dropped its latest connection, which the server may not have noticed yet.
+    pub dropped: bool,
+    /// It signs on again as soon as it has signed off.
+    pub returning: bool,
     /// It is signed on.
     pub signed_on: bool,
     /// It stands in the queue of idle clients.
@@ -136,6 +142,9 @@ impl Client {
             kept_until: Time::NEVER,
             reconnection,
             leaving: false,
+            drops: false,
+            dropped: false,
+            returning: false,
             signed_on: false,
             queued: false,
             wake_at: Time::NEVER,

@@ -211,6 +211,10 @@ pub struct Counters {
     pub talk_micros: u64,
     /// Answered calls that have ended.
     pub talks: u64,
+    /// Time for which answered calls were up, in microseconds, by the number of them.
+    pub up_micros: u64,
+    /// The same by the calls themselves: the part of each one's talk time that falls into this stretch.
+    pub talk_within_micros: u64,
     /// Sign-ons of the schedule that succeeded.
     pub signed_on: u64,
     /// Sign-ons of the schedule that failed.
@@ -379,6 +383,8 @@ impl Counters {
             completed,
             talk_micros,
             talks,
+            up_micros,
+            talk_within_micros,
             signed_on,
             signon_failures,
             control_signed_on,
@@ -426,6 +432,8 @@ impl Counters {
         self.completed += completed;
         self.talk_micros += talk_micros;
         self.talks += talks;
+        self.up_micros += up_micros;
+        self.talk_within_micros += talk_within_micros;
         self.signed_on += signed_on;
         self.signon_failures.add(signon_failures);
         self.control_signed_on += control_signed_on;

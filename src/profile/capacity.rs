@@ -29,8 +29,8 @@ pub(super) fn warning(stage: &Stage, calls: &CallPlan, workers: usize, before: f
     let offered = if stage.arrivals == ArrivalLaw::AtOnce { expected } else { rate.peak() * busy };
     let needed = match stage.arrivals {
         ArrivalLaw::AtOnce => expected.ceil(),
-        _ => groups_for(offered / workers as f64) as f64 * workers as f64,
-    };
+        _ => f64::from(groups_for(offered / workers as f64)) * workers as f64,
+    } + calls.busy_callers(stage);
     let shared = if workers > 1 { format!(", shared out among {workers} workers") } else { String::new() };
     Some(format!(
         "stage `{}`: about {blocked:.0} of {expected:.0} calls would be blocked, as no {noun} is idle: the calls would \
@@ -45,18 +45,22 @@ fn expected_blocked(stage: &Stage, calls: &CallPlan, workers: usize, before: f64
     let Some(rate) = stage.calls else { return 0.0 };
     let (expected, parties) = (stage.expected_calls(), f64::from(calls.parties()));
     if stage.arrivals == ArrivalLaw::AtOnce {
-        return (expected - f64::from(stage.clients_from) / parties).max(0.0);
+        let idle = (f64::from(stage.clients_from) / parties - calls.busy_callers(stage)).max(0.0);
+        return (expected - idle).max(0.0);
     }
     // Fewer calls in all than there are groups cannot be blocked, however long they last.
-    if before + expected <= f64::from(stage.clients_from.min(stage.clients_to)) / parties {
+    let fewest = f64::from(stage.clients_from.min(stage.clients_to));
+    if before + expected + f64::from(stage.callers) <= fewest / parties {
         return 0.0;
     }
     let seconds = stage.duration.as_secs_f64();
     let slice = |index: u32| {
         let share = (f64::from(index) + 0.5) / f64::from(SLICES);
-        let now = rate.from + (rate.to - rate.from) * share;
+        let now = rate.at(share * seconds, stage.duration);
         let (from, to) = (f64::from(stage.clients_from), f64::from(stage.clients_to));
-        let groups = ((from + (to - from) * share) / parties / workers as f64) as u32;
+        // The closed load takes its groups as well.
+        let left = (from + (to - from) * share) / parties - calls.busy_callers(stage);
+        let groups = (left.max(0.0) / workers as f64) as u32;
         let load = now * calls.mean_busy().as_secs_f64() / workers as f64;
         now * seconds / f64::from(SLICES) * blocked_share(groups, load)
     };

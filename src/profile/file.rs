@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::duration::WrittenDuration;
 use super::threshold::ThresholdsFile;
@@ -178,7 +178,9 @@ pub enum ReconnectFile {
     },
 }
 
-/// A stretch of the run with its own load. At most one of `calls_per_second`, `calls_ramp`, `bhca` and `erlangs`.
+/// A stretch of the run with its own load. At most one of `calls_per_second`, `calls_ramp`, `bhca` and `erlangs`, each a
+/// number or a shape: `{ ramp = { from = 1, to = 20 } }`, `{ steps = { from = 10, to = 50, count = 5 } }` or
+/// `{ spike = { base = 5, peak = 50, at = "10s", length = "5s" } }`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageFile {
@@ -192,17 +194,102 @@ pub struct StageFile {
     /// The law of sign-ons, sign-offs and calls in this stage.
     #[schemars(extend("default" = "constant"))]
     pub arrivals: Option<ArrivalsFile>,
-    /// Calls due per second.
+    /// A law of its own for sign-ons and sign-offs, so that calls can go on at random while everybody signs on at once.
+    /// Default: `arrivals`.
+    pub signon_arrivals: Option<ArrivalsFile>,
+    /// How many clients sign on, or off, per second until there are as many as `clients` says. Default: spread over the
+    /// whole stage.
     #[schemars(range(min = 0.0))]
-    pub calls_per_second: Option<f64>,
-    /// Calls due per second, rising or falling linearly over the stage.
+    pub signons_per_second: Option<f64>,
+    /// How many clients sign off and on again per second, one after the other, beside everything else. A client in a call
+    /// signs off after it.
+    #[schemars(range(min = 0.0))]
+    pub churn_per_second: Option<f64>,
+    /// How clients sign off in this stage. At the end of the run all of them close.
+    #[schemars(extend("default" = "close"))]
+    pub sign_off: Option<SignOffFile>,
+    /// Calls due per second.
+    pub calls_per_second: Option<RateFile>,
+    /// Calls due per second, rising or falling linearly over the stage: short for `calls_per_second = { ramp = .. }`.
     pub calls_ramp: Option<RampFile>,
     /// Busy hour call attempts: calls due per hour.
-    #[schemars(range(min = 0.0))]
-    pub bhca: Option<f64>,
+    pub bhca: Option<RateFile>,
     /// Calls that are up at the same time on average: the rate follows from the mean of `calls.hold`.
+    pub erlangs: Option<RateFile>,
+    /// Callers that each place a call, wait until it is over, and pause for `calls.pause` before the next one: a closed
+    /// load, beside the calls that are due at a rate. It slows down when the server does.
+    pub callers: Option<u32>,
+}
+
+/// How clients sign off.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignOffFile {
+    /// They close the WebSocket with 1000.
+    Close,
+    /// They drop the TCP connection without a close frame.
+    Drop,
+}
+
+/// A rate: a number, or a shape that it has over the stage.
+#[derive(Clone, Copy, Debug)]
+pub enum RateFile {
+    /// The same all the time.
+    Constant(f64),
+    /// Another one at other times.
+    Shape(ShapeFile),
+}
+
+/// The names of the shapes.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ShapeName {
+    Ramp,
+    Steps,
+    Spike,
+}
+
+/// The shape of a rate over a stage.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum ShapeFile {
+    /// Rising or falling linearly.
+    Ramp(RampFile),
+    /// In levels of equal length.
+    Steps(StepsFile),
+    /// Constant, but for a stretch with another rate.
+    Spike(SpikeFile),
+}
+
+/// A rate in levels of equal length and equal distance.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepsFile {
+    /// On the first level.
     #[schemars(range(min = 0.0))]
-    pub erlangs: Option<f64>,
+    pub from: f64,
+    /// On the last level.
+    #[schemars(range(min = 0.0))]
+    pub to: f64,
+    /// How many levels there are.
+    #[schemars(range(min = 2, max = 100))]
+    pub count: u32,
+}
+
+/// A rate that is constant but for a stretch.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpikeFile {
+    /// Before and after.
+    #[schemars(range(min = 0.0))]
+    pub base: f64,
+    /// During the stretch.
+    #[schemars(range(min = 0.0))]
+    pub peak: f64,
+    /// When the stretch begins, from the stage's start.
+    pub at: WrittenDuration,
+    /// How long it lasts.
+    pub length: WrittenDuration,
 }
 
 /// The law of arrivals.
@@ -217,7 +304,7 @@ pub enum ArrivalsFile {
     Poisson,
 }
 
-/// Two rates, in calls per second.
+/// Two rates.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RampFile {
@@ -239,6 +326,9 @@ pub struct CallsFile {
     /// How long a call lasts, from the answer to the hang-up.
     #[schemars(extend("default" = {"exponential": "5s"}))]
     pub hold: Option<DistributionFile>,
+    /// How long each of a stage's `callers` pauses between the end of its call and the next one; at least 100 ms.
+    #[schemars(extend("default" = {"fixed": "1s"}))]
+    pub pause: Option<DistributionFile>,
     /// ICE candidates that each side trickles before the end mark.
     #[schemars(range(max = 100), extend("default" = 6))]
     pub candidates: Option<u32>,
@@ -345,6 +435,59 @@ pub struct FreezeFile {
     pub every: WrittenDuration,
     /// How long one lasts.
     pub length: WrittenDuration,
+}
+
+impl<'de> Deserialize<'de> for RateFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RateFile, D::Error> {
+        deserializer.deserialize_any(RateVisitor)
+    }
+}
+
+struct RateVisitor;
+
+impl<'de> Visitor<'de> for RateVisitor {
+    type Value = RateFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or a shape such as { ramp = { from = 1, to = 20 } }")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<RateFile, E> {
+        Ok(RateFile::Constant(value as f64))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<RateFile, E> {
+        Ok(RateFile::Constant(value as f64))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<RateFile, E> {
+        Ok(RateFile::Constant(value))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RateFile, A::Error> {
+        let shape = match map.next_key()? {
+            Some(ShapeName::Ramp) => Some(ShapeFile::Ramp(map.next_value()?)),
+            Some(ShapeName::Steps) => Some(ShapeFile::Steps(map.next_value()?)),
+            Some(ShapeName::Spike) => Some(ShapeFile::Spike(map.next_value()?)),
+            None => None,
+        };
+        match (shape, map.next_key::<ShapeName>()?) {
+            (Some(shape), None) => Ok(RateFile::Shape(shape)),
+            // As the parser itself says it of a choice.
+            _ => Err(A::Error::custom("wanted exactly 1 element")),
+        }
+    }
+}
+
+impl JsonSchema for RateFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let shape = generator.subschema_for::<ShapeFile>();
+        schemars::json_schema!({ "anyOf": [{ "type": "number", "minimum": 0.0 }, shape] })
+    }
 }
 
 impl<'de> Deserialize<'de> for ForceFile {

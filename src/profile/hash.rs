@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::plan::{Force, Plan, Reconnect, Server};
 use crate::law::Distribution;
+use crate::workload::{Rate, SignOff, Stage};
 
 /// The hash of a plan's load: 32 hexadecimal digits. What it covers is said at [`Plan::hash`].
 ///
@@ -59,10 +60,38 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
 fn write_stages(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     for stage in &plan.stages {
         let law = stage.arrivals.name();
-        let rate = stage.calls.map_or((0.0, 0.0), |rate| (rate.from, rate.to));
+        let rate = stage.calls.map_or([0.0, 0.0], Rate::figures);
         let (from, to) = (stage.clients_from, stage.clients_to);
         write!(out, ";stage={:?},{},{from},{to},{law},", stage.name, stage.duration.as_nanos())?;
-        write!(out, "{:?},{:?}", rate.0, rate.1)?;
+        write!(out, "{:?},{:?}", rate[0], rate[1])?;
+        write_rest_of_stage(out, stage)?;
+    }
+    Ok(())
+}
+
+/// What a stage has beyond the usual: what is left out leaves the hash as it was.
+fn write_rest_of_stage(out: &mut Fnv, stage: &Stage) -> fmt::Result {
+    match stage.calls {
+        Some(Rate::Steps { count, .. }) => write!(out, ",steps={count}")?,
+        Some(Rate::Spike { at, length, .. }) => {
+            write!(out, ",spike={},{}", at.as_nanos(), length.as_nanos())?;
+        }
+        Some(Rate::Ramp { .. }) | None => {}
+    }
+    if stage.signon_arrivals != stage.arrivals {
+        write!(out, ",signons={}", stage.signon_arrivals.name())?;
+    }
+    if stage.signon_time != stage.duration {
+        write!(out, ",within={}", stage.signon_time.as_nanos())?;
+    }
+    if stage.churn_per_second > 0.0 {
+        write!(out, ",churn={:?}", stage.churn_per_second)?;
+    }
+    if stage.sign_off != SignOff::Close {
+        write!(out, ",sign_off={}", stage.sign_off.name())?;
+    }
+    if stage.callers > 0 {
+        write!(out, ",callers={}", stage.callers)?;
     }
     Ok(())
 }
@@ -76,6 +105,10 @@ fn write_calls(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     write_distribution(out, calls.ring)?;
     out.write_str(";hold=")?;
     write_distribution(out, calls.hold)?;
+    if plan.stages.iter().any(|stage| stage.callers > 0) {
+        out.write_str(";pause=")?;
+        write_distribution(out, calls.pause)?;
+    }
     write!(out, ";candidates={},{}", calls.candidates, calls.candidate_spacing.as_nanos())?;
     write!(out, ";sdp={};callee={:?}", calls.sdp_bytes, calls.hangup_by_callee)?;
     write!(out, ";number={:?}", calls.number)?;

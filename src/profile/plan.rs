@@ -13,6 +13,9 @@ use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{Dialect, HangupCode, ServerMessage};
 use crate::workload::{AttemptNumber, Stage};
 
+/// The shortest pause between two calls of a caller: calls that fail at once must not become a busy loop.
+pub const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -125,7 +128,7 @@ pub enum Force {
     Always,
     /// Never.
     Never,
-    /// On every sign-on but a client's first.
+    /// When the client has lost its connection, or dropped it.
     OnReconnect,
 }
 
@@ -202,6 +205,8 @@ pub struct CallPlan {
     pub ring: Distribution,
     /// How long a call lasts, from the answer to the hang-up.
     pub hold: Distribution,
+    /// How long a caller of the closed load pauses before its next call.
+    pub pause: Distribution,
     /// ICE candidates that each side trickles before the end mark.
     pub candidates: u32,
     /// The time from one trickled candidate to the next.
@@ -231,6 +236,28 @@ impl CallPlan {
         let ring = self.ring.sample(&mut draws);
         let hold = self.hold.sample(&mut draws);
         CallDraw { flow, hangup_by_callee, ring, hold }
+    }
+
+    /// How long a caller of the closed load pauses before the call with this number. Drawn apart from what the call
+    /// itself draws, so that the two do not depend on each other's order.
+    pub fn pause_before(&self, seed: Seed, attempt: AttemptNumber) -> Duration {
+        self.pause.sample(&mut seed.stream("pause", attempt)).max(SHORTEST_PAUSE)
+    }
+
+    /// How long a caller of the closed load takes on average from one call to the next, at a server that answers at
+    /// once.
+    fn mean_round(&self) -> Duration {
+        self.mean_busy() + self.pause.mean().max(SHORTEST_PAUSE)
+    }
+
+    /// How many calls of the closed load are expected in a stage, at a server that answers at once; at others fewer.
+    pub fn expected_closed_calls(&self, stage: &Stage) -> f64 {
+        f64::from(stage.callers) * stage.duration.as_secs_f64() / self.mean_round().as_secs_f64()
+    }
+
+    /// How many callers of a stage's closed load are busy at a time, on average.
+    pub fn busy_callers(&self, stage: &Stage) -> f64 {
+        f64::from(stage.callers) * self.mean_busy().as_secs_f64() / self.mean_round().as_secs_f64()
     }
 
     fn draw_flow(&self, share: f64) -> usize {
@@ -298,26 +325,30 @@ impl Plan {
         self.stages.iter().map(Stage::peak_clients).max().unwrap_or(0)
     }
 
-    /// How many sign-ons are planned; a client that comes again counts again.
+    /// How many sign-ons are planned, those of churn on average; a client that comes again counts again.
     pub fn sign_ons(&self) -> u64 {
         let up = |stage: &Stage| u64::from(stage.clients_to.saturating_sub(stage.clients_from));
-        self.stages.iter().map(up).sum()
+        let with_churn = |stage: &Stage| up(stage) + stage.expected_churn().round() as u64;
+        self.stages.iter().map(with_churn).sum()
     }
 
     /// Whether any stage has calls.
     pub fn has_calls(&self) -> bool {
-        self.stages.iter().any(|stage| stage.calls.is_some())
+        self.stages.iter().any(Stage::has_calls)
     }
 
     /// How many calls are expected in all.
     pub fn expected_calls(&self) -> f64 {
-        self.stages.iter().map(Stage::expected_calls).sum()
+        let of = |stage: &Stage| stage.expected_calls() + self.calls.expected_closed_calls(stage);
+        self.stages.iter().map(of).sum()
     }
 
     /// How many calls are expected to be up or ringing at the same time, in the busiest moment, if none is blocked.
     pub fn expected_peak_calls(&self) -> f64 {
-        let rates = self.stages.iter().filter_map(|stage| stage.calls);
-        rates.map(|rate| rate.peak() * self.calls.mean_busy().as_secs_f64()).fold(0.0, f64::max)
+        let busy = self.calls.mean_busy().as_secs_f64();
+        let open = |stage: &Stage| stage.calls.map_or(0.0, |rate| rate.peak() * busy);
+        let of = |stage: &Stage| open(stage) + self.calls.busy_callers(stage);
+        self.stages.iter().map(of).fold(0.0, f64::max)
     }
 
     /// How many connections there are at the peak: those of the clients and of the control group.
@@ -347,6 +378,7 @@ mod tests {
         CallPlan {
             ring: Distribution::Uniform { min: Duration::from_millis(200), max: Duration::from_secs(1) },
             hold: Distribution::Exponential { mean: Duration::from_secs(5) },
+            pause: Distribution::Fixed(Duration::from_secs(1)),
             candidates: 6,
             candidate_spacing: Duration::from_millis(50),
             sdp_bytes: 3_000,

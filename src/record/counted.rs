@@ -147,6 +147,11 @@ pub struct Calls {
     pub ended: u64,
     /// Time for which they were up, in microseconds.
     pub talk_us: u64,
+    /// Time for which answered calls were up, in microseconds, by the number of them that were: whether they have ended or
+    /// not.
+    pub up_us: u64,
+    /// The same by the calls themselves: that part of each one's talk time which falls into this time.
+    pub talk_within_us: u64,
 }
 
 /// Findings about the server: calls that did not go the same way on both legs.

@@ -3,6 +3,7 @@
 use super::health::HealthFold;
 use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
+use super::littles_law::LittlesLawFold;
 use super::{
     Clients, Control, ControlCounts, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency,
     RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary,
@@ -17,6 +18,7 @@ pub struct Fold {
     /// The latencies only; the counters are kept by their names.
     tally: Tally,
     figures: Figures,
+    littles_law: LittlesLawFold,
     decoder: Decoder,
 }
 
@@ -56,6 +58,12 @@ impl Figures {
 }
 
 impl Fold {
+    /// Nothing added yet of the run that is described by `header`.
+    pub fn new(header: &RunHeader) -> Fold {
+        let littles_law = LittlesLawFold::new(&header.stages, header.mean_busy_us);
+        Fold { littles_law, ..Fold::default() }
+    }
+
     /// Adds a second that was stored.
     ///
     /// # Errors
@@ -78,6 +86,7 @@ impl Fold {
             stored.map_or(Ok(()), |stored| self.decoder.add(stored, total))?;
         }
         self.figures.add(stored);
+        self.littles_law.add(stored);
         Ok(())
     }
 
@@ -91,6 +100,7 @@ impl Fold {
         }
         self.tally.acks.iter_mut().zip(&tally.acks).for_each(|(total, latency)| total.add(latency));
         self.figures.add(stored);
+        self.littles_law.add(stored);
     }
 
     /// The record of the run; without an `end` it is that of a run that was killed.
@@ -122,6 +132,7 @@ impl Fold {
             closes_per_1000_connection_hours: closes_per_1000_connection_hours(counted),
             latency,
             kpi: Kpi::of(counted, signons, header.mean_hold_us, calling_us, Basis::Whole),
+            littles_law: self.littles_law.finish(),
             generator,
             thresholds: header.thresholds.clone(),
             counted: self.figures.counted,

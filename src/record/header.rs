@@ -34,6 +34,10 @@ pub struct RunHeader {
     pub fd_limit: u64,
     /// The mean time for which the plan holds an answered call, in microseconds; `null` without calls.
     pub mean_hold_us: Option<u64>,
+    /// The mean time for which the plan keeps the clients of an answered call busy, ringing included, in microseconds;
+    /// `null` without calls.
+    #[serde(default)]
+    pub mean_busy_us: Option<u64>,
     /// The machine that generated the load.
     pub environment: Environment,
     /// What the figures of the run have to be.
@@ -106,8 +110,31 @@ pub struct StageInfo {
     pub calls_per_second_from: f64,
     /// Calls per second that come due when it ends.
     pub calls_per_second_to: f64,
-    /// The law of arrivals: `at_once`, `constant` or `poisson`.
+    /// The most calls per second that come due in it.
+    #[serde(default)]
+    pub calls_per_second_peak: f64,
+    /// Callers that place one call after the other, beside the calls that are due at a rate.
+    #[serde(default)]
+    pub callers: u32,
+    /// The law of arrivals of calls: `at_once`, `constant` or `poisson`.
     pub arrivals: String,
+    /// The law of arrivals of sign-ons and sign-offs.
+    #[serde(default)]
+    pub signon_arrivals: String,
+    /// Clients that sign off and on again, per second.
+    #[serde(default)]
+    pub churn_per_second: f64,
+    /// How its clients sign off: `close`, with 1000, or `drop`, without a close frame.
+    #[serde(default)]
+    pub sign_off: String,
+}
+
+impl StageInfo {
+    /// Whether it has calls of whatever kind.
+    pub fn has_calls(&self) -> bool {
+        let rates = [self.calls_per_second_from, self.calls_per_second_to, self.calls_per_second_peak];
+        self.callers > 0 || rates.iter().any(|rate| *rate > 0.0)
+    }
 }
 
 /// The machine that generated the load. It has no name: a record is handed on.

@@ -130,14 +130,12 @@ fn ineffective_registrations(counted: &Counted, signons: &SignonCounts) -> Optio
 
 /// How much of the time between two instants of a run belongs to stages that have calls; all in microseconds.
 pub(super) fn calling_us(stages: &[StageInfo], from_us: u64, to_us: u64) -> u64 {
-    let with_calls =
-        |stage: &&StageInfo| stage.calls_per_second_from > 0.0 || stage.calls_per_second_to > 0.0;
     let micros = |seconds: f64| (seconds * 1e6).round() as u64;
     let within = |stage: &StageInfo| {
         let (starts, ends) = (micros(stage.starts_s), micros(stage.starts_s + stage.duration_s));
         to_us.min(ends).saturating_sub(from_us.max(starts))
     };
-    stages.iter().filter(with_calls).map(within).sum()
+    stages.iter().filter(|stage| stage.has_calls()).map(within).sum()
 }
 
 /// Open connections that the server or the network ended, per 1000 hours of connection.
@@ -279,7 +277,12 @@ mod tests {
     #[test]
     fn rates_are_over_the_time_of_the_stages_with_calls() {
         let mut counted = counted(Attempts { due: 100, answered: 100, ..Attempts::default() });
-        counted.calls = super::super::Calls { completed: 90, ended: 100, talk_us: 500_000_000 };
+        counted.calls = super::super::Calls {
+            completed: 90,
+            ended: 100,
+            talk_us: 500_000_000,
+            ..super::super::Calls::default()
+        };
         let kpi = kpi(&counted);
         assert_eq!((kpi.cps_offered, kpi.cps_completed, kpi.bhca), (Some(5.0), Some(4.5), Some(18_000.0)));
         assert_eq!((kpi.erlangs_offered, kpi.erlangs_carried), (Some(20.0), Some(25.0)));
@@ -329,7 +332,12 @@ mod tests {
                 ("503", 5),
                 ("504", 1),
             ]),
-            calls: super::super::Calls { completed: 108, ended: 120, talk_us: 600_000_000 },
+            calls: super::super::Calls {
+                completed: 108,
+                ended: 120,
+                talk_us: 600_000_000,
+                ..super::super::Calls::default()
+            },
             signon_failures: vec![
                 failed(SignonFailure::RegistrationFailed, 2),
                 failed(SignonFailure::RegistrationTimeout, 1),

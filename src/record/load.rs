@@ -52,7 +52,7 @@ fn check_version(path: &Path, found: u32) -> Result<(), RecordError> {
 /// The record that the seconds in `log` add up to.
 fn rebuild(log: &Path) -> Result<RunRecord, RecordError> {
     let mut reader = IntervalReader::open(log)?;
-    let mut fold = Fold::default();
+    let mut fold = Fold::new(reader.header());
     while let Some(interval) = reader.next() {
         fold.add(&interval?).map_err(|error| reader.damaged(error))?;
     }

@@ -8,8 +8,8 @@ use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Control, Counted, Environment, IntervalReader, Kpi, Latencies, ProfileInfo, RecordError, SignonCounts,
-    StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
+    Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw, ProfileInfo, RecordError,
+    SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
 };
 use crate::profile::Thresholds;
 
@@ -91,6 +91,9 @@ pub struct RunRecord {
     pub latency: Latencies<Summary>,
     /// The key figures of telephony.
     pub kpi: Kpi,
+    /// Little's law, for each stage that had calls for longer than its ramp-up.
+    #[serde(default)]
+    pub littles_law: Vec<LittlesLaw>,
     /// The generator's own health.
     pub generator: Generator,
     /// What the figures of the run had to be; `verdict.thresholds` says which of them were.

@@ -75,7 +75,8 @@ impl RunWriter {
     fn open(directory: PathBuf, header: RunHeader) -> Result<RunWriter, RecordError> {
         let mut log = Log::create(directory.join(INTERVALS_FILE))?;
         log.append(&HeaderLine { schema_version: SCHEMA_VERSION, header: &header })?;
-        Ok(RunWriter { directory, header, log, encoder: Encoder::default(), fold: Fold::default() })
+        let fold = Fold::new(&header);
+        Ok(RunWriter { directory, header, log, encoder: Encoder::default(), fold })
     }
 
     /// Replaces the header, as long as no interval was kept: with what is only known once the target was looked at.
@@ -84,6 +85,7 @@ impl RunWriter {
     /// It could not be written.
     pub fn begin(&mut self, header: RunHeader) -> Result<(), RecordError> {
         self.header = header;
+        self.fold = Fold::new(&self.header);
         self.log.restart()?;
         self.log.append(&HeaderLine { schema_version: SCHEMA_VERSION, header: &self.header })
     }

@@ -261,6 +261,17 @@ impl Page<'_> {
             let text = format!("{} E offered, {} E carried{held}", figure(offered), figure(carried));
             self.entry("  traffic", &text)?;
         }
+        for law in record.littles_law.iter().filter(|law| law.drifts) {
+            let warning = self.coloured("Little's law does not hold", Colour::Warning);
+            let text = format!(
+                "{warning} in stage {}: {} E were up, and the calls that make them add up to {} E. The two come from \
+                 different books of this program, and one of them is wrong: please report it",
+                law.stage,
+                figure(law.carried),
+                figure(law.expected)
+            );
+            self.entry("  warning", &text)?;
+        }
         self.line("")
     }
 
@@ -326,10 +337,15 @@ impl Page<'_> {
     }
 
     fn disconnects(&mut self, record: &RunRecord) -> io::Result<()> {
+        // What a client drops by itself is a sign-off of the plan's.
+        let is_ours = |one: &&Disconnects| [1000, 1006].contains(&one.code) && one.initiator == "client";
         let (ours, others): (Vec<&Disconnects>, Vec<&Disconnects>) =
-            record.counted.disconnects.iter().partition(|one| one.code == 1000 && one.initiator == "client");
-        let signed_off: u64 = ours.iter().map(|one| one.count).sum();
-        let signed_off = format!("{} signed off in good order", of(signed_off, "client", "clients"));
+            record.counted.disconnects.iter().partition(is_ours);
+        let with_code = |code| ours.iter().filter(|one| one.code == code).map(|one| one.count).sum::<u64>();
+        let mut signed_off = format!("{} signed off in good order", of(with_code(1000), "client", "clients"));
+        if with_code(1006) > 0 {
+            signed_off += &format!(", {} by dropping the connection", count(with_code(1006)));
+        }
         let unwanted: u64 = others.iter().map(|one| one.count).sum();
         // Over less than an hour of connection a rate per 1000 hours says more than it knows.
         let rate = record.closes_per_1000_connection_hours;
@@ -461,11 +477,20 @@ fn target(target: &TargetInfo) -> String {
 /// A stage: how long, and what load.
 fn stage_line(stage: &StageInfo, width: usize) -> String {
     let (from, to) = (stage.calls_per_second_from, stage.calls_per_second_to);
-    let calls = match (from > 0.0 || to > 0.0, from == to) {
+    let mut calls = match (from > 0.0 || to > 0.0, from == to) {
         (false, _) => String::new(),
         (true, true) => format!(", {} calls/s", figure(from)),
         (true, false) => format!(", {} to {} calls/s", figure(from), figure(to)),
     };
+    if stage.calls_per_second_peak > from.max(to) {
+        calls += &format!(", up to {} calls/s", figure(stage.calls_per_second_peak));
+    }
+    if stage.callers > 0 {
+        calls += &format!(", {}", of(u64::from(stage.callers), "caller", "callers"));
+    }
+    if stage.churn_per_second > 0.0 {
+        calls += &format!(", {} clients/s off and on", figure(stage.churn_per_second));
+    }
     let clients = of(stage.clients, "client", "clients");
     let lasts = duration(stage.duration_s);
     format!("{:<width$}  {lasts}, {clients}{calls}, {}", stage.name, words(&stage.arrivals))

@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::worker::{Owner, Stage, Worker};
 use crate::client::{GivenUp, LegRef};
@@ -25,8 +26,28 @@ pub(super) struct Call {
     /// The earliest time for which the worker has a deadline of this call.
     wake_at: Time,
     due: Time,
+    attempt: AttemptNumber,
+    talk: Talk,
     /// The outcome has been counted.
     ended: bool,
+}
+
+/// For how long a call has been answered and up, until what its script says of that is counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Talk {
+    since: Option<Time>,
+    before: Duration,
+}
+
+impl Talk {
+    fn turn(&mut self, is_talking: bool, now: Time) {
+        self.before = self.so_far(now);
+        self.since = is_talking.then_some(now);
+    }
+
+    fn so_far(&self, now: Time) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| now.since(since))
+    }
 }
 
 /// A client in a call.
@@ -63,6 +84,11 @@ impl Calls {
     /// The places that have a call.
     pub fn places(&self) -> Vec<usize> {
         (0..self.places.len()).filter(|place| self.places[*place].is_some()).collect()
+    }
+
+    /// How long those that are there have been answered and up, all together.
+    pub fn talk_so_far(&self, now: Time) -> Duration {
+        self.places.iter().flatten().map(|call| call.talk.so_far(now)).sum()
     }
 
     /// Whether there is none.
@@ -128,6 +154,7 @@ impl Worker {
         let parties = if calls.number.is_some() { Parties::Caller } else { Parties::Both };
         let Some((caller, line, callee)) = self.take_group(parties) else {
             self.recorder.counters().end(Outcome::Blocked);
+            self.attempt_over(attempt);
             return;
         };
         let call = Call {
@@ -137,6 +164,8 @@ impl Worker {
             callee: callee.map(|place| Party { place, line: None }),
             wake_at: Time::NEVER,
             due,
+            attempt,
+            talk: Talk::default(),
             ended: false,
         };
         let serial = call.serial;
@@ -297,10 +326,8 @@ impl Worker {
         let serial = self.calls.next_serial();
         let calls = &self.shared.plan.calls;
         // Beyond the numbers of the run's own attempts.
-        let plan = answered_plan(
-            calls,
-            calls.draw(self.shared.plan.seed, 1 << 63 | number << 32 | u64::from(serial)),
-        );
+        let attempt = 1 << 63 | number << 32 | u64::from(serial);
+        let plan = answered_plan(calls, calls.draw(self.shared.plan.seed, attempt));
         let call = Call {
             script: Answered::new(plan, Parties::Callee, at),
             serial,
@@ -308,6 +335,8 @@ impl Worker {
             callee: Some(Party { place, line: Some(line) }),
             wake_at: Time::NEVER,
             due: at,
+            attempt,
+            talk: Talk::default(),
             ended: true,
         };
         let call = self.calls.insert(call);
@@ -377,23 +406,32 @@ impl Worker {
         }
         said.clear();
         self.said = said;
+        let now = self.now();
         let Some(call) = self.calls.get(place, serial) else {
-            if was_talking {
-                self.gauges.change(|gauges| gauges.calls_answered -= 1);
-            }
+            self.count_answered(was_talking, false, now);
             return;
         };
         let is_talking = call.script.is_talking();
+        if was_talking != is_talking {
+            call.talk.turn(is_talking, now);
+        }
         let due = call.script.next_due();
         if due < call.wake_at {
             call.wake_at = due;
             self.deadlines.push(due, Owner::Call { call: place, serial });
         }
-        match (was_talking, is_talking) {
-            (false, true) => self.gauges.change(|gauges| gauges.calls_answered += 1),
-            (true, false) => self.gauges.change(|gauges| gauges.calls_answered -= 1),
-            _ => {}
+        self.count_answered(was_talking, is_talking, now);
+    }
+
+    /// Counts a call among those that are answered and up, or no more.
+    fn count_answered(&mut self, was: bool, is: bool, now: Time) {
+        if was == is {
+            return;
         }
+        self.count_up_time(now);
+        self.gauges.change(|gauges| {
+            gauges.calls_answered = if is { gauges.calls_answered + 1 } else { gauges.calls_answered - 1 };
+        });
     }
 
     fn carry_out(&mut self, place: usize, serial: u32, direction: Direction, said: &mut Vec<Direction>) {
@@ -538,13 +576,13 @@ impl Worker {
             }
             self.call_over(client);
         }
+        self.attempt_over(call.attempt);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn call(calls: &mut Calls) -> (usize, u32) {
         let plan = AnsweredPlan {
@@ -562,6 +600,8 @@ mod tests {
             callee: None,
             wake_at: Time::NEVER,
             due: Time::ZERO,
+            attempt: 0,
+            talk: Talk::default(),
             ended: false,
         };
         (calls.insert(call), serial)

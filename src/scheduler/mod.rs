@@ -3,6 +3,7 @@
 //!
 //! What is due happens when it is due, or is counted as blocked: the load does not slow down when the server does.
 
+mod callers;
 mod calls;
 mod collect;
 mod control;
@@ -42,7 +43,7 @@ use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
 use crate::transport::{Clock, TlsError};
 use crate::verdict::Watch;
-use crate::workload::{Segment, Stage};
+use crate::workload::{Rate, Segment, Stage};
 
 /// The time that workers get to be ready before the first thing is due.
 const HEAD_START: Duration = Duration::from_millis(100);
@@ -415,6 +416,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
         },
         fd_limit: prepared.descriptor_limit,
         mean_hold_us: plan.has_calls().then(|| plan.calls.hold.mean().as_micros() as u64),
+        mean_busy_us: plan.has_calls().then(|| plan.calls.mean_busy().as_micros() as u64),
         environment: Environment::here(),
         thresholds: plan.thresholds.clone(),
     }
@@ -430,9 +432,14 @@ fn stage_infos(stages: &[Stage]) -> Vec<StageInfo> {
             starts_s,
             duration_s: stage.duration.as_secs_f64(),
             clients: u64::from(stage.clients_to),
-            calls_per_second_from: stage.calls.map_or(0.0, |rate| rate.from),
-            calls_per_second_to: stage.calls.map_or(0.0, |rate| rate.to),
+            calls_per_second_from: stage.calls.map_or(0.0, Rate::first),
+            calls_per_second_to: stage.calls.map_or(0.0, |rate| rate.last(stage.duration)),
+            calls_per_second_peak: stage.calls.map_or(0.0, Rate::peak),
+            callers: stage.callers,
             arrivals: stage.arrivals.name().to_owned(),
+            signon_arrivals: stage.signon_arrivals.name().to_owned(),
+            churn_per_second: stage.churn_per_second,
+            sign_off: stage.sign_off.name().to_owned(),
         }
     };
     stages.iter().map(info).collect()

@@ -54,7 +54,7 @@ impl Worker {
             // What clients of the control group do is not among what the others did.
             let counts = !self.is_quiet(place);
             self.recorder.counters().reconnect_attempts += u64::from(counts);
-            self.dial(place, due, true);
+            self.dial(place, due, true, true);
         } else {
             self.stay_away(place);
         }

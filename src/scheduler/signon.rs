@@ -3,12 +3,13 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::worker::{CLOSE_TIMEOUT, Worker};
+use super::worker::{CLOSE_TIMEOUT, Stage, Worker};
 use crate::client::{Connection, Ending, Signon, count_fact};
 use crate::law::Time;
 use crate::metrics::{DisconnectKey, Metric, Sample, SignonFailure, SignonFailureKey};
 use crate::protocol::{CloseCode, Due, EventBody, Fact, RegistrationStatus, State};
 use crate::transport::{Closed, DialError, Dialled, Initiator};
+use crate::workload::SignOff;
 
 impl Worker {
     /// Signs the client on, which was due at `due`.
@@ -18,37 +19,38 @@ impl Worker {
             // It has never signed off, and is on its way back.
             return;
         }
-        if let Connection::Open { link, .. } = &client.connection
-            && client.leaving
-            && !link.is_closing()
-        {
-            // A call of an earlier stage has kept it from signing off: it has never left.
-            client.leaving = false;
+        if client.leaving && matches!(client.connection, Connection::Open { .. }) {
+            // A call, or the server, keeps it from having signed off: it comes back once it has.
+            client.returning = true;
             return;
         }
+        let displaces = mem::take(&mut client.dropped);
         if client.is_on() {
-            // Still signing off from an earlier stage: the new connection would meet the old one.
+            // The new connection would meet the old one.
             self.drop_connection(place, self.now());
         }
         self.clients[place].leaving = false;
-        self.dial(place, due, false);
+        self.dial(place, due, false, displaces);
     }
 
-    /// Dials for the client: for a sign-on of the schedule, or because it comes back `again`.
-    pub fn dial(&mut self, place: usize, due: Time, again: bool) {
+    /// Dials for the client: for a sign-on of the schedule, or because it comes back `again`. It `displaces` an earlier
+    /// connection that the server may not know to be gone.
+    pub fn dial(&mut self, place: usize, due: Time, again: bool, displaces: bool) {
         let sent = self.now();
         let timeout = sent + self.shared.plan.target.connect_timeout;
         let token = self.subscriber_of(place).token.expose().to_owned();
         let number = self.number_of(place) as usize;
-        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(again));
+        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(displaces));
         self.clients[place].reconnection.due = Time::NEVER;
         self.clients[place].dial(dialling, Signon { due, sent, timeout, again });
         self.wake_client(place);
     }
 
     /// Signs the client off as soon as its calls are over.
-    pub fn sign_off(&mut self, place: usize) {
+    pub fn sign_off(&mut self, place: usize, manner: SignOff) {
         let now = self.now();
+        self.clients[place].drops = manner == SignOff::Drop;
+        self.clients[place].returning = false;
         match self.clients[place].connection {
             Connection::Off if self.clients[place].is_away() => self.stay_away(place),
             Connection::Off => {}
@@ -62,10 +64,15 @@ impl Worker {
         }
     }
 
-    /// Closes in good order. A keepalive under way is owed its answer first: it counts as answered or as missed.
+    /// Closes in good order, or drops the connection if that is the client's manner: but only one that is signed on, and
+    /// not at the end of the run. A keepalive under way is owed its answer first: it counts as answered or as missed.
     fn say_goodbye(&mut self, place: usize, now: Time) {
         if self.clients[place].session.awaits_keepalive() {
             return;
+        }
+        if self.clients[place].drops && self.stage == Stage::Running && self.clients[place].signed_on {
+            self.clients[place].dropped = true;
+            return self.end_connection(place, Initiator::Client, now);
         }
         if self.clients[place].signon.is_some() {
             self.signon_failed(place, SignonFailure::Unfinished, None);
@@ -302,6 +309,9 @@ impl Worker {
         let was_signed_on = self.clients[place].signed_on;
         self.gone(place);
         self.come_back(place, Ending::Closed(CloseCode::from(closed.code)), was_signed_on);
+        if mem::take(&mut self.clients[place].returning) && self.stage == Stage::Running {
+            self.sign_on(place, self.now());
+        }
     }
 
     /// Closes the connection with 1000 and does not wait for the server's part.
@@ -317,12 +327,16 @@ impl Worker {
     /// Drops the connection without waiting for the server any longer. Whoever has begun to close it has ended it;
     /// if nobody has, it counts as lost.
     pub fn drop_connection(&mut self, place: usize, now: Time) {
+        self.end_connection(place, Initiator::Network, now);
+    }
+
+    /// Drops the connection; if nobody has begun to close it, it was lost on the side of `initiator`.
+    fn end_connection(&mut self, place: usize, initiator: Initiator, now: Time) {
         match &self.clients[place].connection {
             Connection::Off => {}
             Connection::Dialling(_) => self.break_dial_off(place),
             Connection::Open { link, .. } => {
-                let lost =
-                    || Closed { initiator: Initiator::Network, code: 1006, reason: String::new(), at: now };
+                let lost = || Closed { initiator, code: 1006, reason: String::new(), at: now };
                 let closed = link.ending().cloned().unwrap_or_else(lost);
                 self.closed(place, &closed);
             }

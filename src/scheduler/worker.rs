@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::callers::Callers;
 use super::calls::Calls;
 use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
@@ -20,7 +21,7 @@ use crate::protocol::{Dialect, Session, SessionSettings};
 use crate::scenario::Direction;
 use crate::subscribers::Subscriber;
 use crate::transport::{Alarm, Clock, Deadlines, Dialer, ReadySet, Received};
-use crate::workload::{self, Schedule, Segment, What};
+use crate::workload::{self, Schedule, Segment, SignOff, What};
 
 /// How often a worker looks at the stop signal and at the second on the clock.
 const TICK: Duration = Duration::from_millis(100);
@@ -73,6 +74,12 @@ pub(super) enum Owner {
     },
     /// The sign-on of a quiet client.
     Quiet(usize),
+    /// A caller of the closed load, by its number.
+    Caller(u32),
+    /// The callers of a stage.
+    Callers {
+        stage: usize,
+    },
     Tick,
 }
 
@@ -86,6 +93,7 @@ pub(super) struct Worker {
     /// The numbers of the quiet clients.
     pub quiet: Vec<u32>,
     pub calls: Calls,
+    pub callers: Callers,
     pub idle: VecDeque<usize>,
     pub media: Arc<Media>,
     pub said: Vec<Direction>,
@@ -108,6 +116,9 @@ pub(super) struct Worker {
     heartbeat_late_max: Duration,
     meter: ThreadMeter,
     connected_since: Time,
+    up_since: Time,
+    /// How long the calls that are up have lasted, as of the last report.
+    talk_reported: Duration,
 }
 
 /// What there is now, and the most there was since the last report.
@@ -145,6 +156,7 @@ impl Worker {
         let mut deadlines = Deadlines::default();
         deadlines.push(shared.start, Owner::Tick);
         let connected_since = shared.start;
+        let most_callers = stages.iter().map(|stage| stage.callers).max().unwrap_or(0);
         let mut worker = Worker {
             shared,
             role,
@@ -152,6 +164,7 @@ impl Worker {
             clients,
             quiet,
             calls: Calls::default(),
+            callers: Callers::new(most_callers, segment),
             idle: VecDeque::new(),
             media: Arc::new(media),
             said: Vec::new(),
@@ -172,7 +185,10 @@ impl Worker {
             heartbeat_late_max: Duration::ZERO,
             meter: ThreadMeter::of_this_thread(),
             connected_since,
+            up_since: connected_since,
+            talk_reported: Duration::ZERO,
         };
+        worker.await_callers();
         worker.plan_quiet();
         Ok(worker)
     }
@@ -261,11 +277,15 @@ impl Worker {
             return;
         }
         let start = self.shared.start;
-        while let Some(workload::Due { at, what, .. }) = self.schedule.next_if(|due| start + due.at <= now) {
+        while let Some(workload::Due { at, stage, what }) = self.schedule.next_if(|due| start + due.at <= now)
+        {
             let due = start + at;
             match what {
                 What::SignOn { client } => self.sign_on(self.place_of(client), due),
-                What::SignOff { client } => self.sign_off(self.place_of(client)),
+                What::SignOff { client } => {
+                    let manner = self.shared.plan.stages[stage].sign_off;
+                    self.sign_off(self.place_of(client), manner);
+                }
                 What::Call { attempt } => self.attempt(attempt, due),
             }
         }
@@ -285,6 +305,8 @@ impl Worker {
                 Owner::Call { call, serial } => self.call_due(call, serial, at, now),
                 Owner::Quiet(place) if self.stage == Stage::Running => self.sign_on(place, at),
                 Owner::Quiet(_) => {}
+                Owner::Caller(number) => self.caller_due(number, at),
+                Owner::Callers { stage } => self.callers_begin(stage, at),
                 Owner::Tick => self.tick(at, now),
             }
         }
@@ -329,7 +351,7 @@ impl Worker {
             if self.calls.is_empty() && !settling() {
                 self.stage = Stage::SigningOff;
                 for place in 0..self.clients.len() {
-                    self.sign_off(place);
+                    self.sign_off(place, SignOff::Close);
                 }
             }
         }
@@ -404,12 +426,31 @@ impl Worker {
         self.connected_since = self.connected_since.max(now);
     }
 
+    /// Counts the time for which answered calls were up, up to `now`; called before their number changes.
+    pub fn count_up_time(&mut self, now: Time) {
+        let micros = now.micros_since(self.up_since) * self.gauges.now.calls_answered;
+        self.recorder.counters().up_micros += micros;
+        self.up_since = self.up_since.max(now);
+    }
+
+    /// Counts the talk time since the last report by the calls themselves: what has ended, and what goes on, less what of
+    /// it was counted before.
+    fn count_talk_time(&mut self, now: Time) {
+        let going_on = self.calls.talk_so_far(now);
+        let counters = self.recorder.counters();
+        let all = Duration::from_micros(counters.talk_micros) + going_on;
+        counters.talk_within_micros = all.saturating_sub(self.talk_reported).as_micros() as u64;
+        self.talk_reported = going_on;
+    }
+
     /// Hands the figures so far to the collector; `false` if it has given no empty tally back yet, in which case they
     /// go with the next report.
     fn report(&mut self, last: bool) -> bool {
         let now = self.now();
         self.count_connected_time(now);
         let Some(spare) = self.channel.spare(last) else { return false };
+        self.count_up_time(now);
+        self.count_talk_time(now);
         let report = Report {
             worker: self.channel.worker(),
             until: now.since(self.shared.start),

@@ -44,7 +44,7 @@ impl Arrivals {
     ///   constant rate keeps its spacing across the border of two stages, and a ramp from zero does not begin with
     ///   an arrival.
     /// - `poisson`: a Poisson process with this rate, made by inverting the rate's integral at the sums of unit
-    ///   exponential gaps: exact on ramps too, and no draw is thrown away. How many there are is random.
+    ///   exponential gaps: exact on every shape, and no draw is thrown away. How many there are is random.
     /// - `at_once`: as many as the integral over the stage, rounded, all at its start.
     pub fn rate(law: ArrivalLaw, rate: Rate, duration: Duration, draws: Draws) -> Arrivals {
         let expected = rate.expected(duration).max(0.0);
@@ -57,7 +57,7 @@ impl Arrivals {
         Arrivals { law, duration, last: Duration::ZERO, draws }
     }
 
-    /// Exactly `count` arrivals, as clients sign on.
+    /// Exactly `count` arrivals within `duration`, as clients sign on.
     ///
     /// - `constant`: evenly spaced, each at the middle of its share of the stage.
     /// - `poisson`: the arrivals of a Poisson process of which it is known that there are `count`, which is a sorted
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn at_once_is_everything_at_the_start() {
-        let rate = Rate { from: 0.0, to: 10.0 };
+        let rate = Rate::ramp(0.0, 10.0);
         let calls: Vec<Duration> = Arrivals::rate(ArrivalLaw::AtOnce, rate, MINUTE, draws(0)).collect();
         assert_eq!(calls, vec![Duration::ZERO; 300]);
         let clients: Vec<Duration> = Arrivals::count(ArrivalLaw::AtOnce, 9, MINUTE, draws(0)).collect();
@@ -185,8 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn poisson_arrivals_follow_their_rate_also_on_ramps() {
-        for rate in [Rate::constant(100.0), Rate { from: 0.0, to: 200.0 }, Rate { from: 200.0, to: 0.0 }] {
+    fn poisson_arrivals_follow_their_rate_whatever_its_shape() {
+        let (at, length) = (Duration::from_secs(20), Duration::from_secs(5));
+        for rate in [
+            Rate::constant(100.0),
+            Rate::ramp(0.0, 200.0),
+            Rate::ramp(200.0, 0.0),
+            Rate::Steps { from: 20.0, to: 180.0, count: 5 },
+            Rate::Spike { base: 50.0, peak: 500.0, at, length },
+        ] {
             let times: Vec<Duration> = Arrivals::rate(ArrivalLaw::Poisson, rate, MINUTE, draws(1)).collect();
             let expected = rate.expected(MINUTE);
             assert!((times.len() as f64 - expected).abs() < 3.0 * expected.sqrt(), "{}", times.len());
@@ -237,7 +244,7 @@ mod tests {
             count in 0_u64..2_000,
             seed in any::<u64>(),
         ) {
-            let (rate, duration) = (Rate { from, to }, Duration::from_millis(millis));
+            let (rate, duration) = (Rate::ramp(from, to), Duration::from_millis(millis));
             let stream = || Seed(seed).stream("arrivals", 0);
             for arrivals in [
                 Arrivals::rate(law, rate, duration, stream()),
@@ -260,7 +267,7 @@ mod tests {
         fn each_constant_arrival_is_due_where_the_integral_reaches_its_middle(
             from in 0.0..300.0_f64, to in 0.0..300.0_f64, millis in 1_000_u64..20_000,
         ) {
-            let (rate, duration) = (Rate { from, to }, Duration::from_millis(millis));
+            let (rate, duration) = (Rate::ramp(from, to), Duration::from_millis(millis));
             for (index, at) in Arrivals::rate(ArrivalLaw::Constant, rate, duration, draws(0)).enumerate() {
                 let reached = rate.expected_by(at.as_secs_f64(), duration);
                 prop_assert!((reached - (index as f64 + 0.5)).abs() < 1e-5, "{index}: {reached}");

@@ -3,8 +3,8 @@
 use std::iter::Peekable;
 use std::time::Duration;
 
-use super::{Arrivals, Segment, Stage};
-use crate::law::Seed;
+use super::{Arrivals, Rate, Segment, Stage};
+use crate::law::{Draws, Seed};
 
 /// The number of a call among all calls of a run, from 0, in the order in which they are due.
 ///
@@ -63,6 +63,7 @@ pub struct Schedule {
 struct Current {
     clients: Peekable<Arrivals>,
     changed: u32,
+    churn: Churn,
     calls: Peekable<Arrivals>,
 }
 
@@ -119,20 +120,23 @@ impl Iterator for Schedule {
 
 impl Current {
     fn new(stage: &Stage, index: u64, seed: Seed) -> Current {
-        let (law, duration) = (stage.arrivals, stage.duration);
+        let duration = stage.duration;
         let changes = u64::from(stage.client_changes());
-        let clients = Arrivals::count(law, changes, duration, seed.stream("arrivals.clients", index));
+        let draws = seed.stream("arrivals.clients", index);
+        let clients = Arrivals::count(stage.signon_arrivals, changes, stage.signon_time, draws);
         let draws = seed.stream("arrivals.calls", index);
         let calls = match stage.calls {
-            Some(rate) => Arrivals::rate(law, rate, duration, draws),
-            None => Arrivals::count(law, 0, duration, draws),
+            Some(rate) => Arrivals::rate(stage.arrivals, rate, duration, draws),
+            None => Arrivals::count(stage.arrivals, 0, duration, draws),
         };
-        Current { clients: clients.peekable(), changed: 0, calls: calls.peekable() }
+        let churn = Churn::new(stage, seed.stream("arrivals.churn", index));
+        Current { clients: clients.peekable(), changed: 0, churn, calls: calls.peekable() }
     }
 
     fn next(&mut self, stage: &Stage, next_attempt: &mut AttemptNumber) -> Option<(Duration, What)> {
-        let call = self.calls.peek().copied();
-        if let Some(at) = self.clients.next_if(|&at| call.is_none_or(|call| at <= call)) {
+        let before = |at: Duration, other: Option<Duration>| other.is_none_or(|other| at <= other);
+        let (churn, call) = (self.churn.next_at(), self.calls.peek().copied());
+        if let Some(at) = self.clients.next_if(|&at| before(at, churn) && before(at, call)) {
             let changed = self.changed;
             self.changed += 1;
             let what = if stage.clients_to > stage.clients_from {
@@ -142,6 +146,9 @@ impl Current {
             };
             return Some((at, what));
         }
+        if churn.is_some_and(|at| before(at, call)) {
+            return self.churn.next();
+        }
         let at = self.calls.next()?;
         let attempt = *next_attempt;
         *next_attempt += 1;
@@ -149,21 +156,92 @@ impl Current {
     }
 }
 
+/// Clients that sign off and on again beside everything else: at each arrival the one that is away comes back, and the
+/// next one in turn leaves. At the last arrival none leaves, so that the stage ends with the clients that it promises.
+#[derive(Debug)]
+struct Churn {
+    arrivals: Peekable<Arrivals>,
+    clients: u32,
+    next: u32,
+    away: Option<u32>,
+    /// The second of the two things that are due at the same arrival.
+    leaving: Option<(Duration, u32)>,
+}
+
+impl Churn {
+    fn new(stage: &Stage, draws: Draws) -> Churn {
+        let clients = stage.churning_clients();
+        let rate = Rate::constant(if clients > 0 { stage.churn_per_second } else { 0.0 });
+        let mut churn = Churn {
+            arrivals: Arrivals::rate(stage.signon_arrivals, rate, stage.duration, draws).peekable(),
+            clients,
+            next: 0,
+            away: None,
+            leaving: None,
+        };
+        // Nobody comes back at the first arrival.
+        let first = churn.arrivals.next();
+        if let (Some(at), Some(_)) = (first, churn.arrivals.peek()) {
+            churn.leaves(at);
+        }
+        churn
+    }
+
+    fn next_at(&mut self) -> Option<Duration> {
+        match self.leaving {
+            Some((at, _)) => Some(at),
+            None => self.arrivals.peek().copied(),
+        }
+    }
+
+    fn next(&mut self) -> Option<(Duration, What)> {
+        if let Some((at, client)) = self.leaving.take() {
+            self.away = Some(client);
+            return Some((at, What::SignOff { client }));
+        }
+        let at = self.arrivals.next()?;
+        let client = self.away.take()?;
+        if self.arrivals.peek().is_some() {
+            self.leaves(at);
+        }
+        Some((at, What::SignOn { client }))
+    }
+
+    fn leaves(&mut self, at: Duration) {
+        self.leaving = Some((at, self.next));
+        self.next = (self.next + 1) % self.clients;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{ArrivalLaw, Rate};
+    use crate::workload::ArrivalLaw;
 
     fn stage(seconds: u64, from: u32, to: u32, arrivals: ArrivalLaw, calls: Option<Rate>) -> Stage {
         let duration = Duration::from_secs(seconds);
-        Stage { name: "a".to_owned(), duration, clients_from: from, clients_to: to, arrivals, calls }
+        Stage {
+            duration,
+            clients_from: from,
+            clients_to: to,
+            signon_arrivals: arrivals,
+            signon_time: duration,
+            arrivals,
+            calls,
+            ..Stage::default()
+        }
     }
 
     fn run() -> Vec<Stage> {
         vec![
             stage(10, 0, 101, ArrivalLaw::Constant, None),
             stage(20, 101, 101, ArrivalLaw::Poisson, Some(Rate::constant(50.0))),
-            stage(5, 101, 31, ArrivalLaw::Poisson, Some(Rate { from: 50.0, to: 0.0 })),
+            Stage {
+                churn_per_second: 7.0,
+                ..stage(20, 101, 101, ArrivalLaw::Poisson, Some(Rate::constant(5.0)))
+            },
+            Stage { churn_per_second: 4.0, ..stage(10, 101, 101, ArrivalLaw::Constant, None) },
+            stage(5, 101, 31, ArrivalLaw::Poisson, Some(Rate::ramp(50.0, 0.0))),
             stage(5, 31, 40, ArrivalLaw::AtOnce, Some(Rate::constant(3.0))),
         ]
     }
@@ -198,7 +276,7 @@ mod tests {
     #[test]
     fn every_stage_ends_with_the_clients_that_it_promises() {
         let mut signed_on = std::collections::BTreeSet::new();
-        let mut after = [0; 4];
+        let mut after = [0; 6];
         for due in Schedule::new(&run(), Seed(7), Segment::WHOLE) {
             match due.what {
                 What::SignOn { client } => assert!(signed_on.insert(client)),
@@ -207,8 +285,53 @@ mod tests {
             }
             after[due.stage] = signed_on.len();
         }
-        assert_eq!(after, [101, 101, 31, 40]);
+        assert_eq!(after, [101, 101, 101, 101, 31, 40]);
         assert_eq!(signed_on.last(), Some(&39));
+    }
+
+    #[test]
+    fn churn_lets_one_client_after_the_other_leave_and_come_back() {
+        let stage = Stage { churn_per_second: 4.0, ..stage(10, 9, 9, ArrivalLaw::Constant, None) };
+        let due: Vec<Due> = Schedule::new(&[stage], Seed(7), Segment::WHOLE).collect();
+        let (mut away, mut left) = (Vec::new(), Vec::new());
+        for due in &due {
+            match due.what {
+                What::SignOff { client } => {
+                    away.push(client);
+                    left.push(client);
+                }
+                What::SignOn { client } => assert_eq!(away.pop(), Some(client)),
+                What::Call { .. } => unreachable!("no calls"),
+            }
+            assert!(away.len() <= 1);
+        }
+        assert!(away.is_empty());
+        // 40 arrivals: at the first nobody comes back, at the last nobody leaves.
+        assert_eq!(left, (0..39).map(|index| index % 9).collect::<Vec<u32>>());
+        let gap = |pair: &[Due]| pair[1].at - pair[0].at;
+        assert!(due.windows(2).all(|pair| gap(pair).is_zero() || gap(pair) == Duration::from_millis(250)));
+        // One arrival is not enough to leave and come back.
+        let stage = Stage { churn_per_second: 0.1, ..stage_of_one() };
+        assert_eq!(Schedule::new(&[stage], Seed(7), Segment::WHOLE).count(), 0);
+    }
+
+    fn stage_of_one() -> Stage {
+        stage(10, 1, 1, ArrivalLaw::Constant, None)
+    }
+
+    #[test]
+    fn sign_ons_at_a_rate_are_done_before_their_stage_is() {
+        let stage = Stage {
+            signon_time: Duration::from_secs(2),
+            arrivals: ArrivalLaw::Poisson,
+            ..stage(10, 0, 100, ArrivalLaw::Constant, Some(Rate::constant(3.0)))
+        };
+        let due: Vec<Due> = Schedule::new(&[stage], Seed(7), Segment::WHOLE).collect();
+        let signons: Vec<Duration> =
+            due.iter().filter(|due| matches!(due.what, What::SignOn { .. })).map(|due| due.at).collect();
+        assert_eq!((signons.len(), signons[0]), (100, Duration::from_millis(10)));
+        assert!(signons.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_millis(20)));
+        assert!(due.iter().any(|due| due.at > Duration::from_secs(8)));
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! Stages, rates, and the part of a run that one worker does.
+//! Stages, and the part of a run that one worker does.
 
 use std::time::Duration;
 
-use super::AttemptNumber;
+use super::{AttemptNumber, Rate};
 
 /// The law by which sign-ons and calls arrive within a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ArrivalLaw {
     /// All at the stage's start.
     AtOnce,
     /// Evenly: each arrival at the middle of its share of the stage.
+    #[default]
     Constant,
     /// At random, independently of each other: the law of calls in a real network.
     Poisson,
@@ -26,52 +27,28 @@ impl ArrivalLaw {
     }
 }
 
-/// A rate of arrivals per second that changes linearly over a stage; constant when both ends are equal.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// Arrivals per second at the stage's start.
-    pub from: f64,
-    /// Arrivals per second at the stage's end.
-    pub to: f64,
+/// How clients sign off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SignOff {
+    /// They close the WebSocket with 1000.
+    #[default]
+    Close,
+    /// They drop the TCP connection without a word, as a phone does that loses its network.
+    Drop,
 }
 
-impl Rate {
-    /// The same rate from start to end, per second.
-    pub const fn constant(per_second: f64) -> Rate {
-        Rate { from: per_second, to: per_second }
-    }
-
-    /// The higher of the two ends, per second.
-    pub fn peak(self) -> f64 {
-        self.from.max(self.to)
-    }
-
-    /// The rate's integral over a whole stage of this length: how many arrivals are expected in it.
-    pub fn expected(self, duration: Duration) -> f64 {
-        (self.from + self.to) / 2.0 * duration.as_secs_f64()
-    }
-
-    /// The rate's integral over the first `seconds` of a stage of this length.
-    pub fn expected_by(self, seconds: f64, duration: Duration) -> f64 {
-        let slope = (self.to - self.from) / duration.as_secs_f64();
-        seconds * (self.from + slope * seconds / 2.0)
-    }
-
-    /// When, in seconds after the stage's start, the rate's integral reaches `arrivals`: the exact inverse of
-    /// [`Rate::expected_by`].
-    ///
-    /// Solving the quadratic for its reciprocal root keeps full precision as the slope goes to zero, so that the
-    /// constant rate needs no case of its own.
-    pub fn reached(self, arrivals: f64, duration: Duration) -> f64 {
-        let slope = (self.to - self.from) / duration.as_secs_f64();
-        let root = (self.from * self.from + 2.0 * slope * arrivals).max(0.0).sqrt();
-        let sum = self.from + root;
-        if sum > 0.0 { 2.0 * arrivals / sum } else { 0.0 }
+impl SignOff {
+    /// The name in profiles and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SignOff::Close => "close",
+            SignOff::Drop => "drop",
+        }
     }
 }
 
 /// A stretch of the run with its own load. Every default is filled in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stage {
     /// The name that reports use.
     pub name: String,
@@ -81,10 +58,21 @@ pub struct Stage {
     pub clients_from: u32,
     /// How many clients are to be signed on when the stage ends.
     pub clients_to: u32,
-    /// The law of sign-ons, sign-offs and calls in this stage.
+    /// The law of sign-ons and sign-offs in this stage, churn included.
+    pub signon_arrivals: ArrivalLaw,
+    /// The time, from the stage's start, over which the sign-ons or sign-offs that change the number of clients are
+    /// spread; at most the stage's length.
+    pub signon_time: Duration,
+    /// How many clients a second sign off and on again; nought for none.
+    pub churn_per_second: f64,
+    /// How clients sign off that do so in this stage.
+    pub sign_off: SignOff,
+    /// The law of calls in this stage.
     pub arrivals: ArrivalLaw,
-    /// Calls due per second; `None` when the stage has no calls.
+    /// Calls due per second; `None` when the stage has none that are due at a rate.
     pub calls: Option<Rate>,
+    /// Callers that place one call after the other, beside the calls that are due at a rate.
+    pub callers: u32,
 }
 
 impl Stage {
@@ -98,8 +86,24 @@ impl Stage {
         self.clients_from.max(self.clients_to)
     }
 
-    /// How many calls are expected in this stage: exact to the nearest whole for `at_once` and `constant`, the
-    /// mean for `poisson`.
+    /// How many clients take part in churn: those that are signed on from the stage's start to its end.
+    pub fn churning_clients(&self) -> u32 {
+        self.clients_from.min(self.clients_to)
+    }
+
+    /// How many sign-ons are expected that churn makes. A client that signs off signs on at the next arrival, so there is
+    /// one fewer than arrivals.
+    pub fn expected_churn(&self) -> f64 {
+        (self.churn_per_second * self.duration.as_secs_f64() - 1.0).max(0.0)
+    }
+
+    /// Whether the stage has calls of whatever kind.
+    pub const fn has_calls(&self) -> bool {
+        self.calls.is_some() || self.callers > 0
+    }
+
+    /// How many calls are expected to be due at a rate in this stage: exact to the nearest whole for `at_once` and
+    /// `constant`, the mean for `poisson`.
     pub fn expected_calls(&self) -> f64 {
         self.calls.map_or(0.0, |rate| rate.expected(self.duration))
     }
@@ -123,6 +127,11 @@ impl Segment {
         (client / 2) as usize % self.of == self.index
     }
 
+    /// Whether this part has the caller: callers go round the parts as pairs of clients do.
+    pub const fn owns_caller(self, caller: u32) -> bool {
+        caller as usize % self.of == self.index
+    }
+
     /// Whether this part places the call: calls go round the parts in turn.
     pub const fn owns_attempt(self, attempt: AttemptNumber) -> bool {
         attempt % self.of as u64 == self.index as u64
@@ -132,33 +141,6 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn the_time_at_which_an_integral_is_reached_is_the_integrals_exact_inverse(
-            from in 0.0..5_000.0_f64,
-            to in 0.0..5_000.0_f64,
-            seconds in 1_u64..100_000,
-            share in 0.0..1.0_f64,
-        ) {
-            let (rate, duration) = (Rate { from, to }, Duration::from_secs(seconds));
-            let arrivals = rate.expected(duration) * share;
-            let at = rate.reached(arrivals, duration);
-            prop_assert!((0.0..=seconds as f64 * (1.0 + 1e-9)).contains(&at));
-            let back = rate.expected_by(at, duration);
-            prop_assert!((back - arrivals).abs() <= 1e-9 * rate.expected(duration).max(1.0), "{back} {arrivals}");
-        }
-
-        #[test]
-        fn the_integral_over_a_whole_stage_is_its_mean_rate_times_its_length(
-            from in 0.0..5_000.0_f64, to in 0.0..5_000.0_f64, seconds in 1_u64..100_000,
-        ) {
-            let (rate, duration) = (Rate { from, to }, Duration::from_secs(seconds));
-            let whole = rate.expected_by(seconds as f64, duration);
-            prop_assert!((whole - rate.expected(duration)).abs() <= 1e-9 * whole.max(1.0));
-        }
-    }
 
     #[test]
     fn a_pair_of_clients_stays_in_one_part_and_every_client_is_in_exactly_one() {

@@ -2,6 +2,7 @@
 
 mod control;
 mod load;
+mod stages;
 mod target;
 mod thresholds;
 
@@ -308,7 +309,7 @@ impl Resolver<'_> {
     /// The number of workers, so that none of them is without the clients that its calls need.
     fn workers(&mut self, written: Option<u32>, target: &Target, stages: &[Stage]) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let with_calls = stages.iter().filter(|stage| stage.calls.is_some());
+        let with_calls = stages.iter().filter(|stage| stage.has_calls());
         let groups = with_calls.map(|stage| stage.peak_clients().div_ceil(2).max(1) as usize).min();
         let groups = groups.unwrap_or(MOST_WORKERS as usize);
         let Some(written) = written else {
@@ -342,11 +343,15 @@ impl Resolver<'_> {
             self.warnings.extend(capacity::warning(stage, calls, workers, before));
             before += stage.expected_calls();
         }
-        if file.calls.is_some() && stages.iter().all(|stage| stage.calls.is_none()) {
+        if file.calls.is_some() && !stages.iter().any(Stage::has_calls) {
             self.warnings.push("no stage has calls, so [calls] has no effect".to_owned());
         }
+        let closed = stages.iter().any(|stage| stage.callers > 0);
+        if file.calls.as_ref().is_some_and(|calls| calls.pause.is_some()) && !closed {
+            self.warnings.push("no stage has callers, so `calls.pause` has no effect".to_owned());
+        }
         let peak = stages.iter().map(Stage::peak_clients).max().unwrap_or(0);
-        if before > 0.0 && calls.parties() == 2 && peak % 2 == 1 {
+        if (before > 0.0 || closed) && calls.parties() == 2 && peak % 2 == 1 {
             self.warnings.push(format!("clients call each other in pairs, so one of {peak} has no partner"));
         }
         if calls.number.is_some() && file.target.url.as_deref().is_none_or(|url| url == "embedded") {

@@ -152,6 +152,8 @@ const PLAIN: &[(&str, Kind)] = &[
     ("calls.completed", Kind::Count),
     ("calls.ended", Kind::Count),
     ("calls.talk_us", Kind::Micros),
+    ("calls.talk_within_us", Kind::Micros),
+    ("calls.up_us", Kind::Micros),
     ("clients.given_up", Kind::Count),
     ("clients.peak", Kind::Count),
     ("clients.reconnect_attempts", Kind::Count),

@@ -63,6 +63,8 @@ impl From<&Counters> for Counted {
                 completed: counters.completed,
                 ended: counters.talks,
                 talk_us: counters.talk_micros,
+                up_us: counters.up_micros,
+                talk_within_us: counters.talk_within_micros,
             },
             hangups: by_code(&counters.hangups),
             event_errors: by_code(&counters.event_errors),
@@ -244,6 +246,8 @@ impl Counted {
         self.calls.completed += calls.completed;
         self.calls.ended += calls.ended;
         self.calls.talk_us += calls.talk_us;
+        self.calls.up_us += calls.up_us;
+        self.calls.talk_within_us += calls.talk_within_us;
         add_names(&mut self.hangups, hangups);
         add_names(&mut self.event_errors, event_errors);
         self.ledger.add(ledger);

@@ -1,0 +1,128 @@
+//! A worker's closed load: callers that place one call after the other, with a pause between.
+
+use std::time::Duration;
+
+use super::worker::{Owner, Stage, Worker};
+use crate::law::Time;
+use crate::workload::{self, AttemptNumber, Segment, caller_of, closed_attempt};
+
+/// The callers of a worker.
+#[derive(Debug, Default)]
+pub(super) struct Callers {
+    callers: Vec<Caller>,
+}
+
+/// One of them. It is nobody: it takes whichever clients are idle.
+#[derive(Clone, Copy, Debug, Default)]
+struct Caller {
+    /// How many calls it has placed in this run.
+    placed: u32,
+    /// It calls, or pauses.
+    is_on: bool,
+}
+
+impl Callers {
+    /// Those of the whole run's callers, of which any stage has up to `most`, that belong to `segment`.
+    pub fn new(most: u32, segment: Segment) -> Callers {
+        let mine = (0..most).filter(|caller| segment.owns_caller(*caller)).count();
+        Callers { callers: vec![Caller::default(); mine] }
+    }
+}
+
+/// When, after a stage's start, a caller that did not call before places its first call: all of them evenly within the
+/// first mean pause.
+fn first_call(caller: u32, of: u32, pause: Duration) -> Duration {
+    pause.mul_f64((f64::from(caller) + 0.5) / f64::from(of.max(1)))
+}
+
+impl Worker {
+    /// Sets a deadline at the start of each stage that has callers.
+    pub fn await_callers(&mut self) {
+        if self.callers.callers.is_empty() {
+            return;
+        }
+        let mut starts = self.shared.start;
+        let shared = self.shared.clone();
+        for (index, stage) in shared.plan.stages.iter().enumerate() {
+            if stage.callers > 0 {
+                self.deadlines.push(starts, Owner::Callers { stage: index });
+            }
+            starts += stage.duration;
+        }
+    }
+
+    /// A stage with callers starts: those that do not call yet begin.
+    pub fn callers_begin(&mut self, stage: usize, start: Time) {
+        let of = self.shared.plan.stages.get(stage).map_or(0, |stage| stage.callers);
+        let pause = self.shared.plan.calls.pause.mean();
+        for place in 0..self.callers.callers.len() {
+            let number = self.caller_at(place);
+            if number < of && !self.callers.callers[place].is_on {
+                self.callers.callers[place].is_on = true;
+                let due = start + first_call(number, of, pause);
+                self.deadlines.push(due, Owner::Caller(number));
+            }
+        }
+    }
+
+    /// The caller's pause is over: it places its next call, unless the stage it is in has it no more.
+    pub fn caller_due(&mut self, number: u32, due: Time) {
+        let callers = self.stage_at(due).map_or(0, |stage| stage.callers);
+        let is_wanted = number < callers && self.stage == Stage::Running;
+        let Some(caller) = self.caller(number) else { return };
+        caller.is_on = is_wanted;
+        if is_wanted {
+            let attempt = closed_attempt(number, caller.placed);
+            caller.placed = caller.placed.wrapping_add(1);
+            self.attempt(attempt, due);
+        }
+    }
+
+    /// An attempt is over on both legs, or was blocked: if a caller placed it, its pause begins.
+    pub fn attempt_over(&mut self, attempt: AttemptNumber) {
+        let Some(number) = caller_of(attempt) else { return };
+        let Some(next) = self.caller(number).map(|caller| closed_attempt(number, caller.placed)) else {
+            return;
+        };
+        let pause = self.shared.plan.calls.pause_before(self.shared.plan.seed, next);
+        let due = self.now() + pause;
+        self.deadlines.push(due, Owner::Caller(number));
+    }
+
+    fn caller_at(&self, place: usize) -> u32 {
+        (place * self.segment.of + self.segment.index) as u32
+    }
+
+    fn caller(&mut self, number: u32) -> Option<&mut Caller> {
+        self.callers.callers.get_mut(number as usize / self.segment.of)
+    }
+
+    /// The stage of the plan that goes on at `at`.
+    fn stage_at(&self, at: Time) -> Option<&workload::Stage> {
+        let mut ends = self.shared.start;
+        self.shared.plan.stages.iter().find(|stage| {
+            ends += stage.duration;
+            at < ends
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_begin_evenly_within_the_first_pause() {
+        let second = Duration::from_secs(1);
+        let begins: Vec<Duration> = (0..4).map(|caller| first_call(caller, 4, second)).collect();
+        assert_eq!(begins, [125, 375, 625, 875].map(Duration::from_millis));
+    }
+
+    #[test]
+    fn every_caller_belongs_to_one_worker() {
+        for of in 1..5 {
+            let mine = |index| Callers::new(10, Segment { index, of }).callers.len();
+            assert_eq!((0..of).map(mine).sum::<usize>(), 10);
+        }
+    }
+}

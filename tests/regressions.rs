@@ -20,32 +20,38 @@ use sums::count;
 use wtsp_load::law::Time;
 use wtsp_load::metrics::Outcome;
 use wtsp_load::protocol::{EventBody, RequestName, ResponseOutcome};
-use wtsp_load::scenario::{Answered, AnsweredPlan, Ask, Direction, Leg, Parties};
+use wtsp_load::scenario::{Ask, Cast, Direction, Draw, Flow, Leg, Play, Side};
 
 /// A call that rings until the run's end hangs it up; then the events come that were on their way.
 fn drained_while_it_rang(events: &[EventBody<'_>]) -> Vec<Outcome> {
     let ms = |millis| Time::ZERO + Duration::from_millis(millis);
-    let plan = AnsweredPlan {
+    let draw = Draw {
+        flow: Flow::Answered,
         ring: Duration::from_millis(100),
         hold: Duration::from_secs(1),
-        hangup_by: Leg::Caller,
+        think: Duration::ZERO,
+        on_hold: Duration::ZERO,
+        hangup_by: Side::Caller,
+        crossing: false,
+        update_retry: Duration::from_secs(2),
         candidates: 0,
         candidate_spacing: Duration::from_secs(9),
     };
-    let (mut call, mut out) = (Answered::new(plan, Parties::Caller, ms(0)), Vec::new());
-    call.start(&mut out);
-    call.sent(Leg::Caller, Ask::Call, ms(0));
-    call.response(Leg::Caller, RequestName::OutgoingCall, &ResponseOutcome::Ack, ms(1), &mut out);
-    call.event(Leg::Caller, &EventBody::Ringing, ms(2), &mut out);
+    let (mut call, mut out) = (Play::new(draw, Cast::Caller, ms(0), 0), Vec::new());
+    call.start(ms(0), &mut out);
+    call.sent(Leg::caller(0), Ask::Call, ms(0));
+    call.response(Leg::caller(0), RequestName::OutgoingCall, &ResponseOutcome::Ack, ms(1), &mut out);
+    call.event(Leg::caller(0), &EventBody::Ringing, ms(2), &mut out);
     call.drain(ms(50), &mut out);
-    assert!(out.contains(&Direction::Send(Leg::Caller, Ask::Hangup)));
-    call.sent(Leg::Caller, Ask::Hangup, ms(50));
+    assert!(out.contains(&Direction::Send(Leg::caller(0), Ask::Hangup)));
+    call.sent(Leg::caller(0), Ask::Hangup, ms(50));
     for event in events {
-        call.event(Leg::Caller, event, ms(51), &mut out);
+        call.event(Leg::caller(0), event, ms(51), &mut out);
     }
     assert_eq!(out.last(), Some(&Direction::Over));
-    let end =
-        |direction: Direction| if let Direction::End(outcome) = direction { Some(outcome) } else { None };
+    let end = |direction: Direction| {
+        if let Direction::End { outcome, .. } = direction { Some(outcome) } else { None }
+    };
     out.into_iter().filter_map(end).collect()
 }
 

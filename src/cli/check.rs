@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use crate::law::Distribution;
 use crate::profile::{
-    self, CallPlan, ControlPlan, Overrides, Plan, Reconnect, Server, SubscriberSource, Thresholds,
-    write_duration,
+    self, CallPlan, ControlPlan, FlowShare, Overrides, Plan, Reconnect, SdpPlan, Server, SubscriberSource,
+    Thresholds, write_duration,
 };
+use crate::scenario::{Act, Pause, When};
 use crate::verdict::exit;
 use crate::workload::{ArrivalLaw, Rate, SignOff, Stage};
 
@@ -244,32 +245,57 @@ fn expected_calls(stage: &Stage) -> String {
 }
 
 fn write_calls(out: &mut impl Write, plan: &Plan, calls: &CallPlan) -> io::Result<()> {
-    let whom = calls.number.as_ref().map_or_else(
-        || "between paired clients".to_owned(),
-        |number| format!("from single clients to {number}"),
-    );
-    let weights: f64 = calls.mix.iter().map(|share| share.weight).sum();
-    let mix: Vec<String> = calls
-        .mix
-        .iter()
-        .map(|share| format!("{} {} %", share.flow, figure(100.0 * share.weight / weights)))
-        .collect();
-    writeln!(out, "  calls        {}, {whom}", mix.join(", "))?;
     let peak = plan.expected_peak_calls();
     writeln!(out, "  at a time    {peak:.0} calls in the busiest stage, on average")?;
-    writeln!(out, "  ring         {}", distribution(calls.ring))?;
-    let callee = figure(100.0 * calls.hangup_by_callee);
-    writeln!(out, "  hold         {}, hung up by the callee in {callee} %", distribution(calls.hold))?;
+    let weights: f64 = calls.mix.iter().map(|share| share.weight).sum();
+    for share in &calls.mix {
+        write_share(out, share, 100.0 * share.weight / weights)?;
+    }
     if plan.stages.iter().any(|stage| stage.callers > 0) {
         writeln!(out, "  pause        {}", distribution(calls.pause))?;
     }
+    let sdp = match &calls.sdp {
+        SdpPlan::Bytes(bytes) => format!("SDP of {bytes} bytes"),
+        SdpPlan::Own { offer, answer } => {
+            format!("SDP of your own ({} and {} bytes)", offer.len(), answer.len())
+        }
+    };
     writeln!(
         out,
-        "  media        SDP of {} bytes, {} candidates a side, {} apart",
-        calls.sdp_bytes,
+        "  media        {sdp}, {} candidates a side, {} apart",
         calls.candidates,
         write_duration(calls.candidate_spacing)
     )
+}
+
+/// A flow of the mix, with the times that it uses.
+fn write_share(out: &mut impl Write, share: &FlowShare, percent: f64) -> io::Result<()> {
+    let script = share.flow.script();
+    let whom = match (&share.number, script.clients()) {
+        (Some(number), _) => format!("to {}{number}", share.prefix),
+        (None, 1) => "by single clients".to_owned(),
+        (None, 2) => "between two clients".to_owned(),
+        (None, clients) => format!("among {clients} clients"),
+    };
+    writeln!(out, "  calls        {} {} %, {whom}", share.flow.name(), figure(percent))?;
+    let uses = |pause: Pause| script.all_steps().any(|step| step.act == Act::Pause(pause));
+    if uses(Pause::Ring) {
+        writeln!(out, "    ring       {}", distribution(share.ring))?;
+    }
+    if uses(Pause::Hold) {
+        let callee = figure(100.0 * share.hangup_by_callee);
+        writeln!(out, "    hold       {}, hung up by the callee in {callee} %", distribution(share.hold))?;
+    }
+    if uses(Pause::Think) {
+        writeln!(out, "    think      {}", distribution(share.think))?;
+    }
+    if uses(Pause::OnHold) {
+        writeln!(out, "    on hold    {}", distribution(share.on_hold))?;
+    }
+    if script.all_steps().any(|step| step.when == When::Crossing) {
+        writeln!(out, "    crossing   in {} %", figure(100.0 * share.crossing))?;
+    }
+    Ok(())
 }
 
 fn distribution(law: Distribution) -> String {

@@ -26,8 +26,8 @@ pub struct Client {
     pub signon: Option<Signon>,
     /// Which leg of which call is on each line.
     pub legs: Vec<Option<LegRef>>,
-    /// The leg that waits here for an incoming call.
-    pub expecting: Option<LegRef>,
+    /// The attempt that it plays in.
+    pub attempt: Option<AttemptRef>,
     /// A call that was over before it had come in here. It may be on its way still.
     pub given_up: Option<GivenUp>,
     /// The calls that were on its lines when its connection was lost.
@@ -56,12 +56,12 @@ pub struct Client {
     task: Waker,
 }
 
-/// A leg of a call: which call of the worker, which of its legs.
+/// A leg of a call: which attempt of the worker, which of its legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegRef {
-    /// The call's place in its worker's list.
-    pub call: usize,
-    /// Tells calls apart that had the same place one after the other.
+    /// The attempt's place in its worker's list.
+    pub attempt: usize,
+    /// Tells attempts apart that had the same place one after the other.
     pub serial: u32,
     /// The leg.
     pub leg: Leg,
@@ -76,6 +76,17 @@ pub struct KeptCall {
     pub call_id: Box<str>,
     /// It is to be ended, and rings.
     pub is_ringing: bool,
+}
+
+/// A client's part in an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptRef {
+    /// The attempt's place in its worker's list.
+    pub attempt: usize,
+    /// Tells attempts apart that had the same place one after the other.
+    pub serial: u32,
+    /// Which of its parties the client is.
+    pub party: u8,
 }
 
 /// A call that its caller gave up.
@@ -136,7 +147,7 @@ impl Client {
             connection: Connection::Off,
             signon: None,
             legs: Vec::new(),
-            expecting: None,
+            attempt: None,
             given_up: None,
             kept: Vec::new(),
             kept_until: Time::NEVER,
@@ -188,15 +199,15 @@ impl Client {
         link.poll_receive(End::Client, &mut Context::from_waker(&self.task))
     }
 
-    /// Sends the request `body` on `line`; when it was handed over and when it was written to the socket.
+    /// Sends the request `body` on `line`, or without one; when it was handed over and when it was written to the socket.
     ///
     /// # Errors
     /// [`SendError`].
     pub fn request(
         &mut self,
-        line: usize,
+        line: Option<usize>,
         body: RequestBody<'_>,
-        tag: u32,
+        tag: u64,
         now: Time,
         buffer: &mut Vec<u8>,
     ) -> Result<Time, SendError> {
@@ -263,9 +274,9 @@ impl Client {
         returns || self.reconnection.is_waiting() || self.reconnection.lost.is_some()
     }
 
-    /// Whether a call is on a line, or awaited.
+    /// Whether it plays in an attempt, or a call is on a line.
     pub fn in_call(&self) -> bool {
-        self.expecting.is_some() || self.legs.iter().any(Option::is_some)
+        self.attempt.is_some() || self.legs.iter().any(Option::is_some)
     }
 
     /// What the connection is doing.
@@ -290,11 +301,6 @@ impl Client {
             Connection::Open { .. } => signon.min(self.session.next_due()),
         };
         due.min(self.kept_until)
-    }
-
-    /// The leg with this serial number that is on one of the lines.
-    pub fn leg(&self, serial: u32) -> Option<LegRef> {
-        self.legs.iter().flatten().copied().find(|leg| leg.serial == serial)
     }
 
     fn link(&mut self) -> Result<&mut Link, SendError> {

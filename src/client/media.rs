@@ -5,22 +5,38 @@ use std::fmt::Write as _;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::law::Draws;
+use crate::profile::SdpPlan;
 use rand::RngExt;
+
+/// How many offers are told apart by their nonce: enough that two calls that a server mixes up hardly ever have the same
+/// one, and few enough to be made before the run.
+const NONCES: u64 = 64;
+
+/// What the session name of our descriptions begins with; the nonce follows.
+const SESSION_NAME: &str = "wtsp-load-";
 
 /// The SDP and the candidates of a worker's clients, as the JSON they are on the wire: escaped once, sent by all.
 #[derive(Debug)]
 pub struct Media {
-    offer: Box<RawValue>,
+    /// One for each nonce.
+    offers: Vec<Box<RawValue>>,
     answer: Box<RawValue>,
     candidates: Vec<Box<RawValue>>,
+    presence: Box<RawValue>,
 }
 
 impl Media {
-    /// Descriptions of about `sdp_bytes` bytes and `candidates` candidates.
+    /// Descriptions as planned, and `candidates` candidates.
     ///
     /// # Errors
     /// None that can occur: a text is always JSON.
-    pub fn new(sdp_bytes: usize, candidates: u32, draws: &mut Draws) -> Result<Media, serde_json::Error> {
+    pub fn new(sdp: &SdpPlan, candidates: u32, draws: &mut Draws) -> Result<Media, serde_json::Error> {
+        let (offer, answer) = match sdp {
+            SdpPlan::Bytes(bytes) => {
+                (description("actpass", *bytes, draws), description("active", *bytes, draws))
+            }
+            SdpPlan::Own { offer, answer } => (offer.clone(), answer.clone()),
+        };
         let candidate = |number: u32| {
             let candidate = serde_json::json!({
                 "candidate": candidate_text(number),
@@ -29,16 +45,42 @@ impl Media {
             });
             to_raw_value(&candidate)
         };
+        let presence = serde_json::json!({
+            "available": true,
+            "note": "",
+            "status_icon": null,
+            "device": "wtsp-load",
+            "time_offset_min": 0,
+            "timestamp": "2026-01-01T00:00:00.000",
+            "activity": null,
+            "dnd_mode": false,
+        });
         Ok(Media {
-            offer: to_raw_value(&description("actpass", sdp_bytes, draws))?,
-            answer: to_raw_value(&description("active", sdp_bytes, draws))?,
+            offers: (0..NONCES).map(|nonce| to_raw_value(&named(&offer, nonce))).collect::<Result<_, _>>()?,
+            answer: to_raw_value(&answer)?,
             candidates: (0..candidates).map(candidate).collect::<Result<_, _>>()?,
+            presence: to_raw_value(&presence)?,
         })
     }
 
-    /// The SDP of an offer, as a JSON string.
-    pub fn offer(&self) -> &RawValue {
-        &self.offer
+    /// The SDP of the offer of the attempt with this number, as a JSON string.
+    pub fn offer(&self, attempt: u64) -> &RawValue {
+        &self.offers[Media::nonce_of(attempt) as usize]
+    }
+
+    /// The nonce in the session name of an attempt's offer.
+    pub const fn nonce_of(attempt: u64) -> u64 {
+        attempt % NONCES
+    }
+
+    /// The nonce in the session name of a description, if it has one of ours.
+    pub fn nonce_in(sdp: &RawValue) -> Option<u64> {
+        // It stands near the beginning, or not at all.
+        let sdp = sdp.get().as_bytes();
+        let head = std::str::from_utf8(&sdp[..sdp.len().min(512)]).ok()?;
+        let (_, name) = head.split_once(concat!(r"\ns=", "wtsp-load-"))?;
+        let digits = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+        name[..digits].parse().ok()
     }
 
     /// The SDP of an answer, as a JSON string.
@@ -46,10 +88,24 @@ impl Media {
         &self.answer
     }
 
+    /// The settings of a `presence_update`, as a JSON object.
+    pub fn presence(&self) -> &RawValue {
+        &self.presence
+    }
+
     /// A candidate, as a JSON object.
     pub fn candidate(&self, number: u32) -> Option<&RawValue> {
         self.candidates.get(number as usize).map(AsRef::as_ref)
     }
+}
+
+/// A description with a nonce in its session name.
+fn named(sdp: &str, nonce: u64) -> String {
+    let named = |line: &str| match line.strip_prefix("s=") {
+        Some(_) => format!("s={SESSION_NAME}{nonce:02}\r\n"),
+        None => format!("{line}\r\n"),
+    };
+    sdp.lines().map(named).collect()
 }
 
 /// A candidate with an address reserved for documentation (RFC 5737).
@@ -97,6 +153,18 @@ fn fingerprint(draws: &mut Draws) -> String {
 mod tests {
     use super::*;
     use crate::law::Seed;
+
+    #[test]
+    fn an_offer_says_which_attempt_it_belongs_to_and_another_text_does_not() {
+        let media = Media::new(&SdpPlan::Bytes(2_000), 1, &mut Seed(1).stream("media", 0)).expect("JSON");
+        for attempt in [0, 5, 63, 64, 1_000] {
+            assert_eq!(Media::nonce_in(media.offer(attempt)), Some(Media::nonce_of(attempt)));
+        }
+        assert_eq!(Media::nonce_in(media.answer()), None);
+        let own = SdpPlan::Own { offer: "v=0\r\ns=-\r\nt=0 0\r\n".to_owned(), answer: String::new() };
+        let media = Media::new(&own, 0, &mut Seed(1).stream("media", 0)).expect("JSON");
+        assert_eq!(media.offer(7).get(), r#""v=0\r\ns=wtsp-load-07\r\nt=0 0\r\n""#);
+    }
 
     #[test]
     fn a_description_has_about_the_size_that_was_asked_for() {

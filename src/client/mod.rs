@@ -8,7 +8,7 @@ mod media;
 mod reconnect;
 mod scout;
 
-pub use connection::{Client, Connection, GivenUp, KeptCall, LegRef, SendError, Signon};
+pub use connection::{AttemptRef, Client, Connection, GivenUp, KeptCall, LegRef, SendError, Signon};
 pub use media::Media;
 pub use reconnect::{Ending, Next, Reconnection};
 pub(crate) use scout::count_fact;

@@ -34,6 +34,24 @@ pub enum Metric {
     Release,
     /// `hangup` sent → `hangup` event on the other leg.
     ReleaseRemote,
+    /// Callee's `accept` sent → its own `accepted`.
+    Establish,
+    /// Callee's `decline` sent → caller's `hangup`.
+    Decline,
+    /// Caller's `hangup` sent before the answer → its own `hangup` event. Kept apart from [`Release`](Metric::Release).
+    Cancel,
+    /// `outgoing_call` sent → a `hangup` that none of ours asked for, before any answer. RFC 6076: SRD of failed attempts.
+    Reject,
+    /// `hold` sent → `holding`.
+    Hold,
+    /// `unhold` sent → `resuming`.
+    Resume,
+    /// `update` with an offer sent → the answer to it.
+    Update,
+    /// `hold`, `unhold` or `update` sent → the other side's `updating_call`.
+    Reinvite,
+    /// `transfer` sent → word that it has succeeded.
+    Transfer,
     /// Connection lost → signed on again.
     Recovery,
     /// Call due → its request written to the socket: the generator's own lateness.
@@ -69,6 +87,15 @@ impl Metric {
         Metric::Setup,
         Metric::Release,
         Metric::ReleaseRemote,
+        Metric::Establish,
+        Metric::Decline,
+        Metric::Cancel,
+        Metric::Reject,
+        Metric::Hold,
+        Metric::Resume,
+        Metric::Update,
+        Metric::Reinvite,
+        Metric::Transfer,
         Metric::Recovery,
         Metric::Lag,
         Metric::KeepaliveLag,
@@ -103,6 +130,15 @@ impl Metric {
             Metric::Setup => "setup",
             Metric::Release => "release",
             Metric::ReleaseRemote => "release_remote",
+            Metric::Establish => "establish",
+            Metric::Decline => "decline",
+            Metric::Cancel => "cancel",
+            Metric::Reject => "reject",
+            Metric::Hold => "hold",
+            Metric::Resume => "resume",
+            Metric::Update => "update",
+            Metric::Reinvite => "reinvite",
+            Metric::Transfer => "transfer",
             Metric::Recovery => "recovery",
             Metric::Lag => "lag",
             Metric::KeepaliveLag => "keepalive_lag",
@@ -153,6 +189,15 @@ impl Metric {
             Metric::Setup => "call due to accepted, less the callee's ringing",
             Metric::Release => "hangup sent to hangup on the same leg (SDD)",
             Metric::ReleaseRemote => "hangup sent to hangup on the other leg",
+            Metric::Establish => "callee's accept sent to its own accepted",
+            Metric::Decline => "callee's decline sent to caller's hangup",
+            Metric::Cancel => "caller's hangup sent while it rings to its hangup event",
+            Metric::Reject => "request sent to a hangup that nobody asked for, unanswered (failed SRD)",
+            Metric::Hold => "hold sent to holding",
+            Metric::Resume => "unhold sent to resuming",
+            Metric::Update => "update offer sent to its answer",
+            Metric::Reinvite => "hold, unhold or update sent to the other side's updating_call",
+            Metric::Transfer => "transfer sent to word of its success",
             Metric::Recovery => "connection lost to signed on again",
             Metric::Lag => "due to written: the generator's own lateness",
             Metric::KeepaliveLag => "keepalive due to written: the generator's own lateness",
@@ -187,7 +232,9 @@ pub enum Outcome {
     Redirected,
     /// Anything else that went wrong.
     Failed(AttemptFailure),
-    /// Due, but no idle pair was there to make it: never sent.
+    /// No call, and it did what it was for.
+    Done,
+    /// Due, but the clients that it needs were not there, or not idle: never sent.
     Blocked,
     /// The run ended before the attempt did.
     Unfinished,
@@ -204,6 +251,7 @@ impl Outcome {
             Outcome::Unavailable => "unavailable",
             Outcome::Redirected => "redirected",
             Outcome::Failed(_) => "failed",
+            Outcome::Done => "done",
             Outcome::Blocked => "blocked",
             Outcome::Unfinished => "unfinished",
         }
@@ -261,6 +309,10 @@ reasons! {
         Rejected = "rejected",
         /// A connection of the call was lost while it was being set up.
         ConnectionLost = "connection_lost",
+        /// We hung up before the answer, or declined, and the server did not say that the call is over.
+        NotReleased = "not_released",
+        /// A call that the flow needs beside the attempt's own came to nothing.
+        SideCall = "side_call",
         /// The call ended normally before it was answered, and nobody of ours had ended it.
         EndedEarly = "ended_early",
     }

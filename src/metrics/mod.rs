@@ -27,5 +27,6 @@ pub use counts::{Counts, Each};
 pub use metric::{AttemptFailure, Metric, Outcome, Phase, SignonFailure};
 pub use recorder::{Recorder, Sample};
 pub use tally::{
-    Counters, DisconnectKey, Gauges, Latency, LatencyHistogram, Ledger, Recovered, SignonFailureKey, Tally,
+    Counters, DisconnectKey, Gauges, Latency, LatencyHistogram, Ledger, Recovered, SideCalls,
+    SignonFailureKey, Tally,
 };

@@ -135,6 +135,29 @@ pub struct Ledger {
     pub misdelivered: u64,
     /// Calls that a reconnecting client found gone.
     pub lost_on_reconnect: u64,
+    /// Calls that came in with the nonce in their SDP that their caller had put there.
+    pub nonces_confirmed: u64,
+    /// Calls that came in with another call's nonce.
+    pub nonces_differ: u64,
+}
+
+/// Calls that flows needed beside the attempts' own: a consultation, a second call, one that fills a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SideCalls {
+    /// Placed.
+    pub started: u64,
+    /// Ended, by the name of the outcome.
+    pub ended: Counts<&'static str>,
+    /// Time for which answered ones were up, in microseconds, counted when they end.
+    pub talk_micros: u64,
+}
+
+impl SideCalls {
+    fn add(&mut self, other: &SideCalls) {
+        self.started += other.started;
+        self.ended.add(&other.ended);
+        self.talk_micros += other.talk_micros;
+    }
 }
 
 /// What clients found on their lines when they signed on (protocol, section 2.7).
@@ -199,12 +222,20 @@ pub struct Counters {
     pub blocked: u64,
     /// See [`Outcome::Unfinished`].
     pub unfinished: u64,
+    /// See [`Outcome::Done`].
+    pub done: u64,
     /// Attempts that failed, by [`AttemptFailure::index`].
     pub failed: Each<{ AttemptFailure::COUNT }>,
     /// Codes with which attempts ended as [`AttemptFailure::Rejected`]; `None` for a `hangup` without one.
     pub rejections: Counts<Option<i32>>,
     /// Attempts that ended as their flow intended.
     pub intended: u64,
+    /// Attempts that were answered, and whose flow broke off later: by the name of the flow and the number of the step.
+    pub broken: Counts<(&'static str, usize)>,
+    /// Attempts that have ended, by the name of the flow and of the outcome.
+    pub flows: Counts<(&'static str, &'static str)>,
+    /// Calls that flows needed beside the attempts' own.
+    pub side_calls: SideCalls,
     /// Answered calls that ended with a regular `hangup` on both legs.
     pub completed: u64,
     /// Time for which answered calls were up, in microseconds, counted when they end.
@@ -342,6 +373,7 @@ impl Counters {
             Outcome::Failed(reason) => self.failed[reason.index()] += 1,
             Outcome::Blocked => self.blocked += 1,
             Outcome::Unfinished => self.unfinished += 1,
+            Outcome::Done => self.done += 1,
         }
     }
 
@@ -361,6 +393,7 @@ impl Counters {
             + self.failed_total()
             + self.blocked
             + self.unfinished
+            + self.done
     }
 
     /// Adds all that `other` counted.
@@ -377,9 +410,13 @@ impl Counters {
             redirected,
             blocked,
             unfinished,
+            done,
             failed,
             rejections,
             intended,
+            broken,
+            flows,
+            side_calls,
             completed,
             talk_micros,
             talks,
@@ -429,6 +466,10 @@ impl Counters {
         self.failed.add(failed);
         self.rejections.add(rejections);
         self.intended += intended;
+        self.done += done;
+        self.broken.add(broken);
+        self.flows.add(flows);
+        self.side_calls.add(side_calls);
         self.completed += completed;
         self.talk_micros += talk_micros;
         self.talks += talks;
@@ -471,6 +512,8 @@ impl Counters {
         self.ledger.duplicated += ledger.duplicated;
         self.ledger.misdelivered += ledger.misdelivered;
         self.ledger.lost_on_reconnect += ledger.lost_on_reconnect;
+        self.ledger.nonces_confirmed += ledger.nonces_confirmed;
+        self.ledger.nonces_differ += ledger.nonces_differ;
     }
 }
 

@@ -3,7 +3,7 @@
 //! A call needs idle clients for as long as it rings and lasts; none idle is `blocked`. In the steady state the share
 //! of blocked calls depends on the mean of that time alone, whatever its law (Erlang B).
 
-use super::plan::CallPlan;
+use super::call_plan::CallPlan;
 use crate::workload::{ArrivalLaw, Stage};
 
 /// How many slices a stage is cut into, for rates and clients that change over it.

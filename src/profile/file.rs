@@ -329,6 +329,12 @@ pub struct CallsFile {
     /// How long each of a stage's `callers` pauses between the end of its call and the next one; at least 100 ms.
     #[schemars(extend("default" = {"fixed": "1s"}))]
     pub pause: Option<DistributionFile>,
+    /// How long a party thinks between two things that it does in a call.
+    #[schemars(extend("default" = {"uniform": {"min": "200ms", "max": "1s"}}))]
+    pub think: Option<DistributionFile>,
+    /// How long a call stays on hold.
+    #[schemars(extend("default" = {"exponential": "2s"}))]
+    pub on_hold: Option<DistributionFile>,
     /// ICE candidates that each side trickles before the end mark.
     #[schemars(range(max = 100), extend("default" = 6))]
     pub candidates: Option<u32>,
@@ -338,26 +344,64 @@ pub struct CallsFile {
     /// The size of each SDP, in bytes.
     #[schemars(range(min = 200, max = 60_000), extend("default" = 3_000))]
     pub sdp_bytes: Option<u32>,
+    /// A file with the SDP of the offers, and one with that of the answers, instead of made-up ones; relative to the
+    /// profile.
+    pub sdp_files: Option<SdpFilesFile>,
     /// The share of calls, 0 to 1, that the callee hangs up; the caller hangs up the others.
     #[schemars(range(min = 0.0, max = 1.0), extend("default" = 0.2))]
     pub hangup_by_callee: Option<f64>,
+    /// The share of calls, 0 to 1, in which two requests cross, in flows that know of such a race: a cancel and an
+    /// accept, two updates.
+    #[schemars(range(min = 0.0, max = 1.0), extend("default" = 0.1))]
+    pub crossing: Option<f64>,
     /// Dial this number instead of one's own partner: an echo service, or a phone that is not simulated.
     pub number: Option<String>,
+    /// The number that callers show in the flow `guest_line`. Default: their own.
+    pub guest_number: Option<String>,
     /// The flows that calls follow, by weight.
     #[schemars(extend("default" = [{"flow": "answered", "weight": 1}]))]
     pub mix: Option<Vec<FlowShareFile>>,
 }
 
-/// A flow's share of the calls.
+/// The session descriptions of calls.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SdpFilesFile {
+    /// The file with the SDP of the offers.
+    pub offer: String,
+    /// The file with the SDP of the answers.
+    pub answer: String,
+}
+
+/// A flow's share of the calls, and how its calls differ from what `[calls]` says.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlowShareFile {
     /// The flow's name.
-    #[schemars(extend("enum" = ["answered"]))]
+    #[schemars(schema_with = "super::schema::flow_names")]
     pub flow: String,
     /// Its weight among all flows of the mix.
     #[schemars(range(min = 0.0))]
     pub weight: f64,
+    /// How long a callee lets it ring; where the caller gives up, how long that one does.
+    pub ring: Option<DistributionFile>,
+    /// How long a call lasts, from the answer to the hang-up.
+    pub hold: Option<DistributionFile>,
+    /// How long a party thinks between two things that it does in a call.
+    pub think: Option<DistributionFile>,
+    /// How long a call stays on hold.
+    pub on_hold: Option<DistributionFile>,
+    /// The share of calls, 0 to 1, that the callee hangs up.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub hangup_by_callee: Option<f64>,
+    /// The share of calls, 0 to 1, in which two requests cross.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub crossing: Option<f64>,
+    /// What is dialled before the callee's number. Default: the flow's feature code of the embedded core, if it needs
+    /// one.
+    pub prefix: Option<String>,
+    /// The number to dial instead of that of a client of the run.
+    pub number: Option<String>,
 }
 
 /// How long something takes, as a law of chance.

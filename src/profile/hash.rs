@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use super::call_plan::SdpPlan;
 use super::plan::{Force, Plan, Reconnect, Server};
 use crate::law::Distribution;
 use crate::workload::{Rate, SignOff, Stage};
@@ -101,19 +102,26 @@ fn write_calls(out: &mut Fnv, plan: &Plan) -> fmt::Result {
         return Ok(());
     }
     let calls = &plan.calls;
-    out.write_str(";ring=")?;
-    write_distribution(out, calls.ring)?;
-    out.write_str(";hold=")?;
-    write_distribution(out, calls.hold)?;
     if plan.stages.iter().any(|stage| stage.callers > 0) {
         out.write_str(";pause=")?;
         write_distribution(out, calls.pause)?;
     }
     write!(out, ";candidates={},{}", calls.candidates, calls.candidate_spacing.as_nanos())?;
-    write!(out, ";sdp={};callee={:?}", calls.sdp_bytes, calls.hangup_by_callee)?;
-    write!(out, ";number={:?}", calls.number)?;
+    match &calls.sdp {
+        SdpPlan::Bytes(bytes) => write!(out, ";sdp={bytes}")?,
+        SdpPlan::Own { offer, answer } => write!(out, ";sdp={offer:?},{answer:?}")?,
+    }
+    write!(out, ";guest={:?}", calls.guest_number)?;
     for share in &calls.mix {
-        write!(out, ";flow={:?},{:?}", share.flow, share.weight)?;
+        write!(out, ";flow={:?},{:?}", share.flow.name(), share.weight)?;
+        for (name, law) in
+            [("ring", share.ring), ("hold", share.hold), ("think", share.think), ("on_hold", share.on_hold)]
+        {
+            write!(out, ",{name}=")?;
+            write_distribution(out, law)?;
+        }
+        write!(out, ",callee={:?},crossing={:?}", share.hangup_by_callee, share.crossing)?;
+        write!(out, ",prefix={:?},number={:?}", share.prefix, share.number)?;
     }
     Ok(())
 }

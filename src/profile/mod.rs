@@ -16,6 +16,7 @@
 //! # Ok::<(), profile::ProfileErrors>(())
 //! ```
 
+mod call_plan;
 mod capacity;
 mod document;
 mod duration;
@@ -33,13 +34,14 @@ mod words;
 
 use std::path::Path;
 
+pub use call_plan::{CallPlan, FlowShare, SdpPlan};
 pub use duration::{DurationError, WrittenDuration, parse_duration, write_duration};
 pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
 pub use law_text::{LawError, RefusalsError, parse_freeze, parse_law, parse_refusals};
 pub use plan::{
-    CallDraw, CallPlan, ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan,
-    Reconnect, Server, SubscriberSource, Target, TlsPlan,
+    ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, Force, Plan, Reconnect, Server, SubscriberSource,
+    Target, TlsPlan,
 };
 pub use threshold::{
     Figure, Kind, Limit, Operator, Origin, Part, Statistic, Threshold, ThresholdError, Thresholds,

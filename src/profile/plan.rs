@@ -5,16 +5,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rand::RngExt;
-
+use super::call_plan::CallPlan;
 use super::threshold::Thresholds;
 use super::url::ServerUrl;
 use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{Dialect, HangupCode, ServerMessage};
-use crate::workload::{AttemptNumber, Stage};
-
-/// The shortest pause between two calls of a caller: calls that fail at once must not become a busy loop.
-pub const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+use crate::workload::Stage;
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,107 +194,6 @@ pub enum Reconnect {
     },
 }
 
-/// How every call goes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CallPlan {
-    /// How long a callee lets it ring.
-    pub ring: Distribution,
-    /// How long a call lasts, from the answer to the hang-up.
-    pub hold: Distribution,
-    /// How long a caller of the closed load pauses before its next call.
-    pub pause: Distribution,
-    /// ICE candidates that each side trickles before the end mark.
-    pub candidates: u32,
-    /// The time from one trickled candidate to the next.
-    pub candidate_spacing: Duration,
-    /// The size of each SDP, in bytes.
-    pub sdp_bytes: usize,
-    /// The share of calls, 0 to 1, that the callee hangs up.
-    pub hangup_by_callee: f64,
-    /// The flows that calls follow; at least one, with weights that are finite and above zero.
-    pub mix: Vec<FlowShare>,
-    /// The number to dial instead of one's own partner.
-    pub number: Option<String>,
-}
-
-impl CallPlan {
-    /// How many clients of this run a call needs: two, or one when it dials a foreign number.
-    pub const fn parties(&self) -> u32 {
-        if self.number.is_some() { 1 } else { 2 }
-    }
-
-    /// What the call with this number in the run draws: the same for the same seed, whoever places it.
-    pub fn draw(&self, seed: Seed, attempt: AttemptNumber) -> CallDraw {
-        let mut draws = seed.stream("call", attempt);
-        // The order of the draws is part of what a seed means; new ones go to the end.
-        let flow = self.draw_flow(draws.random());
-        let hangup_by_callee = draws.random::<f64>() < self.hangup_by_callee;
-        let ring = self.ring.sample(&mut draws);
-        let hold = self.hold.sample(&mut draws);
-        CallDraw { flow, hangup_by_callee, ring, hold }
-    }
-
-    /// How long a caller of the closed load pauses before the call with this number. Drawn apart from what the call
-    /// itself draws, so that the two do not depend on each other's order.
-    pub fn pause_before(&self, seed: Seed, attempt: AttemptNumber) -> Duration {
-        self.pause.sample(&mut seed.stream("pause", attempt)).max(SHORTEST_PAUSE)
-    }
-
-    /// How long a caller of the closed load takes on average from one call to the next, at a server that answers at
-    /// once.
-    fn mean_round(&self) -> Duration {
-        self.mean_busy() + self.pause.mean().max(SHORTEST_PAUSE)
-    }
-
-    /// How many calls of the closed load are expected in a stage, at a server that answers at once; at others fewer.
-    pub fn expected_closed_calls(&self, stage: &Stage) -> f64 {
-        f64::from(stage.callers) * stage.duration.as_secs_f64() / self.mean_round().as_secs_f64()
-    }
-
-    /// How many callers of a stage's closed load are busy at a time, on average.
-    pub fn busy_callers(&self, stage: &Stage) -> f64 {
-        f64::from(stage.callers) * self.mean_busy().as_secs_f64() / self.mean_round().as_secs_f64()
-    }
-
-    fn draw_flow(&self, share: f64) -> usize {
-        let total: f64 = self.mix.iter().map(|share| share.weight).sum();
-        let mut left = share * total;
-        let chosen = self.mix.iter().position(|share| {
-            left -= share.weight;
-            left < 0.0
-        });
-        // Rounding may leave a crumb after the last one.
-        chosen.unwrap_or(self.mix.len().saturating_sub(1))
-    }
-
-    /// How long a call keeps its clients busy on average: ring and hold.
-    pub fn mean_busy(&self) -> Duration {
-        self.ring.mean() + self.hold.mean()
-    }
-}
-
-/// What one call drew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallDraw {
-    /// Its flow: an index into [`CallPlan::mix`].
-    pub flow: usize,
-    /// Whether the callee hangs up.
-    pub hangup_by_callee: bool,
-    /// How long the callee lets it ring.
-    pub ring: Duration,
-    /// How long it lasts, from the answer to the hang-up.
-    pub hold: Duration,
-}
-
-/// A flow's share of the calls.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FlowShare {
-    /// The flow's name.
-    pub flow: String,
-    /// Its weight among all flows of the mix.
-    pub weight: f64,
-}
-
 /// The embedded core's settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmbeddedPlan {
@@ -366,46 +261,5 @@ impl Plan {
     pub fn descriptors(&self) -> u64 {
         let ends = if self.target.server == Server::Embedded { 2 } else { 1 };
         u64::from(self.connections()) * ends + 16 * (self.threads() as u64 + 4)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn calls() -> CallPlan {
-        let share = |flow: &str, weight| FlowShare { flow: flow.to_owned(), weight };
-        CallPlan {
-            ring: Distribution::Uniform { min: Duration::from_millis(200), max: Duration::from_secs(1) },
-            hold: Distribution::Exponential { mean: Duration::from_secs(5) },
-            pause: Distribution::Fixed(Duration::from_secs(1)),
-            candidates: 6,
-            candidate_spacing: Duration::from_millis(50),
-            sdp_bytes: 3_000,
-            hangup_by_callee: 0.2,
-            mix: vec![share("answered", 9.0), share("declined", 1.0)],
-            number: None,
-        }
-    }
-
-    #[test]
-    fn a_call_draws_the_same_for_the_same_seed_and_number() {
-        let calls = calls();
-        assert_eq!(calls.draw(Seed(7), 41), calls.draw(Seed(7), 41));
-        assert_ne!(calls.draw(Seed(7), 41), calls.draw(Seed(7), 42));
-        assert_ne!(calls.draw(Seed(7), 41), calls.draw(Seed(8), 41));
-    }
-
-    #[test]
-    fn calls_draw_in_the_shares_that_the_plan_gives() {
-        let (calls, count) = (calls(), 20_000);
-        let draws: Vec<CallDraw> = (0..count).map(|number| calls.draw(Seed(7), number)).collect();
-        let share = |which: &dyn Fn(&CallDraw) -> bool| {
-            draws.iter().filter(|draw| which(draw)).count() as f64 / count as f64
-        };
-        assert!((share(&|draw| draw.flow == 1) - 0.1).abs() < 0.01);
-        assert!((share(&|draw| draw.hangup_by_callee) - 0.2).abs() < 0.01);
-        assert!((share(&|draw| draw.hold < Duration::from_millis(3_466)) - 0.5).abs() < 0.015);
-        assert!((share(&|draw| draw.ring < Duration::from_millis(600)) - 0.5).abs() < 0.015);
     }
 }

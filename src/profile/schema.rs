@@ -5,6 +5,13 @@ use schemars::{Schema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::file::ProfileFile;
+use crate::scenario::Flow;
+
+/// The names of flows.
+pub(super) fn flow_names(_: &mut schemars::SchemaGenerator) -> Schema {
+    let names: Vec<&str> = Flow::ALL.iter().map(|flow| flow.name()).collect();
+    schemars::json_schema!({ "type": "string", "enum": names })
+}
 
 /// The schema, adapted to TOML: a key may be left out, but there is no `null` that it could have.
 pub(super) fn of_profile() -> Value {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::LineState;
+use super::{Line, LineState};
 use crate::law::Time;
 
 /// How long a line is left alone after its call, unless `ice_hangup` comes first (`line_reuse_guard`).
@@ -15,6 +15,8 @@ pub const MAX_LINES_KEPT: usize = 64;
 #[derive(Debug, Default)]
 pub struct Lines {
     slots: Vec<Slot>,
+    /// The line for calls with another caller number (section 5.15).
+    guest: Slot,
     /// Where the search for a free line begins: behind the one used last.
     next: usize,
 }
@@ -27,11 +29,12 @@ struct Slot {
 
 impl Lines {
     /// As many as the state announces, [`MAX_LINES_KEPT`] at the most; what it holds on them is busy.
-    pub fn from_state(announced: &[Option<LineState<'_>>]) -> Lines {
+    pub fn from_state(announced: &[Option<LineState<'_>>], guest: Option<&LineState<'_>>) -> Lines {
         let call_id = |line: &Option<LineState<'_>>| Some(line.as_ref()?.call_id.as_deref()?.into());
+        let guest_call = guest.and_then(|line| Some(line.call_id.as_deref()?.into()));
         let slots = announced.iter().take(MAX_LINES_KEPT);
         let slots = slots.map(|line| Slot { call_id: call_id(line), free_from: Time::ZERO });
-        Lines { slots: slots.collect(), next: 0 }
+        Lines { slots: slots.collect(), guest: Slot { call_id: guest_call, free_from: Time::ZERO }, next: 0 }
     }
 
     /// How many there are.
@@ -42,6 +45,38 @@ impl Lines {
     /// Whether there are none: only the guest line could call.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// The place of the guest line: behind the others.
+    pub fn guest(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The guest line, if it is free.
+    pub fn free_guest(&self, now: Time) -> Option<usize> {
+        let is_free = self.guest.call_id.is_none() && self.guest.free_from <= now;
+        is_free.then(|| self.guest())
+    }
+
+    /// How many can be called on.
+    pub fn count_free(&self, now: Time) -> usize {
+        self.slots.iter().filter(|slot| slot.call_id.is_none() && slot.free_from <= now).count()
+    }
+
+    /// How a message names the line.
+    pub(super) fn wire(&self, line: usize) -> Line {
+        if line == self.guest() {
+            return Line::Guest;
+        }
+        u16::try_from(line).map_or(Line::Invalid, Line::Main)
+    }
+
+    fn slot(&self, line: usize) -> Option<&Slot> {
+        if line == self.guest() { Some(&self.guest) } else { self.slots.get(line) }
+    }
+
+    fn slot_mut(&mut self, line: usize) -> Option<&mut Slot> {
+        if line == self.guest() { Some(&mut self.guest) } else { self.slots.get_mut(line) }
     }
 
     /// A free line, the next after the one used last; `None` while all are busy or too fresh from their last call.
@@ -60,7 +95,7 @@ impl Lines {
 
     /// Whether the line has a call.
     pub fn is_busy(&self, line: usize) -> bool {
-        self.slots.get(line).is_some_and(|slot| slot.call_id.is_some())
+        self.slot(line).is_some_and(|slot| slot.call_id.is_some())
     }
 
     /// How many have a call.
@@ -70,7 +105,7 @@ impl Lines {
 
     /// The call on a line.
     pub fn call_id(&self, line: usize) -> Option<&str> {
-        self.slots.get(line)?.call_id.as_deref()
+        self.slot(line)?.call_id.as_deref()
     }
 
     /// The line, if this call is on it.
@@ -80,25 +115,28 @@ impl Lines {
 
     /// The line that this call is on.
     pub fn find_call(&self, call_id: &str) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.call_id.as_deref() == Some(call_id))
+        (0..=self.guest()).find(|line| self.call_id(*line) == Some(call_id))
     }
 
     pub(super) fn occupy(&mut self, line: usize, call_id: &str) {
-        if let Some(slot) = self.slots.get_mut(line) {
+        let is_guest = line == self.guest();
+        if let Some(slot) = self.slot_mut(line) {
             slot.call_id = Some(call_id.into());
-            self.next = line + 1;
+            if !is_guest {
+                self.next = line + 1;
+            }
         }
     }
 
     pub(super) fn release(&mut self, line: usize, free_from: Time) {
-        if let Some(slot) = self.slots.get_mut(line) {
+        if let Some(slot) = self.slot_mut(line) {
             slot.call_id = None;
             slot.free_from = free_from;
         }
     }
 
     pub(super) fn lift_guard(&mut self, line: usize) {
-        if let Some(slot) = self.slots.get_mut(line) {
+        if let Some(slot) = self.slot_mut(line) {
             slot.free_from = Time::ZERO;
         }
     }
@@ -110,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_new_call_takes_another_line_than_the_last_one_if_there_is_one() {
-        let mut lines = Lines::from_state(&[None, None]);
+        let mut lines = Lines::from_state(&[None, None], None);
         let first = lines.free(Time::ZERO).unwrap();
         lines.occupy(first, "a");
         lines.release(first, Time::ZERO);
@@ -119,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_line_rests_after_its_call_until_the_media_are_gone() {
-        let mut lines = Lines::from_state(&[None]);
+        let mut lines = Lines::from_state(&[None], None);
         lines.occupy(0, "a");
         assert_eq!(lines.free(Time::ZERO), None);
         lines.release(0, Time::from_nanos(5));

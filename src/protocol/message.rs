@@ -538,6 +538,16 @@ pub enum GuestLine<'a> {
     Line(LineState<'a>),
 }
 
+impl<'a> GuestLine<'a> {
+    /// The line, if there is something on it.
+    pub fn held(&self) -> Option<&LineState<'a>> {
+        match self {
+            GuestLine::Line(line) => Some(line),
+            GuestLine::Absent | GuestLine::Idle => None,
+        }
+    }
+}
+
 /// The registration in a `state`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration<'a> {

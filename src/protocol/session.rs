@@ -86,7 +86,7 @@ pub struct Session {
 struct Pending {
     counter: u32,
     request: RequestName,
-    tag: u32,
+    tag: u64,
     sent: Time,
 }
 
@@ -125,7 +125,7 @@ pub enum Fact<'a> {
         /// Which request.
         request: RequestName,
         /// The tag that its owner gave it.
-        tag: u32,
+        tag: u64,
         /// When it was sent.
         sent: Time,
         /// What became of it.
@@ -162,7 +162,7 @@ pub enum Due {
         /// Which request.
         request: RequestName,
         /// The tag that its owner gave it.
-        tag: u32,
+        tag: u64,
     },
     /// The handshake state has not come in time.
     StateTimeout,
@@ -267,16 +267,16 @@ impl Session {
         Handled { fact, repairs: decoded.repairs }
     }
 
-    /// Writes the request `body` for `line` and `call` into `out`, in place of what that held, and waits for its
-    /// response from `now` on. The owner finds it again by `tag`.
+    /// Writes the request `body` for `line` and the call on it into `out`, in place of what that held, and waits for its
+    /// response from `now` on; a request of the session has no line. The owner finds it again by `tag`.
     ///
     /// # Errors
     /// The dialect cannot say it: nothing was written.
     pub fn request(
         &mut self,
-        line: usize,
+        line: Option<usize>,
         body: RequestBody<'_>,
-        tag: u32,
+        tag: u64,
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<(), NotInDialect> {
@@ -284,11 +284,11 @@ impl Session {
         self.ids.write(self.counter, &mut self.transaction);
         let request = Request {
             transaction: Text::Borrowed(&self.transaction),
-            line: u16::try_from(line).map_or(Line::Invalid, Line::Main),
+            line: line.map_or(Line::Absent, |line| self.lines.wire(line)),
             // A candidate belongs to a line, not to a call (decision 12.33).
             call_id: match name {
                 RequestName::IceTrickle => None,
-                _ => self.lines.call_id(line).map(Text::Borrowed),
+                _ => line.and_then(|line| self.lines.call_id(line)).map(Text::Borrowed),
             },
             body,
         };
@@ -321,6 +321,13 @@ impl Session {
     /// (section 5.1, rule 8). `None` while all are busy or too fresh from their last call.
     pub fn take_line(&mut self, now: Time) -> Option<usize> {
         let line = self.lines.free(now)?;
+        self.lines.occupy(line, CallId::random(&mut self.draws).as_str());
+        Some(line)
+    }
+
+    /// Takes the guest line for a call to be made (section 5.15), if it is free.
+    pub fn take_guest_line(&mut self, now: Time) -> Option<usize> {
+        let line = self.lines.free_guest(now)?;
         self.lines.occupy(line, CallId::random(&mut self.draws).as_str());
         Some(line)
     }
@@ -390,7 +397,7 @@ impl Session {
         let asked = state.keepalive_interval().0;
         self.interval = self.settings.keepalive_interval.map_or(asked, |own| own.min(asked));
         if !again {
-            self.lines = Lines::from_state(&state.lines);
+            self.lines = Lines::from_state(&state.lines, state.guest_line.held());
             self.arm_keepalive(at);
         }
         Fact::State { state, again }
@@ -452,8 +459,12 @@ impl Session {
             EventBody::Unregistered => self.registration = RegistrationStatus::Unregistered,
             EventBody::IncomingCall(_) => return self.on_incoming(event),
             EventBody::IceHangup { .. } => {
-                if let Line::Main(line) = event.line {
-                    self.lines.lift_guard(usize::from(line));
+                match event.line {
+                    Line::Main(line) if usize::from(line) < self.lines.len() => {
+                        self.lines.lift_guard(usize::from(line));
+                    }
+                    Line::Guest => self.lines.lift_guard(self.lines.guest()),
+                    _ => {}
                 }
                 return Fact::Event(event);
             }
@@ -468,7 +479,7 @@ impl Session {
             return Fact::StrayEvent(event);
         };
         let line = usize::from(line);
-        if self.lines.is_busy(line) || line >= self.lines.len() {
+        if line >= self.lines.len() || self.lines.is_busy(line) {
             return Fact::StrayEvent(event);
         }
         self.lines.occupy(line, call_id);
@@ -480,9 +491,16 @@ impl Session {
             (Line::Main(line), Some(call_id)) if usize::from(line) < self.lines.len() => {
                 self.lines.find(usize::from(line), call_id)
             }
+            (Line::Guest, Some(call_id)) if self.lines.find(self.lines.guest(), call_id).is_some() => {
+                Some(self.lines.guest())
+            }
+            (Line::Guest, None) => Some(self.lines.guest()).filter(|line| self.lines.is_busy(*line)),
             // No line that there is: the call id must do (section 10, row 24).
             (_, Some(call_id)) => self.lines.find_call(call_id),
-            (Line::Main(line), None) => Some(usize::from(line)).filter(|line| self.lines.is_busy(*line)),
+            (Line::Main(line), None) => {
+                let line = Some(usize::from(line)).filter(|line| *line < self.lines.len());
+                line.filter(|line| self.lines.is_busy(*line))
+            }
             (_, None) => None,
         };
         let Some(line) = found else {

@@ -32,10 +32,10 @@ fn attached(dialect: Dialect) -> Session {
 }
 
 /// Writes an end of candidates for line 0 and returns its transaction.
-fn ask(session: &mut Session, tag: u32, now: Time) -> String {
+fn ask(session: &mut Session, tag: u64, now: Time) -> String {
     let mut out = Vec::new();
     let body = RequestBody::IceTrickle { candidate: Candidate::EndNull };
-    session.request(0, body, tag, now, &mut out).unwrap();
+    session.request(Some(0), body, tag, now, &mut out).unwrap();
     transaction(&out)
 }
 
@@ -380,10 +380,10 @@ fn a_call_has_a_call_id_of_its_own_and_a_candidate_has_none() {
     let line = session.take_line(Time::ZERO).unwrap();
     let call_id = session.lines().call_id(line).unwrap().to_owned();
     let mut out = Vec::new();
-    session.request(line, RequestBody::Hangup, 0, secs(1), &mut out).unwrap();
+    session.request(Some(line), RequestBody::Hangup, 0, secs(1), &mut out).unwrap();
     assert!(std::str::from_utf8(&out).unwrap().contains(&call_id));
     let candidate = RequestBody::IceTrickle { candidate: Candidate::EndNull };
-    session.request(line, candidate, 0, secs(1), &mut out).unwrap();
+    session.request(Some(line), candidate, 0, secs(1), &mut out).unwrap();
     assert!(!std::str::from_utf8(&out).unwrap().contains(&call_id));
     session.free_line(line, secs(2));
     assert_eq!(session.lines().busy(), 0);

@@ -28,6 +28,13 @@ pub struct Counted {
     pub attempts_rejected: ByName,
     /// Attempts that ended as their flow intended.
     pub attempts_intended: u64,
+    /// Attempts that were answered, but whose flow broke off at a later step: by flow, number of the step and the
+    /// message of the step.
+    pub attempts_broken: ByName,
+    /// Attempts by flow, and by how they ended.
+    pub flows: BTreeMap<String, ByName>,
+    /// Calls that flows need beside the attempts' own: a consultation, a second call, one that fills a line.
+    pub side_calls: SideCallCounts,
     /// Answered calls, once they have ended.
     pub calls: Calls,
     /// `hangup` events of both legs, by code.
@@ -135,6 +142,20 @@ pub struct Attempts {
     pub failed: u64,
     /// The run ended before the attempt did.
     pub unfinished: u64,
+    /// No call, and it did what it was for: a change of presence.
+    pub done: u64,
+}
+
+/// Calls that flows need beside the attempts' own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SideCallCounts {
+    /// Placed.
+    pub started: u64,
+    /// By how they ended.
+    pub ended: ByName,
+    /// Time for which answered ones were up, in microseconds.
+    pub talk_us: u64,
 }
 
 /// Answered calls that have ended.
@@ -168,6 +189,11 @@ pub struct LedgerCounts {
     pub misdelivered: u64,
     /// Calls that a reconnecting client found gone.
     pub lost_on_reconnect: u64,
+    /// Calls that came in with the nonce in their SDP's session name that their caller had put there. 0 where a gateway
+    /// rewrites it: then the pair of numbers alone tells the call.
+    pub nonces_confirmed: u64,
+    /// Calls that came in with another call's nonce: the session descriptions of two calls were mixed up.
+    pub nonces_differ: u64,
 }
 
 /// Requests, keepalives left out.

@@ -82,7 +82,7 @@ impl Kpi {
         let wanted = all.saturating_sub(attempts.cancelled);
         let proper = attempts.answered + attempts.busy + attempts.declined + attempts.unavailable;
         let seconds = calling_us as f64 / 1e6;
-        let cps_offered = per(attempts.due as f64, seconds);
+        let cps_offered = per(attempts.due.saturating_sub(attempts.done) as f64, seconds);
         let hold_s = mean_hold_us.map(|micros| micros as f64 / 1e6);
         Kpi {
             ser: percent(attempts.answered, wanted),
@@ -99,14 +99,14 @@ impl Kpi {
             cps_completed: per(counted.calls.completed as f64, seconds),
             bhca: cps_offered.map(|cps| cps * 3600.0),
             erlangs_offered: cps_offered.zip(hold_s).map(|(cps, hold)| cps * hold),
-            erlangs_carried: per(counted.calls.talk_us as f64 / 1e6, seconds),
+            erlangs_carried: per((counted.calls.talk_us + counted.side_calls.talk_us) as f64 / 1e6, seconds),
         }
     }
 }
 
 /// The attempts that the server could have answered.
 fn base(attempts: &Attempts) -> u64 {
-    attempts.due.saturating_sub(attempts.blocked + attempts.unfinished + attempts.redirected)
+    attempts.due.saturating_sub(attempts.blocked + attempts.unfinished + attempts.redirected + attempts.done)
 }
 
 /// Ineffective attempts; unknown if not every rejected one has its code.
@@ -292,8 +292,8 @@ mod tests {
     #[test]
     fn every_key_figure_is_what_is_worked_out_by_hand() {
         let attempts = Attempts {
-            due: 200,
-            started: 190,
+            due: 205,
+            started: 195,
             blocked: 10,
             unfinished: 6,
             redirected: 4,
@@ -303,6 +303,7 @@ mod tests {
             cancelled: 20,
             unavailable: 2,
             failed: 20,
+            done: 5,
         };
         assert_eq!(attempts.due, attempts.ended());
         let named =

@@ -2,14 +2,34 @@
 
 use proptest::prelude::*;
 
+use std::time::Duration;
+
+use super::call::{ERROR_GRACE, RELEASE_TIMEOUT};
+use super::script::SETUP_TIMEOUT;
 use super::*;
-use crate::protocol::CallParties;
+use crate::law::Time;
+use crate::metrics::{AttemptFailure, Metric, Outcome};
+use crate::protocol::{CallParties, EventBody, RequestName, ResponseOutcome};
 
 const RING: Duration = Duration::from_millis(500);
 const HOLD: Duration = Duration::from_secs(5);
 
-fn plan(hangup_by: Leg) -> AnsweredPlan {
-    AnsweredPlan { ring: RING, hold: HOLD, hangup_by, candidates: 2, candidate_spacing: ms(20) }
+const CALLER: Leg = Leg::caller(0);
+const CALLEE: Leg = Leg::callee(0);
+
+fn draw(hangup_by: Side) -> Draw {
+    Draw {
+        flow: Flow::Answered,
+        ring: RING,
+        hold: HOLD,
+        think: ms(300),
+        on_hold: ms(400),
+        hangup_by,
+        crossing: false,
+        update_retry: ms(3_000),
+        candidates: 2,
+        candidate_spacing: ms(20),
+    }
 }
 
 fn ms(millis: u64) -> Duration {
@@ -18,7 +38,8 @@ fn ms(millis: u64) -> Duration {
 
 /// A script with an owner that carries its directions out, as a worker does.
 struct Owner {
-    script: Answered,
+    script: Play,
+    cast: Cast,
     now: Time,
     /// Which legs have a call on a line of their client: an event or a response reaches no other.
     on_line: [bool; 2],
@@ -28,41 +49,42 @@ struct Owner {
 }
 
 impl Owner {
-    fn new(parties: Parties, hangup_by: Leg) -> Owner {
+    fn new(cast: Cast, hangup_by: Side) -> Owner {
         let due = Time::ZERO + ms(1_000);
         let mut owner = Owner {
-            script: Answered::new(plan(hangup_by), parties, due),
+            script: Play::new(draw(hangup_by), cast, due, 0),
+            cast,
             now: due + ms(3),
             on_line: [false; 2],
             lost: [false; 2],
             said: Vec::new(),
         };
-        owner.tell(|script, _, out| script.start(out));
+        owner.tell(|script, now, out| script.start(now, out));
         owner
     }
 
     /// A call between two of ours.
     fn both() -> Owner {
-        Owner::new(Parties::Both, Leg::Caller)
+        Owner::new(Cast::All, Side::Caller)
     }
 
     /// A call that rings at the callee.
     fn ringing() -> Owner {
         let mut owner = Owner::both();
-        owner.after(10).incoming().event(Leg::Caller, &EventBody::Ringing);
+        owner.after(10).incoming().event(CALLER, &EventBody::Ringing);
         owner
     }
 
     /// A call that both hold.
-    fn talking(hangup_by: Leg) -> Owner {
-        let mut owner = Owner::new(Parties::Both, hangup_by);
-        owner.after(10).incoming().event(Leg::Caller, &EventBody::Ringing).after(RING.as_millis() as u64);
-        owner.after(10).event(Leg::Callee, &accepted()).event(Leg::Caller, &accepted());
-        assert!(owner.script.is_talking());
+    fn talking(hangup_by: Side) -> Owner {
+        let mut owner = Owner::new(Cast::All, hangup_by);
+        owner.after(10).incoming().event(CALLER, &EventBody::Ringing).after(RING.as_millis() as u64);
+        owner.after(10).event(CALLEE, &accepted()).event(CALLER, &accepted());
+        assert_eq!(owner.script.talking(), 1);
         owner
     }
 
-    fn tell(&mut self, speak: impl FnOnce(&mut Answered, Time, &mut Vec<Direction>)) -> &mut Owner {
+    fn tell(&mut self, speak: impl FnOnce(&mut Play, Time, &mut Vec<Direction>)) -> &mut Owner {
         let mut said = Vec::new();
         speak(&mut self.script, self.now, &mut said);
         let mut next = 0;
@@ -71,15 +93,15 @@ impl Owner {
             match direction {
                 Direction::Send(leg, ask) => {
                     let is_new = ask == Ask::Call;
-                    assert!(is_new || self.on_line[leg as usize], "{ask:?} on a dead leg, {leg:?}");
-                    if self.lost[leg as usize] {
+                    assert!(is_new || self.on_line[leg.side as usize], "{ask:?} on a dead leg, {leg:?}");
+                    if self.lost[leg.side as usize] {
                         self.script.lost(leg, self.now, &mut said);
                     } else {
-                        self.on_line[leg as usize] = true;
+                        self.on_line[leg.side as usize] = true;
                         self.script.sent(leg, ask, self.now);
                     }
                 }
-                Direction::Abandon(leg) => self.on_line[leg as usize] = false,
+                Direction::Abandon(leg) => self.on_line[leg.side as usize] = false,
                 Direction::Over => self.on_line = [false; 2],
                 _ => {}
             }
@@ -110,13 +132,13 @@ impl Owner {
             replace_call_id: None,
             is_focus: None,
         };
-        self.event(Leg::Callee, &EventBody::IncomingCall(parties))
+        self.event(CALLEE, &EventBody::IncomingCall(parties))
     }
 
     fn event(&mut self, leg: Leg, event: &EventBody<'_>) -> &mut Owner {
-        if self.on_line[leg as usize] {
+        if self.on_line[leg.side as usize] {
             if matches!(event, EventBody::Hangup { .. }) {
-                self.on_line[leg as usize] = false;
+                self.on_line[leg.side as usize] = false;
             }
             self.tell(|script, now, out| script.event(leg, event, now, out));
         }
@@ -129,22 +151,22 @@ impl Owner {
 
     fn refused(&mut self, leg: Leg, request: RequestName, code: i32) -> &mut Owner {
         let outcome = ResponseOutcome::Error { code: Some(code), reason: None };
-        if self.on_line[leg as usize] {
+        if self.on_line[leg.side as usize] {
             self.tell(|script, now, out| script.response(leg, request, &outcome, now, out));
         }
         self
     }
 
     fn unanswered(&mut self, leg: Leg, request: RequestName) -> &mut Owner {
-        if self.on_line[leg as usize] {
+        if self.on_line[leg.side as usize] {
             self.tell(|script, now, out| script.no_response(leg, request, now, out));
         }
         self
     }
 
     fn lose(&mut self, leg: Leg) -> &mut Owner {
-        self.lost[leg as usize] = true;
-        self.on_line[leg as usize] = false;
+        self.lost[leg.side as usize] = true;
+        self.on_line[leg.side as usize] = false;
         self.tell(|script, now, out| script.lost(leg, now, out))
     }
 
@@ -181,7 +203,7 @@ impl Owner {
 
     fn outcomes(&self) -> Vec<Outcome> {
         let outcome = |direction: &Direction| match direction {
-            Direction::End(outcome) => Some(*outcome),
+            Direction::End { outcome, .. } => Some(*outcome),
             _ => None,
         };
         self.said.iter().filter_map(outcome).collect()
@@ -207,8 +229,9 @@ fn error() -> EventBody<'static> {
 
 #[test]
 fn an_answered_call_is_measured_and_hung_up_by_either_side() {
-    for by in [Leg::Caller, Leg::Callee] {
+    for by in Side::BOTH {
         let mut owner = Owner::talking(by);
+        let by = Leg { call: 0, side: by };
         owner.after(HOLD.as_millis() as u64);
         assert!(owner.has(Direction::Send(by, Ask::Hangup)), "{by:?}");
         owner.after(30).hangup(by, 200).after(1).hangup(by.other(), 200);
@@ -244,7 +267,7 @@ fn the_code_of_a_hangup_before_the_answer_says_how_the_attempt_ended() {
     ] {
         // With the callee ringing, and right after the request (section 10, row 9).
         for mut owner in [Owner::ringing(), Owner::both()] {
-            owner.hangup(Leg::Caller, code).hangup(Leg::Callee, code);
+            owner.hangup(CALLER, code).hangup(CALLEE, code);
             assert_eq!(owner.outcomes(), [outcome], "{code}");
             assert!(owner.is_over());
             let rejected = owner.count(|said| matches!(said, Direction::Rejected(_)));
@@ -258,17 +281,17 @@ fn the_code_of_a_hangup_before_the_answer_says_how_the_attempt_ended() {
 #[test]
 fn a_callee_whose_call_has_gone_while_it_rang_does_not_accept_it() {
     let mut owner = Owner::ringing();
-    owner.hangup(Leg::Callee, 487).after(1_000);
+    owner.hangup(CALLEE, 487).after(1_000);
     assert_eq!(owner.sends(Ask::Accept), 0);
-    owner.hangup(Leg::Caller, 486);
+    owner.hangup(CALLER, 486);
     assert_eq!(owner.outcomes(), [Outcome::Busy]);
     assert!(owner.is_over());
 }
 
 #[test]
 fn somebody_who_gives_up_while_our_client_rings_is_not_accepted() {
-    let mut owner = Owner::new(Parties::Callee, Leg::Callee);
-    owner.incoming().after(10).hangup(Leg::Callee, 487);
+    let mut owner = Owner::new(Cast::Callee, Side::Callee);
+    owner.incoming().after(10).hangup(CALLEE, 487);
     assert!(owner.is_over());
     owner.after(60_000);
     assert_eq!(owner.sends(Ask::Accept), 0);
@@ -277,12 +300,12 @@ fn somebody_who_gives_up_while_our_client_rings_is_not_accepted() {
 
 #[test]
 fn a_call_of_somebody_else_is_accepted_held_and_hung_up() {
-    let mut owner = Owner::new(Parties::Callee, Leg::Caller);
-    owner.incoming().after(RING.as_millis() as u64).event(Leg::Callee, &accepted());
-    assert!(owner.script.is_talking());
+    let mut owner = Owner::new(Cast::Callee, Side::Caller);
+    owner.incoming().after(RING.as_millis() as u64).event(CALLEE, &accepted());
+    assert_eq!(owner.script.talking(), 1);
     owner.after(HOLD.as_millis() as u64);
-    assert!(owner.has(Direction::Send(Leg::Callee, Ask::Hangup)));
-    owner.hangup(Leg::Callee, 200);
+    assert!(owner.has(Direction::Send(CALLEE, Ask::Hangup)));
+    owner.hangup(CALLEE, 200);
     assert!(owner.is_over());
     assert!(owner.outcomes().is_empty());
     assert_eq!(owner.count(|said| matches!(said, Direction::Talked { .. })), 0);
@@ -290,11 +313,11 @@ fn a_call_of_somebody_else_is_accepted_held_and_hung_up() {
 
 #[test]
 fn a_call_to_somebody_else_needs_the_callers_leg_alone() {
-    let mut owner = Owner::new(Parties::Caller, Leg::Callee);
-    owner.event(Leg::Caller, &EventBody::Ringing).after(2_000).event(Leg::Caller, &accepted());
+    let mut owner = Owner::new(Cast::Caller, Side::Callee);
+    owner.event(CALLER, &EventBody::Ringing).after(2_000).event(CALLER, &accepted());
     owner.after(HOLD.as_millis() as u64);
-    assert!(owner.has(Direction::Send(Leg::Caller, Ask::Hangup)));
-    owner.hangup(Leg::Caller, 200);
+    assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
+    owner.hangup(CALLER, 200);
     assert!(owner.is_over());
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
     assert_eq!(owner.count(|said| matches!(said, Direction::Found(_))), 0);
@@ -302,12 +325,12 @@ fn a_call_to_somebody_else_needs_the_callers_leg_alone() {
 
 #[test]
 fn events_said_twice_count_once() {
-    let mut owner = Owner::talking(Leg::Caller);
-    owner.event(Leg::Caller, &EventBody::Ringing).event(Leg::Caller, &accepted());
-    owner.after(HOLD.as_millis() as u64).hangup(Leg::Caller, 200);
+    let mut owner = Owner::talking(Side::Caller);
+    owner.event(CALLER, &EventBody::Ringing).event(CALLER, &accepted());
+    owner.after(HOLD.as_millis() as u64).hangup(CALLER, 200);
     // A worker takes the leg off its line at the first one; the script does not rely on it.
     owner.on_line[0] = true;
-    owner.hangup(Leg::Caller, 200).hangup(Leg::Callee, 200);
+    owner.hangup(CALLER, 200).hangup(CALLEE, 200);
     assert_eq!(owner.samples(Metric::Setup).len(), 1);
     assert_eq!(owner.samples(Metric::Ringback).len(), 1);
     assert_eq!(owner.samples(Metric::Release).len(), 1);
@@ -317,62 +340,62 @@ fn events_said_twice_count_once() {
 #[test]
 fn a_request_that_is_refused_ends_the_attempt_and_the_other_leg() {
     let mut owner = Owner::both();
-    owner.refused(Leg::Caller, RequestName::OutgoingCall, 503);
+    owner.refused(CALLER, RequestName::OutgoingCall, 503);
     assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::Refused)]);
-    assert!(owner.is_over() && owner.has(Direction::Abandon(Leg::Caller)));
+    assert!(owner.is_over() && owner.has(Direction::Abandon(CALLER)));
 
     let mut owner = Owner::ringing();
-    owner.after(RING.as_millis() as u64).refused(Leg::Callee, RequestName::Accept, 410);
+    owner.after(RING.as_millis() as u64).refused(CALLEE, RequestName::Accept, 410);
     assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::Refused)]);
-    assert!(owner.has(Direction::Abandon(Leg::Callee)));
-    assert!(owner.has(Direction::Send(Leg::Caller, Ask::Hangup)));
-    owner.hangup(Leg::Caller, 487);
+    assert!(owner.has(Direction::Abandon(CALLEE)));
+    assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
+    owner.hangup(CALLER, 487);
     assert!(owner.is_over());
 }
 
 #[test]
 fn a_refused_candidate_is_not_the_end_of_a_call() {
-    let mut owner = Owner::talking(Leg::Caller);
-    owner.refused(Leg::Caller, RequestName::IceTrickle, 471);
-    owner.unanswered(Leg::Callee, RequestName::IceTrickle);
-    assert!(owner.script.is_talking());
+    let mut owner = Owner::talking(Side::Caller);
+    owner.refused(CALLER, RequestName::IceTrickle, 471);
+    owner.unanswered(CALLEE, RequestName::IceTrickle);
+    assert_eq!(owner.script.talking(), 1);
 }
 
 #[test]
 fn a_request_without_a_response_fails_the_attempt_unless_events_show_progress() {
     let mut owner = Owner::both();
-    owner.unanswered(Leg::Caller, RequestName::OutgoingCall);
+    owner.unanswered(CALLER, RequestName::OutgoingCall);
     assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::NoResponse)]);
     owner.wait();
 
     let mut owner = Owner::ringing();
-    owner.unanswered(Leg::Caller, RequestName::OutgoingCall);
+    owner.unanswered(CALLER, RequestName::OutgoingCall);
     assert!(owner.outcomes().is_empty());
-    owner.after(RING.as_millis() as u64).event(Leg::Callee, &accepted());
-    owner.unanswered(Leg::Callee, RequestName::Accept).event(Leg::Caller, &accepted());
+    owner.after(RING.as_millis() as u64).event(CALLEE, &accepted());
+    owner.unanswered(CALLEE, RequestName::Accept).event(CALLER, &accepted());
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
 }
 
 #[test]
 fn a_hangup_without_a_response_gives_its_line_back() {
-    let mut owner = Owner::talking(Leg::Caller);
-    owner.after(HOLD.as_millis() as u64).unanswered(Leg::Caller, RequestName::Hangup);
-    assert!(owner.has(Direction::Abandon(Leg::Caller)));
-    owner.hangup(Leg::Callee, 200);
+    let mut owner = Owner::talking(Side::Caller);
+    owner.after(HOLD.as_millis() as u64).unanswered(CALLER, RequestName::Hangup);
+    assert!(owner.has(Direction::Abandon(CALLER)));
+    owner.hangup(CALLEE, 200);
     assert!(owner.is_over());
 }
 
 #[test]
 fn an_error_event_ends_the_attempt_and_nothing_is_accepted_after_it() {
     let mut owner = Owner::ringing();
-    owner.event(Leg::Caller, &error()).after(1_000);
+    owner.event(CALLER, &error()).after(1_000);
     assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::EventError)]);
     assert_eq!(owner.sends(Ask::Accept), 0);
     // No hangup has followed in 2 s: we hang up ourselves (section 5.19).
     assert_eq!(owner.sends(Ask::Hangup), 0);
     owner.after(1_000);
-    assert!(owner.has(Direction::Send(Leg::Caller, Ask::Hangup)));
-    owner.event(Leg::Caller, &accepted()).hangup(Leg::Caller, 487).hangup(Leg::Callee, 487);
+    assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
+    owner.event(CALLER, &accepted()).hangup(CALLER, 487).hangup(CALLEE, 487);
     assert!(owner.is_over());
     assert!(owner.samples(Metric::Setup).is_empty());
     assert_eq!(owner.count(|said| matches!(said, Direction::Talked { .. })), 0);
@@ -388,46 +411,46 @@ fn a_server_that_says_nothing_more_is_given_up_by_name_of_what_is_missing() {
     let mut owner = Owner::both();
     assert_eq!(failed(&mut owner), Outcome::Failed(AttemptFailure::NoProgress));
     let mut owner = Owner::both();
-    owner.event(Leg::Caller, &EventBody::Ringing);
+    owner.event(CALLER, &EventBody::Ringing);
     assert_eq!(failed(&mut owner), Outcome::Failed(AttemptFailure::NotDelivered));
     assert!(owner.has(Direction::Found(Finding::Lost)));
     let mut owner = Owner::ringing();
     assert_eq!(failed(&mut owner), Outcome::Failed(AttemptFailure::NoAnswer));
     assert_eq!(owner.sends(Ask::Hangup), 2);
-    let mut owner = Owner::talking(Leg::Caller);
+    let mut owner = Owner::talking(Side::Caller);
     assert_eq!(failed(&mut owner), Outcome::Answered);
-    assert!(owner.has(Direction::Abandon(Leg::Caller)) && owner.has(Direction::Abandon(Leg::Callee)));
+    assert!(owner.has(Direction::Abandon(CALLER)) && owner.has(Direction::Abandon(CALLEE)));
 }
 
 #[test]
 fn a_leg_that_the_server_forgets_is_hung_up_before_it_is_given_up() {
-    let mut owner = Owner::talking(Leg::Caller);
-    owner.after(HOLD.as_millis() as u64).hangup(Leg::Caller, 200).after(10_000);
+    let mut owner = Owner::talking(Side::Caller);
+    owner.after(HOLD.as_millis() as u64).hangup(CALLER, 200).after(10_000);
     assert!(owner.has(Direction::Found(Finding::OneLegOnly)));
-    assert!(owner.has(Direction::Send(Leg::Callee, Ask::Hangup)));
+    assert!(owner.has(Direction::Send(CALLEE, Ask::Hangup)));
     owner.wait();
     assert_eq!(owner.count(|said| *said == Direction::Found(Finding::OneLegOnly)), 1);
-    assert!(owner.has(Direction::Abandon(Leg::Callee)));
+    assert!(owner.has(Direction::Abandon(CALLEE)));
 
     let mut owner = Owner::ringing();
-    owner.hangup(Leg::Caller, 486).after(10_000);
-    assert!(owner.has(Direction::Send(Leg::Callee, Ask::Decline)));
+    owner.hangup(CALLER, 486).after(10_000);
+    assert!(owner.has(Direction::Send(CALLEE, Ask::Decline)));
 }
 
 #[test]
 fn a_call_that_is_answered_after_its_other_leg_has_gone_is_one_leg_only() {
     let mut owner = Owner::ringing();
-    owner.after(RING.as_millis() as u64).hangup(Leg::Callee, 200).event(Leg::Caller, &accepted());
+    owner.after(RING.as_millis() as u64).hangup(CALLEE, 200).event(CALLER, &accepted());
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
     owner.after(10_000);
     assert!(owner.has(Direction::Found(Finding::OneLegOnly)));
-    assert!(owner.has(Direction::Send(Leg::Caller, Ask::Hangup)));
+    assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
 }
 
 #[test]
 fn an_answer_that_no_callee_of_ours_gave_is_a_finding() {
     let mut owner = Owner::both();
-    owner.event(Leg::Caller, &accepted()).after(HOLD.as_millis() as u64).hangup(Leg::Caller, 200);
+    owner.event(CALLER, &accepted()).after(HOLD.as_millis() as u64).hangup(CALLER, 200);
     assert!(owner.is_over());
     assert_eq!(owner.count(|said| *said == Direction::Found(Finding::Lost)), 1);
     assert!(owner.samples(Metric::Answer).is_empty());
@@ -436,14 +459,14 @@ fn an_answer_that_no_callee_of_ours_gave_is_a_finding() {
 #[test]
 fn an_accepted_call_needs_no_ringing() {
     let mut owner = Owner::both();
-    owner.incoming().after(RING.as_millis() as u64).event(Leg::Caller, &accepted());
+    owner.incoming().after(RING.as_millis() as u64).event(CALLER, &accepted());
     assert_eq!(owner.samples(Metric::Ringback).len(), 1);
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
 }
 
 #[test]
 fn a_lost_connection_ends_the_call_on_the_other_leg_too() {
-    for lost in [Leg::Caller, Leg::Callee] {
+    for lost in [CALLER, CALLEE] {
         let mut owner = Owner::ringing();
         owner.lose(lost);
         assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::ConnectionLost)]);
@@ -457,10 +480,10 @@ fn a_lost_connection_ends_the_call_on_the_other_leg_too() {
 
         let mut owner = Owner::ringing();
         owner.lose(lost).drain();
-        let ask = if lost == Leg::Caller { Ask::Decline } else { Ask::Hangup };
+        let ask = if lost == CALLER { Ask::Decline } else { Ask::Hangup };
         assert!(owner.has(Direction::Send(lost.other(), ask)), "nothing stays up when the run is over");
 
-        let mut owner = Owner::talking(Leg::Caller);
+        let mut owner = Owner::talking(Side::Caller);
         owner.lose(lost).lose(lost.other());
         assert!(owner.is_over());
         assert_eq!(owner.outcomes(), [Outcome::Answered]);
@@ -470,10 +493,10 @@ fn a_lost_connection_ends_the_call_on_the_other_leg_too() {
 #[test]
 fn a_call_that_cannot_be_sent_is_over_at_once() {
     let mut owner = Owner::both();
-    owner.script = Answered::new(plan(Leg::Caller), Parties::Both, owner.now);
+    owner.script = Play::new(draw(Side::Caller), Cast::All, owner.now, 0);
     owner.said.clear();
     owner.lost = [true, false];
-    owner.tell(|script, _, out| script.start(out));
+    owner.tell(|script, now, out| script.start(now, out));
     assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::ConnectionLost)]);
     assert!(owner.is_over());
 }
@@ -483,26 +506,26 @@ fn a_drained_call_is_hung_up_whatever_it_was_doing() {
     let mut owner = Owner::both();
     owner.drain();
     assert_eq!(owner.outcomes(), [], "an answer may be under way");
-    assert!(owner.has(Direction::Send(Leg::Caller, Ask::Hangup)));
-    owner.hangup(Leg::Caller, 487);
+    assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
+    owner.hangup(CALLER, 487);
     assert_eq!(owner.outcomes(), [Outcome::Unfinished]);
 
     let mut owner = Owner::ringing();
     owner.drain().drain();
     assert_eq!(owner.sends(Ask::Hangup), 1);
-    owner.hangup(Leg::Caller, 487).hangup(Leg::Callee, 487);
+    owner.hangup(CALLER, 487).hangup(CALLEE, 487);
     assert_eq!(owner.outcomes(), [Outcome::Unfinished]);
 
-    let mut owner = Owner::talking(Leg::Callee);
+    let mut owner = Owner::talking(Side::Callee);
     owner.drain();
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
-    assert!(owner.has(Direction::Send(Leg::Caller, Ask::Hangup)));
-    owner.hangup(Leg::Caller, 200).hangup(Leg::Callee, 200);
+    assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
+    owner.hangup(CALLER, 200).hangup(CALLEE, 200);
     assert!(owner.is_over());
 
-    let mut owner = Owner::new(Parties::Callee, Leg::Callee);
+    let mut owner = Owner::new(Cast::Callee, Side::Callee);
     owner.incoming().drain();
-    assert!(owner.has(Direction::Send(Leg::Callee, Ask::Decline)));
+    assert!(owner.has(Direction::Send(CALLEE, Ask::Decline)));
 }
 
 #[test]
@@ -527,7 +550,7 @@ enum Input {
 }
 
 fn inputs() -> impl Strategy<Value = Vec<Input>> {
-    let leg = || prop_oneof![Just(Leg::Caller), Just(Leg::Callee)];
+    let leg = || prop_oneof![Just(CALLER), Just(CALLEE)];
     let code = prop_oneof![Just(200), Just(302), Just(404), Just(486), Just(487), Just(603), any::<i32>()];
     let input = prop_oneof![
         4 => (0..2_000_u64).prop_map(Input::Pass),
@@ -558,7 +581,7 @@ impl Owner {
         match *input {
             Input::Pass(millis) => self.after(millis),
             // Nobody of ours can be called in a call to somebody else, nor once nobody waits for it.
-            Input::Incoming if self.script.parties == Parties::Caller || self.lost[1] => self,
+            Input::Incoming if self.cast == Cast::Caller || self.lost[1] => self,
             Input::Incoming => self.incoming(),
             Input::Event(leg, 0) => self.event(leg, &EventBody::Calling),
             Input::Event(leg, 1) => self.event(leg, &EventBody::Ringing),
@@ -578,12 +601,12 @@ impl Owner {
 proptest! {
     #[test]
     fn whatever_the_server_does_an_attempt_ends_once_and_is_over_in_time(
-        parties in prop_oneof![3 => Just(Parties::Both), 1 => Just(Parties::Caller), 1 => Just(Parties::Callee)],
-        hangup_by in prop_oneof![Just(Leg::Caller), Just(Leg::Callee)],
+        cast in prop_oneof![3 => Just(Cast::All), 1 => Just(Cast::Caller), 1 => Just(Cast::Callee)],
+        hangup_by in prop_oneof![Just(Side::Caller), Just(Side::Callee)],
         inputs in inputs(),
     ) {
-        let mut owner = Owner::new(parties, hangup_by);
-        if parties == Parties::Callee {
+        let mut owner = Owner::new(cast, hangup_by);
+        if cast == Cast::Callee {
             owner.incoming();
         }
         for input in &inputs {
@@ -597,7 +620,7 @@ proptest! {
         // The set-up, the hold, and the ends of both legs and of the call.
         let longest = SETUP_TIMEOUT * 2 + RING * 2 + HOLD + ERROR_GRACE + RELEASE_TIMEOUT * 3;
         prop_assert!(owner.now.since(left) <= longest, "{:?}", owner.now.since(left));
-        prop_assert_eq!(owner.outcomes().len(), usize::from(parties != Parties::Callee));
+        prop_assert_eq!(owner.outcomes().len(), usize::from(cast != Cast::Callee));
         prop_assert_eq!(owner.count(|said| *said == Direction::Over), 1);
         prop_assert!(owner.count(|said| *said == Direction::Found(Finding::OneLegOnly)) <= 1);
         for (metric, most) in [(Metric::Setup, 1), (Metric::Alert, 1), (Metric::Release, 2)] {

@@ -3,11 +3,14 @@
 //!
 //! What is due happens when it is due, or is counted as blocked: the load does not slow down when the server does.
 
+mod attempts;
 mod callers;
-mod calls;
 mod collect;
 mod control;
+mod direct;
+mod dispatch;
 mod health;
+mod incoming;
 mod memory;
 mod prepare;
 mod recovery;
@@ -114,6 +117,14 @@ pub enum RunError {
         #[source]
         reason: ScoutError,
     },
+    /// A flow of the mix needs something that the server does not have.
+    #[error("the flow `{flow}` cannot be played against this server: {reason}; take it out of `calls.mix`")]
+    Flow {
+        /// Its name.
+        flow: &'static str,
+        /// What is missing.
+        reason: String,
+    },
     /// The record.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -209,6 +220,10 @@ pub fn run(
         writer.discard();
         return Err(RunError::Stopped);
     }
+    if let Err(error) = prepare::check_flows(&plan, &scouted) {
+        writer.discard();
+        return Err(error);
+    }
     observer(Event::Scouted(&scouted));
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
@@ -224,6 +239,7 @@ pub fn run(
     let Prepared { subscribers, dialer, core, .. } = prepared;
     let shared = Arc::new(Shared {
         numbers: prepare::numbers(&subscribers, plan.peak_clients()),
+        offline: prepare::offline(&subscribers, plan.peak_clients()),
         plan,
         subscribers,
         dialer,
@@ -415,7 +431,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
             absent: plan.control.absent.clone(),
         },
         fd_limit: prepared.descriptor_limit,
-        mean_hold_us: plan.has_calls().then(|| plan.calls.hold.mean().as_micros() as u64),
+        mean_hold_us: plan.has_calls().then(|| plan.calls.mean_hold().as_micros() as u64),
         mean_busy_us: plan.has_calls().then(|| plan.calls.mean_busy().as_micros() as u64),
         environment: Environment::here(),
         thresholds: plan.thresholds.clone(),

@@ -5,9 +5,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use super::RunError;
+use crate::client::Scouted;
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned};
 use crate::profile::{Plan, Server, ServerUrl, SubscriberSource};
-use crate::protocol::normalise_number;
+use crate::protocol::{Dialect, normalise_number};
 use crate::subscribers::{self, Secret, Subscriber};
 use crate::transport::{Clock, Dialer, Trust, connector, local_ports, raise_descriptor_limit, server_name};
 
@@ -84,6 +85,11 @@ pub(super) fn numbers(subscribers: &[Subscriber], clients: u32) -> HashMap<Box<s
     numbered.map(|(place, subscriber)| (normalise_number(&subscriber.number).into(), place as u32)).collect()
 }
 
+/// The numbers of subscribers that never sign on, for calls that are to find them offline.
+pub(super) fn offline(subscribers: &[Subscriber], clients: u32) -> Vec<String> {
+    subscribers.iter().skip(clients as usize).map(|subscriber| subscriber.number.clone()).collect()
+}
+
 fn subscriber(provisioned: &Provisioned) -> Subscriber {
     Subscriber { token: Secret::new(provisioned.token.as_str()), number: provisioned.number.clone() }
 }
@@ -120,6 +126,22 @@ fn check_subscribers(plan: &Plan, subscribers: &[Subscriber]) -> Result<(), RunE
     let needed = plan.connections() as usize;
     if subscribers.len() < needed {
         return Err(RunError::Subscribers { needed, given: subscribers.len() });
+    }
+    Ok(())
+}
+
+/// Whether the server has what the flows of the mix need: a dialect that has words for them, and lines.
+pub(super) fn check_flows(plan: &Plan, scouted: &Scouted) -> Result<(), RunError> {
+    for share in plan.calls.mix.iter().filter(|_| plan.has_calls()) {
+        let (flow, script) = (share.flow.name(), share.flow.script());
+        if script.flat_only && scouted.dialect != Dialect::Flat {
+            let reason = "it speaks nested, which has no words for it".to_owned();
+            return Err(RunError::Flow { flow, reason });
+        }
+        if scouted.lines < script.lines && !script.on_guest_line {
+            let reason = format!("a client needs {} lines for it, and has {}", script.lines, scouted.lines);
+            return Err(RunError::Flow { flow, reason });
+        }
     }
     Ok(())
 }

@@ -4,16 +4,14 @@
 use std::mem;
 use std::time::Duration;
 
+use super::attempts::Tag;
 use super::worker::{Stage, Worker};
 use crate::client::{Ending, KeptCall, LegRef, Next};
 use crate::law::Time;
 use crate::metrics::Metric;
 use crate::profile::Reconnect;
 use crate::protocol::{CallLog, RequestBody, State};
-use crate::scenario::Leg;
-
-/// The tag of a request that belongs to no call.
-const NO_CALL: u32 = u32::MAX;
+use crate::scenario::Side;
 
 /// How long a call waits for a party that has lost its connection. The server keeps it for 10 s (protocol, appendix C,
 /// point 11).
@@ -124,9 +122,10 @@ impl Worker {
     pub fn recover_calls(&mut self, place: usize, state: &State<'_>, at: Time) {
         self.clients[place].kept_until = Time::NEVER;
         let mut kept = mem::take(&mut self.clients[place].kept);
-        for line in 0..self.clients[place].session.lines().len() {
+        for line in 0..=self.clients[place].session.lines().guest() {
             let Some(call_id) = self.clients[place].session.lines().call_id(line) else { continue };
-            let log = state.lines.get(line).and_then(Option::as_ref).map(|line| line.call_log());
+            let log = state.lines.get(line).and_then(Option::as_ref).or(state.guest_line.held());
+            let log = log.map(|line| line.call_log());
             let log = log.unwrap_or_default();
             if log.is_over {
                 self.clients[place].session.free_line(line, at);
@@ -164,7 +163,7 @@ impl Worker {
         }
         let is_ringing = log.is_incoming && !log.is_accepted;
         let client = &mut self.clients[place];
-        match (known.filter(|leg| leg.leg == Leg::Callee), client.session.lines().call_id(line)) {
+        match (known.filter(|leg| leg.leg.side == Side::Callee), client.session.lines().call_id(line)) {
             (Some(leg), Some(call_id)) => {
                 client.kept.push(KeptCall { leg, call_id: call_id.into(), is_ringing });
                 client.kept_until = at + CROSSING;
@@ -176,6 +175,6 @@ impl Worker {
     fn end_found_call(&mut self, place: usize, line: usize, is_ringing: bool) {
         // A gateway drops the hangup of a call that was not accepted (section 5.1, rule 4).
         let body = if is_ringing { RequestBody::Decline { refer_id: None } } else { RequestBody::Hangup };
-        self.send(place, line, body, NO_CALL);
+        self.send(place, Some(line), body, Tag::NONE);
     }
 }

@@ -7,7 +7,7 @@ use super::worker::{CLOSE_TIMEOUT, Stage, Worker};
 use crate::client::{Connection, Ending, Signon, count_fact};
 use crate::law::Time;
 use crate::metrics::{DisconnectKey, Metric, Sample, SignonFailure, SignonFailureKey};
-use crate::protocol::{CloseCode, Due, EventBody, Fact, RegistrationStatus, State};
+use crate::protocol::{CloseCode, Due, EventBody, Fact, RegistrationStatus, State, normalise_number};
 use crate::transport::{Closed, DialError, Dialled, Initiator};
 use crate::workload::SignOff;
 
@@ -147,7 +147,7 @@ impl Worker {
             }
             Fact::Response { request, tag, sent, outcome } => {
                 self.recorder.ack(request, sent, at);
-                self.responded(place, tag, request, &outcome, at);
+                self.responded(tag, request, &outcome, at);
             }
             Fact::Event(event) => self.session_event(place, &event.body, at),
             Fact::LineEvent { line, event } => self.line_event(place, line, &event.body, at),
@@ -168,7 +168,7 @@ impl Worker {
         {
             self.recorder.service(Metric::State, opened, at);
         }
-        client.legs = vec![None; client.session.lines().len()];
+        client.legs = vec![None; client.session.lines().guest() + 1];
         if let Some(signon) = &mut client.signon {
             signon.timeout = at + self.shared.plan.clients.request_timeout;
         }
@@ -184,6 +184,9 @@ impl Worker {
             | EventBody::Unregistering
             | EventBody::Registering => self.check_registration(place, None, at),
             EventBody::IceHangup { .. } => self.make_idle(place),
+            EventBody::MissedCall { caller, .. } => {
+                self.missed_call(place, normalise_number(caller), event, at)
+            }
             _ => {}
         }
     }
@@ -282,7 +285,7 @@ impl Worker {
                 }
                 Due::RequestTimeout { request, tag } => {
                     self.recorder.counters().request_timeouts += 1;
-                    self.not_responded(place, tag, request, now);
+                    self.not_responded(tag, request, now);
                 }
                 Due::StateTimeout => {
                     self.signon_failed(place, SignonFailure::StateTimeout, None);
@@ -347,11 +350,11 @@ impl Worker {
         let now = self.now();
         self.count_connected_time(now);
         let is_quiet = self.is_quiet(place);
+        let awaited = self.legs_without_line(place);
         let client = &mut self.clients[place];
         client.connection = Connection::Off;
         let signed_on = mem::take(&mut client.signed_on);
         let legs = mem::take(&mut client.legs);
-        let expecting = client.expecting.take();
         self.gauges.change(|gauges| {
             if is_quiet {
                 gauges.control -= 1;
@@ -361,7 +364,7 @@ impl Worker {
             }
         });
         self.keep_calls(place, legs, now);
-        if let Some(leg) = expecting {
+        for leg in awaited {
             self.leg_lost(leg, now);
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::attempts::Attempts;
 use super::callers::Callers;
-use super::calls::Calls;
 use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
 use super::health::ThreadMeter;
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub subscribers: Vec<Subscriber>,
     /// The subscribers' numbers, normalised, to the clients that have them.
     pub numbers: HashMap<Box<str>, u32>,
+    /// Numbers of subscribers that never sign on.
+    pub offline: Vec<String>,
     pub dialer: Arc<Dialer>,
     pub dialect: Dialect,
     pub settings: SessionSettings,
@@ -68,8 +70,8 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Client(usize),
-    Call {
-        call: usize,
+    Attempt {
+        place: usize,
         serial: u32,
     },
     /// The sign-on of a quiet client.
@@ -92,7 +94,7 @@ pub(super) struct Worker {
     pub clients: Vec<Client>,
     /// The numbers of the quiet clients.
     pub quiet: Vec<u32>,
-    pub calls: Calls,
+    pub attempts: Attempts,
     pub callers: Callers,
     pub idle: VecDeque<usize>,
     pub media: Arc<Media>,
@@ -148,9 +150,9 @@ impl Worker {
         let (stages, segment) = role.load(&shared.plan);
         let quiet = role.quiet_numbers(&shared);
         let clients = clients(&shared, stages, segment, &quiet, &ready);
-        let CallPlan { sdp_bytes, candidates, .. } = shared.plan.calls;
+        let CallPlan { sdp, candidates, .. } = &shared.plan.calls;
         let mut draws = shared.plan.seed.stream("media", segment.index as u64);
-        let media = Media::new(sdp_bytes, candidates, &mut draws).map_err(io::Error::other)?;
+        let media = Media::new(sdp, *candidates, &mut draws).map_err(io::Error::other)?;
         let schedule = Schedule::new(stages, shared.plan.seed, segment).peekable();
         let alarm = Alarm::new(shared.clock)?;
         let mut deadlines = Deadlines::default();
@@ -163,7 +165,7 @@ impl Worker {
             segment,
             clients,
             quiet,
-            calls: Calls::default(),
+            attempts: Attempts::default(),
             callers: Callers::new(most_callers, segment),
             idle: VecDeque::new(),
             media: Arc::new(media),
@@ -302,7 +304,7 @@ impl Worker {
                         self.client_due(place, now);
                     }
                 }
-                Owner::Call { call, serial } => self.call_due(call, serial, at, now),
+                Owner::Attempt { place, serial } => self.attempt_due(place, serial, at, now),
                 Owner::Quiet(place) if self.stage == Stage::Running => self.sign_on(place, at),
                 Owner::Quiet(_) => {}
                 Owner::Caller(number) => self.caller_due(number, at),
@@ -336,8 +338,8 @@ impl Worker {
     /// No new attempts; hangs up every call.
     fn drain(&mut self, now: Time, settled_by: Time) {
         self.stage = Stage::Settling(settled_by);
-        for call in self.calls.places() {
-            self.drain_call(call, now);
+        for attempt in self.attempts.places() {
+            self.drain_attempt(attempt, now);
         }
     }
 
@@ -348,7 +350,7 @@ impl Worker {
             // One that comes back by itself is owed nothing.
             let is_due = |client: &Client| client.signon.is_some_and(|signon| !signon.again);
             let settling = || now < by && self.clients.iter().any(is_due);
-            if self.calls.is_empty() && !settling() {
+            if self.attempts.is_empty() && !settling() {
                 self.stage = Stage::SigningOff;
                 for place in 0..self.clients.len() {
                     self.sign_off(place, SignOff::Close);
@@ -368,9 +370,11 @@ impl Worker {
             // Both requests came between two looks, so nothing has been hung up yet.
             self.drain(now, now);
         }
-        for call in self.calls.places() {
-            if self.calls.forget(call).is_some_and(|call| call.is_unended_attempt()) {
-                self.recorder.counters().end(Outcome::Unfinished);
+        for attempt in self.attempts.places() {
+            if let Some(attempt) = self.attempts.forget(attempt).filter(|attempt| attempt.is_unended()) {
+                let counters = self.recorder.counters();
+                counters.end(Outcome::Unfinished);
+                counters.flows.count((attempt.play.flow().name(), Outcome::Unfinished.name()));
             }
         }
         for place in 0..self.clients.len() {
@@ -436,9 +440,9 @@ impl Worker {
     /// Counts the talk time since the last report by the calls themselves: what has ended, and what goes on, less what of
     /// it was counted before.
     fn count_talk_time(&mut self, now: Time) {
-        let going_on = self.calls.talk_so_far(now);
+        let going_on = self.attempts.talk_so_far(now);
         let counters = self.recorder.counters();
-        let all = Duration::from_micros(counters.talk_micros) + going_on;
+        let all = Duration::from_micros(counters.talk_micros + counters.side_calls.talk_micros) + going_on;
         counters.talk_within_micros = all.saturating_sub(self.talk_reported).as_micros() as u64;
         self.talk_reported = going_on;
     }

@@ -1,7 +1,7 @@
 //! From a profile as written to the plan it means: defaults, and the proof that the run can be done.
 
+mod calls;
 mod control;
-mod load;
 mod stages;
 mod target;
 mod thresholds;
@@ -11,12 +11,13 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::call_plan::{CallPlan, FlowShare};
 use super::document::Places;
 use super::duration::{WrittenDuration, write_duration};
 use super::error::{Problem, ProblemKind};
 use super::file::{ClientsFile, EmbeddedCoreFile, FreezeFile, ProfileFile, ReconnectFile, RefusalsFile};
 use super::law_text::refusals;
-use super::plan::{CallPlan, ClientPlan, EmbeddedPlan, Plan, Reconnect, Server, SubscriberSource, Target};
+use super::plan::{ClientPlan, EmbeddedPlan, Plan, Reconnect, Server, SubscriberSource, Target};
 use super::source::Source;
 use super::{capacity, hash, words};
 use crate::law::{Distribution, Freeze, Seed};
@@ -61,7 +62,7 @@ impl Resolver<'_> {
         let (seed, seed_drawn) = file.seed.map_or_else(|| (drawn_seed(), true), |seed| (Seed(seed), false));
         let target = self.target(&file.target);
         let calls = self.calls(file.calls.as_ref());
-        let stages = self.stages(&file.stages, calls.hold, file.calls.as_ref());
+        let stages = self.stages(&file.stages, calls.mean_hold(), file.calls.as_ref());
         self.check_parties(&stages, &calls);
         let (subscribers, subscriber_count) = self.subscribers(file, &target, &stages);
         let workers = self.workers(file.generator.workers, &target, &stages);
@@ -354,7 +355,9 @@ impl Resolver<'_> {
         if (before > 0.0 || closed) && calls.parties() == 2 && peak % 2 == 1 {
             self.warnings.push(format!("clients call each other in pairs, so one of {peak} has no partner"));
         }
-        if calls.number.is_some() && file.target.url.as_deref().is_none_or(|url| url == "embedded") {
+        if calls.mix.iter().any(FlowShare::is_foreign)
+            && file.target.url.as_deref().is_none_or(|url| url == "embedded")
+        {
             let warning = "the embedded core has no echo service: `calls.number` must be one of its subscribers, or \
                            every call fails";
             self.warnings.push(warning.to_owned());

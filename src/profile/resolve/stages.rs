@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Resolver;
-use crate::law::Distribution;
+use crate::profile::call_plan::CallPlan;
 use crate::profile::duration::{WrittenDuration, write_duration};
 use crate::profile::file::{ArrivalsFile, CallsFile, RateFile, ShapeFile, SignOffFile, StageFile};
-use crate::profile::plan::CallPlan;
 use crate::workload::{ArrivalLaw, Rate, SignOff, Stage};
 
 /// The longest a stage may last.
@@ -26,7 +25,7 @@ impl Resolver<'_> {
     pub(super) fn stages(
         &mut self,
         files: &[StageFile],
-        hold: Distribution,
+        hold: Duration,
         calls: Option<&CallsFile>,
     ) -> Vec<Stage> {
         if files.is_empty() {
@@ -53,7 +52,7 @@ impl Resolver<'_> {
         stages
     }
 
-    fn stage(&mut self, index: usize, file: &StageFile, clients: u32, hold: Option<Distribution>) -> Stage {
+    fn stage(&mut self, index: usize, file: &StageFile, clients: u32, hold: Option<Duration>) -> Stage {
         let path = format!("stages.{index}");
         let name = file.name.clone().unwrap_or_else(|| format!("stage-{}", index + 1));
         self.stage_name(&path, &name);
@@ -199,9 +198,9 @@ impl Resolver<'_> {
         path: &str,
         file: &StageFile,
         duration: Duration,
-        hold: Option<Distribution>,
+        hold: Option<Duration>,
     ) -> Option<Rate> {
-        let mean = hold.map_or(0.0, |hold| hold.mean().as_secs_f64());
+        let mean = hold.map_or(0.0, |hold| hold.as_secs_f64());
         let ways = [
             ("calls_per_second", file.calls_per_second, 1.0),
             ("calls_ramp", file.calls_ramp.map(|ramp| RateFile::Shape(ShapeFile::Ramp(ramp))), 1.0),

@@ -2,10 +2,13 @@
 
 use super::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,
-    SignonCounts, SignonFailures,
+    SideCallCounts, SignonCounts, SignonFailures,
 };
+use std::collections::BTreeMap;
+
 use crate::metrics::{AttemptFailure, Counters, Counts, SignonFailureKey};
 use crate::protocol::{CloseCode, EventName, RequestName};
+use crate::scenario::{Flow, Step};
 
 /// Different codes that a record keeps apart; further ones are counted together as `others`, so that a hostile
 /// server cannot make a long run's totals grow.
@@ -59,6 +62,13 @@ impl From<&Counters> for Counted {
             ),
             attempts_rejected: by_code(&counters.rejections),
             attempts_intended: counters.intended,
+            attempts_broken: broken(counters),
+            flows: flows(counters),
+            side_calls: SideCallCounts {
+                started: counters.side_calls.started,
+                ended: named(counters.side_calls.ended.iter()),
+                talk_us: counters.side_calls.talk_micros,
+            },
             calls: Calls {
                 completed: counters.completed,
                 ended: counters.talks,
@@ -106,6 +116,7 @@ impl From<&Counters> for Attempts {
             redirected: counters.redirected,
             failed: counters.failed_total(),
             unfinished: counters.unfinished,
+            done: counters.done,
         }
     }
 }
@@ -125,9 +136,24 @@ impl From<&Counters> for Requests {
 
 impl From<&crate::metrics::Ledger> for LedgerCounts {
     fn from(ledger: &crate::metrics::Ledger) -> Self {
-        let &crate::metrics::Ledger { lost, one_leg_only, duplicated, misdelivered, lost_on_reconnect } =
-            ledger;
-        LedgerCounts { lost, one_leg_only, duplicated, misdelivered, lost_on_reconnect }
+        let &crate::metrics::Ledger {
+            lost,
+            one_leg_only,
+            duplicated,
+            misdelivered,
+            lost_on_reconnect,
+            nonces_confirmed,
+            nonces_differ,
+        } = ledger;
+        LedgerCounts {
+            lost,
+            one_leg_only,
+            duplicated,
+            misdelivered,
+            lost_on_reconnect,
+            nonces_confirmed,
+            nonces_differ,
+        }
     }
 }
 
@@ -136,6 +162,31 @@ impl From<&crate::metrics::Recovered> for Recovery {
         let &crate::metrics::Recovered { survived, lost, stale, unknown } = recovered;
         Recovery { survived, lost, stale, unknown }
     }
+}
+
+/// Attempts whose flow broke off, by flow, step and the message of the step.
+fn broken(counters: &Counters) -> ByName {
+    let name = |(flow, step): (&str, usize)| {
+        let act = Flow::from_name(flow).and_then(|flow| flow.script().step(step)).map(Step::message);
+        format!("{flow}.{} {}", step + 1, act.unwrap_or("end"))
+    };
+    let mut broken: ByName = counters.broken.iter().map(|(at, count)| (name(at), count)).collect();
+    if counters.broken.others() > 0 {
+        broken.insert(OTHERS.to_owned(), counters.broken.others());
+    }
+    broken
+}
+
+/// Attempts by flow and outcome.
+fn flows(counters: &Counters) -> BTreeMap<String, ByName> {
+    let mut flows = BTreeMap::<String, ByName>::new();
+    for ((flow, outcome), count) in counters.flows.iter() {
+        flows.entry(flow.to_owned()).or_default().insert(outcome.to_owned(), count);
+    }
+    if counters.flows.others() > 0 {
+        flows.entry(OTHERS.to_owned()).or_default().insert(OTHERS.to_owned(), counters.flows.others());
+    }
+    flows
 }
 
 /// Those of `counts` that are not zero.
@@ -215,6 +266,9 @@ impl Counted {
             attempts_failed,
             attempts_rejected,
             attempts_intended,
+            attempts_broken,
+            flows,
+            side_calls,
             calls,
             hangups,
             event_errors,
@@ -243,6 +297,13 @@ impl Counted {
         add_names(&mut self.attempts_failed, attempts_failed);
         add_names(&mut self.attempts_rejected, attempts_rejected);
         self.attempts_intended += attempts_intended;
+        add_names(&mut self.attempts_broken, attempts_broken);
+        for (flow, ended) in flows {
+            add_names(self.flows.entry(flow.clone()).or_default(), ended);
+        }
+        self.side_calls.started += side_calls.started;
+        add_names(&mut self.side_calls.ended, &side_calls.ended);
+        self.side_calls.talk_us += side_calls.talk_us;
         self.calls.completed += calls.completed;
         self.calls.ended += calls.ended;
         self.calls.talk_us += calls.talk_us;
@@ -274,7 +335,13 @@ impl Counted {
     /// Attempts that were sent and ended otherwise than their flow intended. Those that the run's end cut off did not.
     pub fn attempts_unintended(&self) -> u64 {
         let attempts = &self.attempts;
-        attempts.ended().saturating_sub(attempts.blocked + attempts.unfinished + self.attempts_intended)
+        let as_intended = self.attempts_intended.saturating_sub(self.broken());
+        attempts.ended().saturating_sub(attempts.blocked + attempts.unfinished + as_intended)
+    }
+
+    /// Attempts that were answered, but whose flow broke off later.
+    pub fn broken(&self) -> u64 {
+        self.attempts_broken.values().sum()
     }
 }
 
@@ -290,11 +357,12 @@ impl Attempts {
             + self.redirected
             + self.failed
             + self.unfinished
+            + self.done
     }
 
     /// Attempts that the server could have answered, and that have their outcome.
     pub fn with_outcome(&self) -> u64 {
-        self.ended().saturating_sub(self.blocked + self.unfinished + self.redirected)
+        self.ended().saturating_sub(self.blocked + self.unfinished + self.redirected + self.done)
     }
 
     fn add(&mut self, other: &Attempts) {
@@ -309,6 +377,7 @@ impl Attempts {
         self.redirected += other.redirected;
         self.failed += other.failed;
         self.unfinished += other.unfinished;
+        self.done += other.done;
     }
 }
 
@@ -319,6 +388,8 @@ impl LedgerCounts {
         self.duplicated += other.duplicated;
         self.misdelivered += other.misdelivered;
         self.lost_on_reconnect += other.lost_on_reconnect;
+        self.nonces_confirmed += other.nonces_confirmed;
+        self.nonces_differ += other.nonces_differ;
     }
 }
 

@@ -1,0 +1,330 @@
+//! A worker carries out what its plays ask for.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attempts::Tag;
+use super::worker::{Owner, Worker};
+use crate::client::{GivenUp, LegRef, Media};
+use crate::law::Time;
+use crate::metrics::{Metric, Outcome};
+use crate::protocol::{Candidate, Jsep, JsepKind, RequestBody, Text};
+use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Play, Side};
+
+impl Worker {
+    /// Does what is due for the attempt.
+    pub fn attempt_due(&mut self, place: usize, serial: u32, at: Time, now: Time) {
+        let Some(attempt) = self.attempts.get(place, serial) else { return };
+        if attempt.wake_at == at {
+            attempt.wake_at = Time::NEVER;
+            self.direct(place, serial, |play, out| play.due(now, out));
+        }
+    }
+
+    /// Hangs up all calls of the attempt: the run is over.
+    pub fn drain_attempt(&mut self, place: usize, now: Time) {
+        if let Some(serial) = self.attempts.serial_at(place) {
+            self.direct(place, serial, |play, out| play.drain(now, out));
+        }
+    }
+
+    /// Lets a play speak, and does what it says until it has no more to say.
+    pub fn direct(&mut self, place: usize, serial: u32, speak: impl FnOnce(&mut Play, &mut Vec<Direction>)) {
+        let Some(attempt) = self.attempts.get(place, serial) else { return };
+        let mut said = mem::take(&mut self.said);
+        speak(&mut attempt.play, &mut said);
+        let mut next = 0;
+        while let Some(direction) = said.get(next).copied() {
+            next += 1;
+            self.carry_out(place, serial, direction, &mut said);
+        }
+        said.clear();
+        self.said = said;
+        let Some(attempt) = self.attempts.get(place, serial) else { return };
+        let due = attempt.play.next_due();
+        if due < attempt.wake_at {
+            attempt.wake_at = due;
+            self.deadlines.push(due, Owner::Attempt { place, serial });
+        }
+        self.gauge(place, serial);
+    }
+
+    /// Keeps the gauges of calls true to an attempt.
+    fn gauge(&mut self, place: usize, serial: u32) {
+        let Some(attempt) = self.attempts.get(place, serial) else { return };
+        let (live, talking) = (attempt.play.live() as u64, attempt.play.talking() as u64);
+        let before = (mem::replace(&mut attempt.live, live), mem::replace(&mut attempt.talking, talking));
+        if before != (live, talking) {
+            let now = self.now();
+            if let Some(attempt) = self.attempts.get(place, serial) {
+                attempt.talk.turn(talking, now);
+            }
+            self.count_up_time(now);
+            self.gauges.change(|gauges| {
+                gauges.calls = gauges.calls + live - before.0;
+                gauges.calls_answered = gauges.calls_answered + talking - before.1;
+            });
+        }
+    }
+
+    fn carry_out(&mut self, place: usize, serial: u32, direction: Direction, said: &mut Vec<Direction>) {
+        match direction {
+            Direction::Send(leg, ask) => self.carry_out_send(place, serial, leg, ask, said),
+            Direction::Sample(sample) => self.recorder.sample(sample),
+            Direction::Service(metric, sent, done) => self.recorder.service(metric, sent, done),
+            Direction::End { outcome, intended } => self.ended(place, serial, outcome, intended),
+            Direction::SideCallEnd(outcome) => {
+                self.recorder.counters().side_calls.ended.count(outcome.name())
+            }
+            Direction::Broken(step) => {
+                let flow = self.attempts.get(place, serial).map(|attempt| attempt.play.flow().name());
+                self.recorder.counters().broken.count((flow.unwrap_or_default(), step));
+            }
+            Direction::Rejected(code) => self.recorder.counters().rejections.count(code),
+            Direction::Talked { time, is_side_call: true, .. } => {
+                self.count_talk(place, serial, time);
+                self.recorder.counters().side_calls.talk_micros += time.as_micros() as u64;
+            }
+            Direction::Talked { time, completed, is_side_call: false } => {
+                self.count_talk(place, serial, time);
+                let counters = self.recorder.counters();
+                counters.talks += 1;
+                counters.talk_micros += time.as_micros() as u64;
+                counters.completed += u64::from(completed);
+            }
+            Direction::Found(finding) => {
+                let ledger = &mut self.recorder.counters().ledger;
+                match finding {
+                    Finding::Lost => ledger.lost += 1,
+                    Finding::OneLegOnly => ledger.one_leg_only += 1,
+                    Finding::Duplicated => ledger.duplicated += 1,
+                }
+            }
+            Direction::Abandon(leg) => self.abandon(LegRef { attempt: place, serial, leg }),
+            Direction::Over => self.over(place, serial),
+        }
+    }
+
+    /// A call of the attempt is over that was up for so long: from here on it is counted as such.
+    fn count_talk(&mut self, place: usize, serial: u32, time: Duration) {
+        self.gauge(place, serial);
+        if let Some(attempt) = self.attempts.get(place, serial) {
+            attempt.talk.count(time);
+        }
+    }
+
+    fn ended(&mut self, place: usize, serial: u32, outcome: Outcome, intended: bool) {
+        let Some(attempt) = self.attempts.get(place, serial) else { return };
+        let flow = attempt.play.flow().name();
+        let counters = self.recorder.counters();
+        counters.end(outcome);
+        counters.intended += u64::from(intended);
+        counters.flows.count((flow, outcome.name()));
+    }
+
+    fn carry_out_send(&mut self, place: usize, serial: u32, leg: Leg, ask: Ask, said: &mut Vec<Direction>) {
+        let sent = self.ask(LegRef { attempt: place, serial, leg }, ask);
+        let now = self.now();
+        let Some(attempt) = self.attempts.get(place, serial) else { return };
+        let Some((sent, written)) = sent else { return attempt.play.lost(leg, now, said) };
+        attempt.play.sent(leg, ask, sent);
+        let due = attempt.due;
+        match ask {
+            Ask::Call | Ask::ReferredCall | Ask::Presence if leg.call == 0 => {
+                self.recorder.service(Metric::Lag, due, written);
+                self.recorder.counters().started += 1;
+            }
+            Ask::Call | Ask::ReferredCall => self.recorder.counters().side_calls.started += 1,
+            _ => {}
+        }
+    }
+
+    /// Sends what a play asks for; when it was handed over and when it was written, or nothing if it could not be sent.
+    fn ask(&mut self, on: LegRef, ask: Ask) -> Option<(Time, Time)> {
+        let client = self.attempts.get(on.attempt, on.serial)?.client(on.leg)?;
+        let line = match ask {
+            Ask::Presence => None,
+            Ask::Call | Ask::ReferredCall => Some(self.take_line(on, client)?),
+            _ => Some(self.line_of(on, client)?),
+        };
+        let media = Arc::clone(&self.media);
+        let shared = Arc::clone(&self.shared);
+        let attempt = self.attempts.get(on.attempt, on.serial)?;
+        let offer = Some(Jsep { kind: JsepKind::Offer, sdp: media.offer(attempt.number) });
+        let answer = Some(Jsep { kind: JsepKind::Answer, sdp: media.answer() });
+        let number;
+        let body = match ask {
+            Ask::Call => {
+                number = self.number_to_dial(on)?;
+                let is_guest = on.leg.call == 0 && self.is_on_guest_line(on);
+                let from = shared.plan.calls.guest_number.as_deref().filter(|_| is_guest).map(Text::Borrowed);
+                let number = Text::Borrowed(number.as_str());
+                RequestBody::OutgoingCall { number, jsep: offer, from, refer_id: None, replaces: None }
+            }
+            Ask::ReferredCall => {
+                let referral = attempt.referral.take()?;
+                number = referral.number;
+                let (number, refer_id) = (Text::Borrowed(number.as_str()), Some(referral.refer_id));
+                RequestBody::OutgoingCall { number, jsep: offer, from: None, refer_id, replaces: None }
+            }
+            Ask::Accept => RequestBody::Accept { jsep: answer },
+            Ask::AcceptWithOffer => RequestBody::Accept { jsep: offer },
+            Ask::Hangup => RequestBody::Hangup,
+            Ask::Decline => RequestBody::Decline { refer_id: None },
+            Ask::Candidate(number) => {
+                let candidate = media.candidate(number).map_or(Candidate::EndCompleted, Candidate::One);
+                RequestBody::IceTrickle { candidate }
+            }
+            Ask::EndOfCandidates => RequestBody::IceTrickle { candidate: Candidate::EndCompleted },
+            // Both real clients hold so.
+            Ask::Hold => RequestBody::Hold { direction: Some(Text::Borrowed("inactive")) },
+            Ask::Unhold => RequestBody::Unhold,
+            Ask::Update | Ask::UpdateAnswerWithOffer => RequestBody::Update { jsep: offer },
+            Ask::UpdateAnswer => RequestBody::Update { jsep: answer },
+            Ask::Transfer { to, replaces } => {
+                let to = attempt.client(Leg::callee(to))?;
+                let replaced = replaces.and_then(|call| attempt.line(Leg::caller(call)));
+                let replaced = replaced.and_then(|line| self.clients[client].session.lines().call_id(line));
+                let replace_call_id = replaced.map(|call_id| Text::Owned(call_id.to_owned()));
+                let number = &shared.subscribers[self.number_of(to) as usize].number;
+                RequestBody::Transfer { number: Text::Borrowed(number), replace_call_id }
+            }
+            Ask::Presence => RequestBody::PresenceUpdate { settings: Some(media.presence()) },
+        };
+        self.send(client, line, body, Tag::of(on))
+    }
+
+    /// The number that the caller of a call dials.
+    fn number_to_dial(&mut self, on: LegRef) -> Option<String> {
+        let attempt = self.attempts.get(on.attempt, on.serial)?;
+        let (share, number) = (attempt.share, attempt.number);
+        let callee = attempt.client(on.leg.other());
+        let parties = attempt.play.parties(on.leg.call);
+        let calls = &self.shared.plan.calls;
+        let share = calls.mix.get(share)?;
+        let prefix = if on.leg.call == 0 { share.prefix.as_str() } else { "" };
+        let dialled = match (callee, parties.callee) {
+            (Some(callee), _) => self.subscriber_of(callee).number.as_str(),
+            (None, Callee::Offline) if share.number.is_none() => {
+                let offline = &self.shared.offline;
+                offline.get(number as usize % offline.len().max(1))?.as_str()
+            }
+            (None, _) => share.number.as_deref()?,
+        };
+        Some(format!("{prefix}{dialled}"))
+    }
+
+    fn is_on_guest_line(&mut self, on: LegRef) -> bool {
+        let attempt = self.attempts.get(on.attempt, on.serial);
+        attempt.is_some_and(|attempt| attempt.play.flow().script().on_guest_line)
+    }
+
+    /// A line for a call to be made.
+    fn take_line(&mut self, on: LegRef, client: usize) -> Option<usize> {
+        let now = self.now();
+        let is_guest = on.leg.call == 0 && self.is_on_guest_line(on);
+        let session = &mut self.clients[client].session;
+        let line = if is_guest { session.take_guest_line(now) } else { session.take_line(now) }?;
+        self.put_on_line(client, line, on.attempt, on.serial, on.leg);
+        Some(line)
+    }
+
+    /// The line of a leg, if it is still the leg's.
+    fn line_of(&mut self, on: LegRef, client: usize) -> Option<usize> {
+        let line = self.attempts.get(on.attempt, on.serial)?.line(on.leg)?;
+        let on_line = self.clients[client].legs.get(line).copied().flatten()?;
+        (on_line == on).then_some(line)
+    }
+
+    /// Sends a request; when it was handed over and when it was written, or nothing if it could not be sent.
+    pub fn send(
+        &mut self,
+        place: usize,
+        line: Option<usize>,
+        body: RequestBody<'_>,
+        tag: u64,
+    ) -> Option<(Time, Time)> {
+        let name = body.name();
+        let now = self.now();
+        let written = self.clients[place].request(line, body, tag, now, &mut self.buffer);
+        // A server that says nothing more would not wake it in time for the timeout.
+        self.wake_client(place);
+        let written = written.ok()?;
+        self.recorder.counters().requests_sent[name.index()] += 1;
+        Some((now, written))
+    }
+
+    /// Gives a line back on which the server says no last word.
+    fn abandon(&mut self, on: LegRef) {
+        let now = self.now();
+        let Some(client) =
+            self.attempts.get(on.attempt, on.serial).and_then(|attempt| attempt.client(on.leg))
+        else {
+            return;
+        };
+        if let Some(line) = self.line_of(on, client) {
+            self.clients[client].legs[line] = None;
+            self.clients[client].session.free_line(line, now);
+        }
+    }
+
+    /// Nothing of the attempt is up any more.
+    fn over(&mut self, place: usize, serial: u32) {
+        self.gauge(place, serial);
+        let legs: Vec<(Leg, usize)> = match self.attempts.get(place, serial) {
+            Some(attempt) => attempt.legs().collect(),
+            None => return,
+        };
+        for (leg, client) in &legs {
+            // Neither a hangup nor a give-up has done it: the call was never sent.
+            if self.line_of(LegRef { attempt: place, serial, leg: *leg }, *client).is_some() {
+                self.abandon(LegRef { attempt: place, serial, leg: *leg });
+            }
+        }
+        let Some(attempt) = self.attempts.forget(place) else { return };
+        for (call, times) in attempt.play.times().enumerate() {
+            let leg = Leg::callee(call as u8);
+            if times.sent.is_some()
+                && times.incoming.is_none()
+                && let (Some(callee), Some(caller)) = (attempt.client(leg), attempt.client(leg.other()))
+            {
+                let confirmed = attempt.play.is_confirmed_over(call as u8);
+                self.clients[callee].given_up = Some(GivenUp { caller, confirmed });
+            }
+        }
+        for client in attempt.clients.into_iter().flatten() {
+            let is_in_it = |at: &crate::client::AttemptRef| (at.attempt, at.serial) == (place, serial);
+            if self.clients[client].attempt.as_ref().is_some_and(is_in_it) {
+                self.clients[client].attempt = None;
+            }
+            self.call_over(client);
+        }
+        self.attempt_over(attempt.number);
+    }
+
+    /// Looks whether the offer of an awaited call is the one that its caller has sent.
+    pub fn check_nonce(&mut self, on: LegRef, parties: &crate::protocol::CallParties<'_>) {
+        let Some(attempt) = self.attempts.get(on.attempt, on.serial) else { return };
+        let number = attempt.number;
+        let Some(jsep) = &parties.jsep else { return };
+        let found = Media::nonce_in(jsep.sdp);
+        let ledger = &mut self.recorder.counters().ledger;
+        match found {
+            Some(nonce) if nonce == Media::nonce_of(number) => ledger.nonces_confirmed += 1,
+            Some(_) => ledger.nonces_differ += 1,
+            None => {}
+        }
+    }
+
+    /// The sides of a client's attempt that have no line of their own, for when its connection is gone.
+    pub fn legs_without_line(&mut self, place: usize) -> Vec<LegRef> {
+        let Some(at_client) = self.clients[place].attempt else { return Vec::new() };
+        let Some(attempt) = self.attempts.of(at_client) else { return Vec::new() };
+        let (place_of_attempt, serial) = (at_client.attempt, at_client.serial);
+        let without = attempt.legs().filter(|(leg, client)| {
+            *client == place && attempt.line(*leg).is_none() && leg.side == Side::Callee
+        });
+        without.map(|(leg, _)| LegRef { attempt: place_of_attempt, serial, leg }).collect()
+    }
+}

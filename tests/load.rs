@@ -259,7 +259,7 @@ fn callers_whose_calls_are_blocked_wait_before_they_try_again() {
 fn drawn_erlangs(plan: &Plan, from: f64, length: f64) -> f64 {
     let up = Schedule::new(&plan.stages, plan.seed, Segment::WHOLE).filter_map(|due| {
         let What::Call { attempt } = due.what else { return None };
-        let draw = plan.calls.draw(plan.seed, attempt);
+        let (_, draw) = plan.calls.draw(plan.seed, attempt);
         let answered = (due.at + draw.ring).as_secs_f64();
         Some((answered + draw.hold.as_secs_f64()).min(from + length) - answered.max(from))
     });

@@ -8,10 +8,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wtsp_load::law::{Distribution, Seed};
 use wtsp_load::profile::{
-    self, DialectChoice, Force, Overrides, Plan, ProblemKind, ProfileErrors, Reconnect, Server,
+    self, DialectChoice, Force, Overrides, Plan, ProblemKind, ProfileErrors, Reconnect, SdpPlan, Server,
     SubscriberSource,
 };
 use wtsp_load::protocol::HangupCode;
+use wtsp_load::scenario::Flow;
 use wtsp_load::workload::{ArrivalLaw, Rate, SignOff};
 
 const QUICKSTART: &str = "profiles/quickstart.toml";
@@ -109,7 +110,7 @@ mix = [ { flow = "answered", weight = 90 } ]
     assert_eq!((plan.stages[1].clients_from, plan.stages[1].clients_to), (3, 3));
     assert_eq!(plan.stages[1].calls, Some(Rate::constant(20.0)));
     assert_eq!(plan.stages[1].arrivals, ArrivalLaw::Poisson);
-    let hold = plan.calls.hold;
+    let hold = plan.calls.mix[0].hold;
     let (median, p95) = (Duration::from_secs(180), Duration::from_secs(900));
     assert_eq!(hold, Distribution::Lognormal { median, p95 });
 }
@@ -125,9 +126,12 @@ fn everything_that_is_left_out_has_a_default() {
     assert_eq!(plan.embedded_core.keepalive_interval, Duration::from_secs(30));
     assert_eq!(plan.embedded_core.lines, 2);
     let calls = plan.calls;
-    assert_eq!((calls.candidates, calls.sdp_bytes, calls.hangup_by_callee), (6, 3_000, 0.2));
+    assert_eq!(
+        (calls.candidates, &calls.sdp, calls.mix[0].hangup_by_callee),
+        (6, &SdpPlan::Bytes(3_000), 0.2)
+    );
     assert_eq!(calls.candidate_spacing, Duration::from_millis(50));
-    assert_eq!(calls.mix[0].flow, "answered");
+    assert_eq!(calls.mix[0].flow, Flow::Answered);
 }
 
 #[test]
@@ -465,7 +469,7 @@ fn a_set_is_applied_before_the_profile_is_read() {
     ])
     .expect("a plan");
     assert_eq!(plan.stages[1].calls, Some(Rate::ramp(1.0, 5.0)));
-    assert_eq!(plan.calls.hold, Distribution::Fixed(Duration::from_secs(2)));
+    assert_eq!(plan.calls.mix[0].hold, Distribution::Fixed(Duration::from_secs(2)));
     assert_eq!(plan.clients.request_timeout, Duration::from_secs(3));
     assert_eq!((plan.target.tenant.as_deref(), plan.name.as_str()), (Some("acme"), "other"));
 }

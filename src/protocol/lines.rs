@@ -58,6 +58,11 @@ impl Lines {
         is_free.then(|| self.guest())
     }
 
+    /// The last free line.
+    pub fn last_free(&self, now: Time) -> Option<usize> {
+        self.slots.iter().rposition(|slot| slot.call_id.is_none() && slot.free_from <= now)
+    }
+
     /// How many can be called on.
     pub fn count_free(&self, now: Time) -> usize {
         self.slots.iter().filter(|slot| slot.call_id.is_none() && slot.free_from <= now).count()

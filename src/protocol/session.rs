@@ -325,6 +325,13 @@ impl Session {
         Some(line)
     }
 
+    /// Takes the last free line for a call to be made.
+    pub fn take_last_line(&mut self, now: Time) -> Option<usize> {
+        let line = self.lines.last_free(now)?;
+        self.lines.occupy(line, CallId::random(&mut self.draws).as_str());
+        Some(line)
+    }
+
     /// Takes the guest line for a call to be made (section 5.15), if it is free.
     pub fn take_guest_line(&mut self, now: Time) -> Option<usize> {
         let line = self.lines.free_guest(now)?;

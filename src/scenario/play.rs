@@ -184,6 +184,13 @@ impl Play {
         (0..self.calls.len() as u8).find(waits).map(Leg::callee)
     }
 
+    /// Whether a call of the play is on its way to this party, or will be.
+    pub fn is_called(&self, party: u8) -> bool {
+        let is_to = |number: u8| self.parties(number).callee == Callee::Party(party);
+        let waits = |call: &Call| call.times().incoming.is_none() && (call.is_planned() || !call.is_over());
+        self.calls.iter().enumerate().any(|(number, call)| is_to(number as u8) && waits(call))
+    }
+
     /// When it wants to be asked again; [`Time::NEVER`] if only the server can move it.
     pub fn next_due(&self) -> Time {
         self.calls.iter().map(Call::next_due).fold(self.step_due, Time::min)
@@ -428,6 +435,8 @@ impl Play {
                 Sign::Hangup => true,
                 // It may come after the caller's word.
                 Sign::Missed => true,
+                // The server may have ended the other side before it says so.
+                Sign::Transferred => !call.has_ended(leg.side),
                 _ => call.is_planned() || call.is_live(),
             };
             may_come && !call.is_refused(leg.side)

@@ -224,8 +224,16 @@ impl Worker {
     fn take_line(&mut self, on: LegRef, client: usize) -> Option<usize> {
         let now = self.now();
         let is_guest = on.leg.call == 0 && self.is_on_guest_line(on);
+        let party = self.clients[client].attempt.map(|at_client| at_client.party);
+        let attempt = self.attempts.get(on.attempt, on.serial)?;
+        let is_called = party.is_some_and(|party| attempt.play.is_called(party));
         let session = &mut self.clients[client].session;
-        let line = if is_guest { session.take_guest_line(now) } else { session.take_line(now) }?;
+        let line = match (is_guest, is_called) {
+            (true, _) => session.take_guest_line(now),
+            // The server puts the call that is on its way on the first line that is free.
+            (false, true) => session.take_last_line(now),
+            (false, false) => session.take_line(now),
+        }?;
         self.put_on_line(client, line, on.attempt, on.serial, on.leg);
         Some(line)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::calls::{CallState, Hold, LegRef, Reinvite, Sdp, is_plausible};
 use super::super::core::Core;
 use super::super::post::Order;
+use super::error;
 use super::set_up::parties;
 use crate::law::Time;
 use crate::protocol::{EventBody, EventErrorCode, Jsep, JsepKind, Text, Violation};
@@ -67,8 +68,14 @@ impl Core {
             return self.refuse_sdp(order);
         }
         let Some(call) = self.calls.get_mut(leg.call) else { return };
-        // Two at once is glare: the later one loses, rolls its own back and answers the other's.
-        if !call.is_answered() || is_pending(call.state, order.due) {
+        if is_pending(call.state, order.due) {
+            // Two at once is glare, which nobody is to blame for: the later one loses, rolls its own back and answers
+            // the other's.
+            self.acknowledge(order, leg);
+            let transaction = Some(&*order.request.transaction);
+            return self.event(leg, order.due, transaction, error(EventErrorCode::WrongState));
+        }
+        if !call.is_answered() {
             return self.acknowledge_in_vain(order, leg, EventErrorCode::WrongState, Violation::WrongState);
         }
         call.leg_mut(leg.side).sdp = Sdp::of(jsep, order.text);

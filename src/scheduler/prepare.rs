@@ -94,6 +94,7 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
             let provision = |subscriber: &Subscriber| Provisioned {
                 token: subscriber.token.expose().to_owned(),
                 number: subscriber.number.clone(),
+                credentials: None,
             };
             listed.iter().map(provision).collect()
         }

@@ -5,6 +5,9 @@ use std::fmt;
 /// A latency that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
+    /// `POST /session` sent → its response complete (protocol, section 11.1: `rest_login`). Only of those that made a
+    /// session.
+    Login,
     /// Dialled → TCP connected.
     Tcp,
     /// TCP connected → TLS handshake done (`wss` only).
@@ -55,6 +58,7 @@ pub enum Metric {
 impl Metric {
     /// All of them, in the order of a report.
     pub const ALL: &'static [Metric] = &[
+        Metric::Login,
         Metric::Tcp,
         Metric::Tls,
         Metric::Upgrade,
@@ -89,6 +93,7 @@ impl Metric {
     /// The name in records and reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Metric::Login => "login",
             Metric::Tcp => "tcp",
             Metric::Tls => "tls",
             Metric::Upgrade => "upgrade",
@@ -139,6 +144,7 @@ impl Metric {
     /// Where it starts and ends, for people.
     pub const fn meaning(self) -> &'static str {
         match self {
+            Metric::Login => "session asked for to session made (REST)",
             Metric::Tcp => "dialled to TCP connected",
             Metric::Tls => "TCP connected to TLS handshake done",
             Metric::Upgrade => "connected to upgrade agreed (101)",

@@ -211,6 +211,12 @@ pub struct Counters {
     pub talk_micros: u64,
     /// Answered calls that have ended.
     pub talks: u64,
+    /// Sessions that were made through the REST API.
+    pub sessions_created: u64,
+    /// Requests for a session that failed, those included that were repeated.
+    pub sessions_failed: u64,
+    /// Sessions that were made in place of one that the server had ended.
+    pub sessions_renewed: u64,
     /// Sign-ons of the schedule that succeeded.
     pub signed_on: u64,
     /// Sign-ons of the schedule that failed.
@@ -379,6 +385,9 @@ impl Counters {
             completed,
             talk_micros,
             talks,
+            sessions_created,
+            sessions_failed,
+            sessions_renewed,
             signed_on,
             signon_failures,
             control_signed_on,
@@ -426,6 +435,9 @@ impl Counters {
         self.completed += completed;
         self.talk_micros += talk_micros;
         self.talks += talks;
+        self.sessions_created += sessions_created;
+        self.sessions_failed += sessions_failed;
+        self.sessions_renewed += sessions_renewed;
         self.signed_on += signed_on;
         self.signon_failures.add(signon_failures);
         self.control_signed_on += control_signed_on;

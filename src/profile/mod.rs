@@ -38,8 +38,8 @@ pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
 pub use law_text::{LawError, RefusalsError, parse_freeze, parse_law, parse_refusals};
 pub use plan::{
-    CallDraw, CallPlan, ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, Plan,
-    Reconnect, Server, SubscriberSource, Target, TlsPlan,
+    CallDraw, CallPlan, ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, FlowShare, Force, LoginPlan,
+    Plan, Reconnect, Server, SubscriberSource, Target, TlsPlan,
 };
 pub use threshold::{
     Figure, Kind, Limit, Operator, Origin, Part, Statistic, Threshold, ThresholdError, Thresholds,

@@ -26,7 +26,7 @@ mod writer;
 pub use control::{Control, ControlCounts, ControlInfo};
 pub use counted::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,
-    SignonCounts, SignonFailures,
+    SessionCounts, SignonCounts, SignonFailures,
 };
 pub use error::RecordError;
 pub use figures::Window;

@@ -10,6 +10,7 @@ mod health;
 mod memory;
 mod prepare;
 mod recovery;
+mod sessions;
 mod signon;
 mod stop;
 mod worker;
@@ -27,6 +28,7 @@ use self::collect::{Channel, Collected, collector};
 use self::control::Role;
 use self::memory::MemoryLine;
 use self::prepare::{Prepared, prepare};
+use self::sessions::{Sessions, SignedOut};
 use self::worker::{SOCKETS_A_TURN, Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
 use crate::embedded_core::Truth;
@@ -40,6 +42,7 @@ use crate::record::{
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
+use crate::subscribers::rest::RestError;
 use crate::transport::{Clock, TlsError};
 use crate::verdict::Watch;
 use crate::workload::{Segment, Stage};
@@ -47,7 +50,7 @@ use crate::workload::{Segment, Stage};
 /// The time that workers get to be ready before the first thing is due.
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// How often it is looked whether to stop, while the scout is out.
+/// How often it is looked whether to stop, while the scout is out or sessions are made and deleted.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// Why there was no run, or no more of it.
@@ -90,6 +93,9 @@ pub enum RunError {
     /// The list of subscribers.
     #[error(transparent)]
     SubscriberList(#[from] SubscriberError),
+    /// A session that could not be made.
+    #[error(transparent)]
+    Session(#[from] RestError),
     /// The target's name has no address.
     #[error("the target `{host}` has no address that can be found: {reason}")]
     Resolve {
@@ -148,6 +154,20 @@ pub enum Event<'a> {
         /// The record's directory.
         directory: &'a Path,
     },
+    /// Sessions are being made through the REST API.
+    SigningIn {
+        /// How many there are.
+        made: usize,
+        /// How many there are to be.
+        of: usize,
+    },
+    /// The sessions of the run were deleted, or not.
+    SignedOut {
+        /// How many are no more.
+        deleted: u64,
+        /// How many could not be deleted.
+        delete_failed: u64,
+    },
     /// The scout is back.
     Scouted(&'a Scouted),
     /// Another interval was measured.
@@ -182,13 +202,69 @@ pub fn run(
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Ran, RunError> {
     let clock = Clock::start();
-    let prepared = prepare(&plan, clock)?;
+    let mut prepared = prepare(&plan, clock)?;
+    let mut sessions =
+        prepared.logins.take().map(|logins| Sessions::new(logins, plan.logins.pace, plan.seed));
     let mut writer = match output {
         Output::Under(root) => RunWriter::create_under(root, header(&plan, &prepared, None))?,
         Output::At(directory) => RunWriter::create_at(directory, header(&plan, &prepared, None))?,
     };
     let directory = writer.directory().to_owned();
     observer(Event::Target { url: &prepared.url, remote: prepared.remote, directory: &directory });
+    let core = prepared.core.take();
+    // However the run goes from here on, the sessions that were made are deleted.
+    let mut recorder = Recorder::default();
+    let looked = look(&plan, &mut prepared, &mut sessions, &mut recorder, stop, observer);
+    let is_ready = looked.is_ok();
+    let loaded =
+        looked.and_then(|looked| load(plan, prepared, looked, recorder, &mut writer, stop, observer));
+    let signed_out = sessions.map(|sessions| sessions.sign_out(stop, observer)).unwrap_or_default();
+    // What it counted is its own; the record is the clients'.
+    let truth = core.and_then(|core| core.stop().ok());
+    let Loaded { measured, breakdown } = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            if !is_ready {
+                writer.discard();
+            }
+            return Err(error);
+        }
+    };
+    let SignedOut { deleted, delete_failed } = signed_out;
+    let end = RunEnd {
+        ended_at: now_millis(),
+        interrupted: stop.is_interrupted() || breakdown.is_some(),
+        bytes_per_client: measured.bytes_per_client(),
+        rss_peak_bytes: Some(measured.rss_peak),
+        aborted_by: measured.aborted_by,
+        sessions_deleted: deleted,
+        sessions_delete_failed: delete_failed,
+    };
+    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown, truth })
+}
+
+/// What is known of the target before it is loaded.
+struct Looked {
+    scouted: Scouted,
+    settings: SessionSettings,
+    run_number: u32,
+}
+
+/// Makes the sessions that are still to be made, and sends the scout.
+fn look(
+    plan: &Plan,
+    prepared: &mut Prepared,
+    sessions: &mut Option<Sessions>,
+    recorder: &mut Recorder,
+    stop: &Stop,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Looked, RunError> {
+    if let Some(sessions) = sessions {
+        prepared.subscribers = sessions.sign_in(recorder, stop, observer)?;
+        if let Some(path) = sessions.signaling_path() {
+            prepared.move_to(&path);
+        }
+    }
     let run_number = Seed(now_millis().unsigned_abs()).stream("run", u64::from(std::process::id()));
     let run_number = rand::RngExt::random(&mut { run_number });
     let settings = SessionSettings {
@@ -196,31 +272,44 @@ pub fn run(
         keepalive_jitter: plan.clients.keepalive_jitter,
         ..SessionSettings::default()
     };
-    let mut scouting = Recorder::default();
-    let scouted = match send_scout(&plan, &prepared, settings, run_number, &mut scouting, stop) {
-        Ok(scouted) => scouted,
-        Err(error) => {
-            writer.discard();
-            return Err(error);
-        }
-    };
+    let scouted = send_scout(plan, prepared, settings, run_number, recorder, stop)?;
     if stop.urgency() != Urgency::Run {
-        writer.discard();
         return Err(RunError::Stopped);
     }
     observer(Event::Scouted(&scouted));
+    Ok(Looked { scouted, settings, run_number })
+}
+
+/// What is left when the load is over.
+struct Loaded {
+    measured: Measured,
+    breakdown: Option<RunError>,
+}
+
+/// Puts the load on the target, until the plan is done or `stop` ends it.
+fn load(
+    plan: Plan,
+    prepared: Prepared,
+    looked: Looked,
+    mut recorder: Recorder,
+    writer: &mut RunWriter,
+    stop: &Stop,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Loaded, RunError> {
+    let Looked { scouted, settings, run_number } = looked;
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
     writer.begin(header)?;
     let (mut collector, channels) = collector(plan.threads(), &plan.stages);
     let mut measured = Measured {
-        scouting: Some(scouting.swap(Tally::default())),
+        before: Some(recorder.swap(Tally::default())),
         embedded: plan.target.server == Server::Embedded,
         descriptors: prepared.descriptor_limit,
         ports: prepared.ports,
         ..Measured::default()
     };
-    let Prepared { subscribers, dialer, core, .. } = prepared;
+    let clock = prepared.dialer.clock;
+    let Prepared { subscribers, dialer, .. } = prepared;
     let shared = Arc::new(Shared {
         numbers: prepare::numbers(&subscribers, plan.peak_clients()),
         plan,
@@ -260,22 +349,14 @@ pub fn run(
         }
     }
     let breakdown = join(threads).err();
-    // What it counted is its own; the record is the clients'.
-    let truth = core.and_then(|core| core.stop().ok());
-    let end = RunEnd {
-        ended_at: now_millis(),
-        interrupted: stop.is_interrupted() || breakdown.is_some(),
-        bytes_per_client: measured.bytes_per_client(),
-        rss_peak_bytes: Some(measured.rss_peak),
-        aborted_by: measured.aborted_by,
-    };
-    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown, truth })
+    Ok(Loaded { measured, breakdown })
 }
 
 /// What is measured of the process itself while intervals come in.
 #[derive(Debug, Default)]
 struct Measured {
-    scouting: Option<Tally>,
+    /// What was counted before the first stage: sign-ins, and the scout.
+    before: Option<Tally>,
     rss_peak: u64,
     /// Whether the process holds the server's ends too.
     embedded: bool,
@@ -290,8 +371,8 @@ struct Measured {
 impl Measured {
     fn interval(&mut self, interval: &mut Interval) {
         // What the scout sent and received is part of what the server saw.
-        if let Some(scouting) = self.scouting.take() {
-            interval.tally.add(&scouting);
+        if let Some(before) = self.before.take() {
+            interval.tally.add(&before);
         }
         let connected = interval.gauges.connected;
         let health = &mut interval.health;

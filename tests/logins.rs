@@ -194,6 +194,50 @@ fn a_signal_during_the_run_deletes_the_sessions_too() {
 }
 
 #[test]
+fn a_session_that_the_core_ends_is_renewed_and_its_client_signs_on_again() {
+    let folder = Folder::with(&long());
+    let served = Served::start(&folder, 4, &WRITE);
+    let mut running = folder.start(&["--target", &served.url]);
+    folder.wait_for_interval(&mut running, "a call", is_calling);
+    // The same installation signs in elsewhere: the Core ends its older session, and closes with 4201.
+    let (login, password) = ("15550000002", passwords(&folder).remove(1));
+    let identifier = format!("wtsp-load-{login}");
+    let body =
+        json!({ "type": "web", "identifier": identifier, "login": login, "password": password }).to_string();
+    let address = served.url.trim_start_matches("ws://").split('/').next().unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        socket,
+        "POST /api/v1/session HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let renewed = |interval: &Value| interval["sessions"]["renewed"] == 1;
+    folder.wait_for_interval(&mut running, "a renewed session", renewed);
+    let seconds = folder.intervals().len();
+    running.wait_until("all to be signed on again", |_| {
+        let later = folder.intervals();
+        later.iter().skip(seconds).any(|interval| interval["gauges"]["signed_on"] == 4)
+    });
+    running.signal(Signal::SIGINT);
+    running.wait().with_code(130);
+    let record = folder.record();
+    let sessions = &record["sessions"];
+    assert_eq!((&sessions["created"], &sessions["renewed"]), (&json!(5), &json!(1)));
+    assert_eq!((&sessions["deleted"], &sessions["delete_failed"]), (&json!(4), &json!(0)));
+    let clients = &record["clients"];
+    assert_eq!((&clients["signed_on"], &clients["reconnects"]), (&json!(4), &json!(1)));
+    let missed = |one: &&Value| one["code"] == 4201;
+    assert_eq!(record["disconnects"].as_array().unwrap().iter().filter(missed).count(), 1);
+    // That of the test is gone too: it was of the same installation.
+    let truth = &served.stop()["sessions"];
+    assert_eq!((&truth["created"], &truth["deleted"]), (&json!(6), &json!(4)));
+}
+
+#[test]
 fn a_second_signal_waits_for_no_session_to_be_deleted() {
     let folder = Folder::with(&long());
     let served = Served::start(&folder, 4, &WRITE);

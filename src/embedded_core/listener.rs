@@ -38,6 +38,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// What has come in for the core.
+#[allow(clippy::large_enum_variant, reason = "nearly all are links, and none stays for long")]
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// A connection that has been upgraded.

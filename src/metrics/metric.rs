@@ -299,6 +299,8 @@ reasons! {
         RegistrationFailed = "registration_failed",
         /// Registered, but not allowed to call (`authorization_failure`).
         RegisteredLimited = "registered_limited",
+        /// The server had ended the session, and no new one could be made.
+        NoSession = "no_session",
         /// This machine could open no more connections: not the server's doing.
         LocalLimit = "local_limit",
         /// The run ended, or the client was to sign off, before it was done.

@@ -10,6 +10,7 @@ mod health;
 mod memory;
 mod prepare;
 mod recovery;
+mod renewal;
 mod sessions;
 mod signon;
 mod stop;
@@ -28,6 +29,7 @@ use self::collect::{Channel, Collected, collector};
 use self::control::Role;
 use self::memory::MemoryLine;
 use self::prepare::{Prepared, prepare};
+use self::renewal::Renewer;
 use self::sessions::{Sessions, SignedOut};
 use self::worker::{SOCKETS_A_TURN, Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
@@ -216,6 +218,10 @@ pub fn run(
     let mut recorder = Recorder::default();
     let looked = look(&plan, &mut prepared, &mut sessions, &mut recorder, stop, observer);
     let is_ready = looked.is_ok();
+    let looked = looked.and_then(|looked| {
+        let renewer = sessions.as_mut().map(|sessions| sessions.renew(stop)).transpose()?;
+        Ok(Looked { renewer: renewer.map(Arc::new), ..looked })
+    });
     let loaded =
         looked.and_then(|looked| load(plan, prepared, looked, recorder, &mut writer, stop, observer));
     let signed_out = sessions.map(|sessions| sessions.sign_out(stop, observer)).unwrap_or_default();
@@ -248,6 +254,7 @@ struct Looked {
     scouted: Scouted,
     settings: SessionSettings,
     run_number: u32,
+    renewer: Option<Arc<Renewer>>,
 }
 
 /// Makes the sessions that are still to be made, and sends the scout.
@@ -277,7 +284,7 @@ fn look(
         return Err(RunError::Stopped);
     }
     observer(Event::Scouted(&scouted));
-    Ok(Looked { scouted, settings, run_number })
+    Ok(Looked { scouted, settings, run_number, renewer: None })
 }
 
 /// What is left when the load is over.
@@ -296,7 +303,7 @@ fn load(
     stop: &Stop,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Loaded, RunError> {
-    let Looked { scouted, settings, run_number } = looked;
+    let Looked { scouted, settings, run_number, renewer } = looked;
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
     writer.begin(header)?;
@@ -321,6 +328,7 @@ fn load(
         clock,
         start: clock.now() + HEAD_START,
         stop: stop.clone(),
+        renewer: renewer.clone(),
     });
     let threads = start_workers(&shared, channels)?;
     // Once a run is stopped its stages are over.
@@ -330,6 +338,9 @@ fn load(
             Collected::Done => break,
             Collected::Nothing => {}
             Collected::Interval(mut interval) => {
+                if let Some(counted) = renewer.as_ref().and_then(|renewer| renewer.take_counted()) {
+                    interval.tally.add(&counted);
+                }
                 measured.interval(&mut interval);
                 interval.stage = interval.stage.filter(|_| !stopped);
                 if let Err(error) = writer.interval(&interval) {

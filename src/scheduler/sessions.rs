@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::renewal::{Renewal, Renewer, Renewing};
 use super::stop::{Stop, Urgency};
 use super::{Event, RunError, STOP_LOOK};
 use crate::law::Seed;
@@ -25,11 +27,13 @@ const SIGN_OUT_LIMIT_EACH: Duration = Duration::from_millis(100);
 
 /// The sessions of a run.
 pub(super) struct Sessions {
-    api: Api,
-    credentials: Vec<Credentials>,
+    api: Arc<Api>,
+    credentials: Arc<[Credentials]>,
     pace: Pace,
     seed: Seed,
     made: Vec<Session>,
+    /// Has what was made, as long as it runs.
+    renewing: Option<Renewing>,
 }
 
 /// What became of the sessions of a run.
@@ -42,7 +46,8 @@ pub(super) struct SignedOut {
 impl Sessions {
     /// Those of `credentials`; none is made yet.
     pub fn new((api, credentials): (Api, Vec<Credentials>), pace: Pace, seed: Seed) -> Sessions {
-        Sessions { api, credentials, pace, seed, made: Vec::new() }
+        let (api, credentials) = (Arc::new(api), credentials.into());
+        Sessions { api, credentials, pace, seed, made: Vec::new(), renewing: None }
     }
 
     /// Makes all of them, and tells `observer` how it goes. A first request to stop lets what is under way end, so
@@ -97,6 +102,23 @@ impl Sessions {
         Ok(self.made.iter().map(subscriber).collect())
     }
 
+    /// Starts what makes new sessions during the run.
+    ///
+    /// # Errors
+    /// The system's, when it has no thread or descriptor to give.
+    pub fn renew(&mut self, stop: &Stop) -> Result<Renewer, RunError> {
+        let (renewer, renewing) = Renewer::start(Renewal {
+            api: Arc::clone(&self.api),
+            credentials: Arc::clone(&self.credentials),
+            pace: self.pace,
+            seed: self.seed,
+            made: self.made.clone(),
+            stop: stop.clone(),
+        })?;
+        self.renewing = Some(renewing);
+        Ok(renewer)
+    }
+
     /// The path of the signaling, where the Core has named another tenant than the profile's.
     pub fn signaling_path(&self) -> Option<String> {
         let tenant = self.made.first()?.tenant.as_deref()?;
@@ -106,7 +128,11 @@ impl Sessions {
 
     /// Deletes all that were made, as well as it can: what cannot be deleted in time, or before somebody asks to leave
     /// at once, is counted, and `observer` is told.
-    pub fn sign_out(self, stop: &Stop, observer: &mut dyn FnMut(Event<'_>)) -> SignedOut {
+    pub fn sign_out(mut self, stop: &Stop, observer: &mut dyn FnMut(Event<'_>)) -> SignedOut {
+        // Whoever could ask for another session has gone, so it ends. Had it broken down, the first ones are known.
+        if let Some(made) = self.renewing.take().and_then(|renewing| renewing.join().ok()) {
+            self.made = made;
+        }
         let limit = SIGN_OUT_LIMIT + SIGN_OUT_LIMIT_EACH * u32::try_from(self.made.len()).unwrap_or(u32::MAX);
         let gone = Cell::new(0);
         if let Ok(runtime) = runtime().map_err(drop) {
@@ -126,7 +152,7 @@ impl Sessions {
     }
 }
 
-fn runtime() -> Result<Runtime, RunError> {
+pub(super) fn runtime() -> Result<Runtime, RunError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Worker)
 }
 
@@ -137,7 +163,7 @@ fn look() -> tokio::time::Interval {
 }
 
 /// Until somebody asks to leave at once.
-async fn left(stop: &Stop) {
+pub(super) async fn left(stop: &Stop) {
     let mut look = look();
     while stop.urgency() != Urgency::Leave {
         look.tick().await;

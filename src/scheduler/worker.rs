@@ -11,6 +11,7 @@ use super::calls::Calls;
 use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
 use super::health::ThreadMeter;
+use super::renewal::{Renewer, Tokens};
 use super::stop::{Stop, Urgency};
 use crate::client::{Client, Media, Reconnection};
 use crate::law::Time;
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     /// When the first stage starts.
     pub start: Time,
     pub stop: Stop,
+    /// Makes new sessions, where subscribers have a login and a password.
+    pub renewer: Option<Arc<Renewer>>,
 }
 
 /// Where a worker stands.
@@ -83,6 +86,8 @@ pub(super) struct Worker {
     pub segment: Segment,
     /// The clients of the load, and then the quiet ones.
     pub clients: Vec<Client>,
+    /// Tokens that took the place of a subscriber's, by the client's place.
+    pub tokens: Tokens,
     /// The numbers of the quiet clients.
     pub quiet: Vec<u32>,
     pub calls: Calls,
@@ -146,6 +151,7 @@ impl Worker {
         deadlines.push(shared.start, Owner::Tick);
         let connected_since = shared.start;
         let mut worker = Worker {
+            tokens: Tokens::default(),
             shared,
             role,
             segment,

@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<SubscriberList, LineError> {
         Columns::Token => SubscriberList::Tokens(tokens.all),
         Columns::Login { .. } => SubscriberList::Credentials(credentials.all),
     };
-    if list.len() == 0 {
+    if list.is_empty() {
         return Err(LineError { line: last, problem: LineProblem::Empty });
     }
     Ok(list)

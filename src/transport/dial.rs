@@ -94,6 +94,9 @@ pub enum DialError {
     /// The server closed the connection instead of answering the upgrade.
     #[error("connection closed during the upgrade")]
     Closed,
+    /// There is no session to connect with: its token was to be made first.
+    #[error("no session could be made")]
+    NoSession,
     /// This machine has run out of descriptors, ports or memory: not the server's doing.
     #[error(
         "this machine cannot open another connection ({0}): raise the descriptor limit, add source addresses, or spread the clients over more generators"
@@ -126,6 +129,7 @@ impl DialError {
             DialError::Http(_) => "http",
             DialError::NotWebSocket => "not_websocket",
             DialError::Closed => "closed_in_upgrade",
+            DialError::NoSession => "no_session",
             DialError::Local(_) => "local_limit",
         }
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use pace::Pace;
-pub use sign_in::{Desk, sign_in};
+pub use sign_in::{Desk, renew, sign_in};
 pub use sign_out::sign_out;
 
 use super::Secret;

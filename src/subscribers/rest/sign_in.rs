@@ -97,6 +97,33 @@ pub async fn sign_in(api: &Api, list: &[Credentials], pace: Pace, desk: &Desk) -
     check(list, &desk.sessions.borrow())
 }
 
+/// Makes a session for whoever of `list` is `next`, at the same pace and into the same desk, until there is none.
+/// `done` is told of each whether its session was made.
+pub async fn renew(
+    api: &Api,
+    list: &[Credentials],
+    pace: Pace,
+    desk: &Desk,
+    next: impl AsyncFn() -> Option<usize>,
+    done: impl Fn(usize, bool),
+) {
+    let turns = Turns::new(pace);
+    let line = |number| {
+        let (turns, next, done) = (&turns, &next, &done);
+        async move {
+            let mut line = Line::new(api, number);
+            while let Some(place) = next().await {
+                let made = match list.get(place) {
+                    Some(credentials) => make(&mut line, credentials, place, turns, desk).await.is_ok(),
+                    None => false,
+                };
+                done(place, made);
+            }
+        }
+    };
+    join_all((0..pace.concurrency).map(line)).await;
+}
+
 /// That all numbers are different and all tenants the same.
 fn check(list: &[Credentials], sessions: &[Option<Session>]) -> Result<(), RestError> {
     let mut numbers = HashMap::new();

@@ -1,6 +1,6 @@
 //! Sessions by login and password, through the Core's REST API (protocol, section 9).
 //!
-//! [`sign_in`] makes a session for each login, [`sign_out`] deletes them. Both go through a few connections that are
+//! [`sign_in()`] makes a session for each login, [`sign_out()`] deletes them. Both go through a few connections that are
 //! kept, at the pace that a [`Pace`] sets, and neither gives up at the first failure: what may pass is tried again.
 
 mod answer;

@@ -196,14 +196,6 @@ fn what_a_later_version_brings_is_refused_by_its_name() {
     }
     let said = refusal(&small_with_file(), &["--flow", "conference"]);
     assert!(said.contains("conference"), "{said}");
-    let folder = Folder::with(&small_with_file());
-    fs::write(folder.join("subscribers.csv"), "login,password\nme,hush-hush\n").unwrap();
-    let ended = run(folder.path(), &["check", "p.toml", "--target", "ws://127.0.0.1:9"]).with_code(2);
-    assert!(
-        ended.stderr.contains("login,password") && !ended.stderr.contains("hush-hush"),
-        "{}",
-        ended.stderr
-    );
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod hostile;
 mod kinds;
 #[path = "core/presence.rs"]
 mod presence;
+#[path = "core/rest.rs"]
+mod rest;
 #[path = "core/serve.rs"]
 mod serve;
 #[path = "core/transfers.rs"]

@@ -322,15 +322,36 @@ fn each_way_to_reconnect_has_its_defaults_and_is_checked() {
 }
 
 #[test]
-fn credentials_in_a_subscribers_file_are_refused_by_name() {
-    let folder = Folder::new(
-        "[subscribers]\nfile = \"subscribers.csv\"\n[[stages]]\nduration = \"1s\"\nclients = 1\n",
-    );
-    fs::write(folder.0.path().join("subscribers.csv"), "login,password\na,hush\n").expect("written");
+fn logins_have_a_pace_and_a_url_of_their_own() {
+    let profile = "[target]\nurl = \"ws://core.example.com/x\"\ntenant = \"acme\"\n[subscribers]\n\
+                   file = \"subscribers.csv\"\n[[stages]]\nduration = \"1s\"\nclients = 1\n";
+    let folder = Folder::new(profile);
+    let path = folder.0.path().join("subscribers.csv");
+    fs::write(&path, "login,password\na,hush\n").expect("written");
+    let plan = folder.load(&[]).expect("a plan");
+    assert_eq!(plan.subscribers, SubscriberSource::Credentials(path));
+    assert_eq!((plan.logins.pace.per_second, plan.logins.pace.concurrency), (20.0, 10));
+    assert!(plan.warnings.iter().any(|warning| warning.contains("unencrypted")), "{:?}", plan.warnings);
+    let set =
+        ["subscribers.rest_url=\"https://api.example.com/y/api/v1\"", "subscribers.logins_per_second=0.5"];
+    let plan = folder.load(&set).expect("a plan");
+    assert_eq!(plan.warnings, Vec::<String>::new());
+    assert_eq!(plan.logins.pace.per_second, 0.5);
+    let url = plan.logins.rest_url.expect("a URL");
+    let at = format!("{}{}", url.rest_origin(), url.base().api());
+    assert_eq!(at, "https://api.example.com/y/tenant/acme/api/v1");
+    for (set, said) in [
+        ("subscribers.logins_per_second=0", "must be from 0.01 to 1000"),
+        ("subscribers.concurrency=65", "must be from 1 to 64"),
+        ("subscribers.rest_url=\"https://a:b@c\"", "user name or a password"),
+        ("subscribers.rest_url=\"core\"", "https://"),
+    ] {
+        let refusal = folder.refusal(&[set]);
+        assert!(refusal.contains(said) && !refusal.contains("hush"), "{refusal}");
+    }
+    fs::write(folder.0.path().join("subscribers.csv"), "login,password\na,hush\na,hush\n").expect("written");
     let refusal = folder.refusal(&[]);
-    assert!(
-        refusal.contains("p.toml:2:8: subscribers.csv:1: the columns `login,password` are not supported yet")
-    );
+    assert!(refusal.contains("subscribers.csv:3: the login is the same as on line 2"), "{refusal}");
     assert!(!refusal.contains("hush"), "{refusal}");
 }
 
@@ -359,7 +380,7 @@ fn a_run_that_cannot_be_done_is_refused_with_its_cure() {
         ),
         (
             "[target]\nurl = \"wss://a\"\n[[stages]]\nduration = \"1s\"\nclients = 4\n",
-            "the target needs the tokens of its own subscribers",
+            "the target needs the tokens or passwords of its own subscribers",
         ),
         (
             "[generator]\nworkers = 3\n[[stages]]\nduration = \"1s\"\nclients = 4\ncalls_per_second = 1\n",

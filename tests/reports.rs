@@ -194,6 +194,8 @@ fn run(root: &Path) -> (PathBuf, Finished) {
         bytes_per_client: Some(14_336),
         rss_peak_bytes: Some(33 << 20),
         aborted_by: None,
+        sessions_deleted: 0,
+        sessions_delete_failed: 0,
     };
     (directory, report::finish(writer, &end))
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::law::Distribution;
 use crate::profile::{
@@ -10,6 +11,7 @@ use crate::profile::{
     Thresholds, write_duration,
 };
 use crate::scenario::{Act, Pause, When};
+use crate::subscribers::rest::Pace;
 use crate::verdict::exit;
 use crate::workload::{ArrivalLaw, Rate, SignOff, Stage};
 
@@ -73,6 +75,9 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
     writeln!(out, "  name         {}, load {}", plan.name, plan.hash)?;
     writeln!(out, "  target       {target}")?;
     writeln!(out, "  subscribers  {}", subscribers(plan))?;
+    if matches!(plan.subscribers, SubscriberSource::Credentials(_)) {
+        writeln!(out, "  logins       {}", logins(plan))?;
+    }
     writeln!(out, "  clients      {} at the peak, {} sign-ons", plan.peak_clients(), plan.sign_ons())?;
     let of_itself = if plan.seed_drawn { ", drawn; each run draws its own" } else { "" };
     writeln!(out, "  seed         {}{of_itself}", plan.seed.0)?;
@@ -159,8 +164,27 @@ fn control(control: &ControlPlan) -> String {
 fn subscribers(plan: &Plan) -> String {
     match &plan.subscribers {
         SubscriberSource::File(path) => format!("{} from {}", plan.subscriber_count, path.display()),
+        SubscriberSource::Credentials(path) => {
+            format!("{} with login and password from {}", plan.subscriber_count, path.display())
+        }
         SubscriberSource::Count(count) => format!("{count}, provisioned in the embedded core"),
     }
+}
+
+/// How sessions are made.
+fn logins(plan: &Plan) -> String {
+    let at = match (&plan.logins.rest_url, &plan.target.server) {
+        (Some(url), _) | (None, Server::Url(url)) => format!("{}{}", url.rest_origin(), url.base().api()),
+        (None, Server::Embedded) => "the embedded core".to_owned(),
+    };
+    let Pace { per_second, concurrency } = plan.logins.pace;
+    let needed = plan.subscribers_needed();
+    let takes = Duration::from_secs_f64((f64::from(needed) / per_second).ceil());
+    format!(
+        "{needed} sessions by REST at {at}, {} a second, {concurrency} at a time, in at least {}; deleted at the end",
+        figure(per_second),
+        write_duration(takes)
+    )
 }
 
 fn write_stages(out: &mut impl Write, plan: &Plan) -> io::Result<()> {

@@ -20,6 +20,8 @@ pub(super) struct Progress {
     clients: u32,
     total: Counters,
     next_plain: Duration,
+    /// How often it was told how many sessions there are.
+    told: u64,
 }
 
 impl Progress {
@@ -33,6 +35,7 @@ impl Progress {
             clients: plan.peak_clients(),
             total: Counters::default(),
             next_plain: PLAIN_EVERY,
+            told: 0,
         }
     }
 
@@ -42,6 +45,13 @@ impl Progress {
             self.clear();
             eprintln!("warning: {error}; the run goes on, and its totals are kept in memory");
         }
+        if let Event::SignedOut { deleted, delete_failed: failed @ 1.. } = event {
+            self.clear();
+            eprintln!(
+                "warning: {failed} of {} sessions could not be deleted; the Core ends them in its own time",
+                deleted + failed
+            );
+        }
         if self.quiet {
             return;
         }
@@ -49,7 +59,14 @@ impl Progress {
             Event::Target { url, directory, .. } => {
                 eprintln!("target {url}, record in {}", directory.display());
             }
+            Event::SigningIn { made, of } => self.signing_in(*made, *of),
+            Event::SignedOut { deleted, delete_failed: 0 } => {
+                self.clear();
+                eprintln!("{deleted} sessions deleted");
+            }
+            Event::SignedOut { .. } => {}
             Event::Scouted(scouted) => {
+                self.clear();
                 eprintln!(
                     "scout: speaks {}, {} lines, keepalive every {} s{}{}",
                     scouted.dialect,
@@ -75,6 +92,18 @@ impl Progress {
     pub fn clear(&self) {
         if self.terminal && !self.quiet {
             eprint!("\r\x1b[K");
+        }
+    }
+
+    /// A line a second on a terminal, every few seconds elsewhere.
+    fn signing_in(&mut self, made: usize, of: usize) {
+        self.told += 1;
+        if self.terminal {
+            eprint!("\r{made}/{of} sessions made\x1b[K");
+            // A line that cannot be shown is no loss.
+            let _ = io::stderr().flush();
+        } else if self.told % PLAIN_EVERY.as_secs() == 1 {
+            eprintln!("{made}/{of} sessions made");
         }
     }
 

@@ -26,6 +26,9 @@ Examples:
   Serve 1000 subscribers, and let a load run use them:
     wtsp-load serve --listen 127.0.0.1:7000 --write-subscribers subscribers.csv
 
+  Serve 1000 subscribers that sign in over REST with login and password:
+    wtsp-load serve --listen 127.0.0.1:7000 --write-credentials credentials.csv
+
   Serve the same subscribers again, and keep what was counted:
     wtsp-load serve --subscribers-file subscribers.csv --truth truth.json
 
@@ -52,15 +55,19 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// How many subscribers to make, with numbers from 15550000001 on and random tokens
+    /// How many subscribers to make, with numbers from 15550000001 on, random tokens and random passwords
     #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "subscribers_file")]
     pub subscribers: u32,
-    /// Take the subscribers of this file instead: CSV with the header `token,number`
+    /// Take the subscribers of this file instead: CSV with the header `token,number` or `login,password,number`
     #[arg(long, value_name = "FILE")]
     pub subscribers_file: Option<PathBuf>,
     /// Write the subscribers to this file, which only its owner may read
     #[arg(long, value_name = "FILE")]
     pub write_subscribers: Option<PathBuf>,
+    /// Write what they sign in with over REST to this file, which only its owner may read: CSV with the header
+    /// `login,password,number`. A subscriber without a password gets one
+    #[arg(long, value_name = "FILE")]
+    pub write_credentials: Option<PathBuf>,
     /// Write what was counted to this file; `-` is stdout
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub truth: PathBuf,
@@ -218,7 +225,7 @@ fn options(args: &ServeArgs, subscribers: Vec<Provisioned>) -> CoreOptions {
 }
 
 fn subscribers(args: &ServeArgs) -> Result<Vec<Provisioned>, String> {
-    let subscribers = match &args.subscribers_file {
+    let mut subscribers = match &args.subscribers_file {
         None => Provisioned::many(args.subscribers).map_err(|error| format!("no random tokens: {error}"))?,
         Some(path) => {
             let csv = fs::read_to_string(path)
@@ -227,7 +234,19 @@ fn subscribers(args: &ServeArgs) -> Result<Vec<Provisioned>, String> {
         }
     };
     if let Some(path) = &args.write_subscribers {
+        if subscribers.iter().any(|subscriber| subscriber.token.is_empty()) {
+            let cure = "sign in over REST, or serve a list of `token,number`";
+            return Err(format!(
+                "{}: subscribers with login and password have no tokens; {cure}",
+                path.display()
+            ));
+        }
         write_whole(path, &Provisioned::to_csv(&subscribers), 0o600)?;
+    }
+    if let Some(path) = &args.write_credentials {
+        Provisioned::give_passwords(&mut subscribers)
+            .map_err(|error| format!("no random passwords: {error}"))?;
+        write_whole(path, &Provisioned::to_credentials_csv(&subscribers), 0o600)?;
     }
     Ok(subscribers)
 }

@@ -13,8 +13,15 @@ use crate::protocol::{Dialect, Line, LineTable, OnLine, normalise_number};
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) number: Rc<str>,
+    /// Its sessions, oldest first. They share one connection and one set of lines.
+    pub(super) sessions: Vec<Session>,
+    password: Option<Box<str>>,
+    /// The app is switched on: it wants to be registered (section 9.1, app status).
+    pub(super) is_switched_on: bool,
     /// The one connection that is attached, if any (protocol, section 2.4).
     pub(super) connection: Option<Id>,
+    /// The token with which it came.
+    pub(super) attached_with: Option<Rc<str>>,
     /// Its SIP registration is up.
     pub(super) is_registered: bool,
     /// It has been registered at some time: counted once.
@@ -26,6 +33,14 @@ pub(super) struct Account {
     pub(super) lines: Box<[Slot]>,
     /// The line of calls with another caller's number (protocol, section 5.15).
     pub(super) guest: Slot,
+}
+
+/// What a token stands for.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) token: Rc<str>,
+    /// The installation that signed in; of a session that was there from the start empty.
+    pub(super) identifier: Box<str>,
 }
 
 /// What is on a line.
@@ -52,8 +67,9 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Accounts {
     accounts: Vec<Account>,
-    by_token: HashMap<Box<str>, u32>,
+    by_token: HashMap<Rc<str>, u32>,
     by_number: HashMap<Rc<str>, u32>,
+    by_login: HashMap<Box<str>, u32>,
 }
 
 /// The lines of an account at an instant.
@@ -129,21 +145,34 @@ impl Account {
 }
 
 impl Accounts {
-    /// The accounts of `subscribers`, each with so many lines. Of two with one token or number, the first counts.
+    /// The accounts of `subscribers`, each with so many lines. Of two with one token, number or login, the first counts.
     pub(super) fn new(subscribers: &[Provisioned], lines: u16, dialect: Dialect) -> Accounts {
         let mut accounts = Accounts {
             accounts: Vec::with_capacity(subscribers.len()),
             by_token: HashMap::with_capacity(subscribers.len()),
             by_number: HashMap::with_capacity(subscribers.len()),
+            by_login: HashMap::with_capacity(subscribers.len()),
         };
         for (index, subscriber) in (0..).zip(subscribers) {
             let number: Rc<str> = Rc::from(subscriber.number.as_str());
-            accounts.by_token.entry(subscriber.token.as_str().into()).or_insert(index);
+            let token: Rc<str> = Rc::from(subscriber.token.as_str());
+            let mut sessions = Vec::new();
+            if !token.is_empty() {
+                accounts.by_token.entry(Rc::clone(&token)).or_insert(index);
+                sessions.push(Session { token, identifier: Box::default() });
+            }
+            if let Some(credentials) = &subscriber.credentials {
+                accounts.by_login.entry(credentials.login.as_str().into()).or_insert(index);
+            }
             let key = Rc::from(normalise_number(&number));
             accounts.by_number.entry(key).or_insert(index);
             accounts.accounts.push(Account {
                 number,
+                sessions,
+                password: subscriber.credentials.as_ref().map(|known| known.password.as_str().into()),
+                is_switched_on: true,
                 connection: None,
+                attached_with: None,
                 is_registered: false,
                 was_signed_on: false,
                 dialect,
@@ -158,6 +187,25 @@ impl Accounts {
     /// The account of a session token.
     pub(super) fn by_token(&self, token: &str) -> Option<u32> {
         self.by_token.get(token).copied()
+    }
+
+    /// The account that a login and a password open.
+    pub(super) fn by_password(&self, login: &str, password: &str) -> Option<u32> {
+        let account = self.by_login.get(login).copied()?;
+        (self.get(account).password.as_deref() == Some(password)).then_some(account)
+    }
+
+    /// Gives an account another session.
+    pub(super) fn add_session(&mut self, account: u32, session: Session) {
+        self.by_token.insert(Rc::clone(&session.token), account);
+        self.get_mut(account).sessions.push(session);
+    }
+
+    /// Ends a session; whose it was.
+    pub(super) fn remove_session(&mut self, token: &str) -> Option<u32> {
+        let account = self.by_token.remove(token)?;
+        self.get_mut(account).sessions.retain(|session| &*session.token != token);
+        Some(account)
     }
 
     /// The account that a number reaches.

@@ -26,6 +26,9 @@ impl Core {
         let Some(account) = self.accounts.by_token(&address.token) else {
             return self.close(id, CloseCode::SessionMissedError, "session missed");
         };
+        if !self.accounts.get(account).is_switched_on {
+            return self.close(id, CloseCode::AppUnregisteredError, "app unregistered");
+        }
         let attached = self.accounts.get(account).connection;
         if attached.is_some() && !address.force {
             return self.close(id, CloseCode::ControllerAttachedError, "already attached");
@@ -33,6 +36,12 @@ impl Core {
         let at_once = self.options.registration == RegistrationMode::AtOnce;
         let owner = self.accounts.get_mut(account);
         owner.connection = Some(id);
+        owner.attached_with = owner
+            .sessions
+            .iter()
+            .map(|session| &session.token)
+            .find(|token| ***token == *address.token)
+            .cloned();
         owner.attached = owner.attached.wrapping_add(1);
         owner.is_registered |= at_once;
         if let Some(connection) = self.connections.get_mut(id) {
@@ -61,6 +70,7 @@ impl Core {
         };
         let owner = self.accounts.get_mut(account);
         owner.connection = None;
+        owner.attached_with = None;
         owner.dialect = dialect;
         if owner.has_calls() {
             let attached = owner.attached;

@@ -11,13 +11,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 use super::accounts::{Accounts, LinesAt};
+use super::address::Address;
 use super::calls::{Call, Transfer};
 use super::delays::Drawn;
 use super::injected::{Cause, Held};
 use super::listener::{Arrival, Arrivals};
 use super::post::{Mark, Order};
 use super::slab::{Id, Slab};
-use super::{CoreOptions, Recipient, Truth};
+use super::{CoreOptions, Recipient, Truth, rest};
 use crate::law::{Draws, Time};
 use crate::protocol::{
     CloseCode, CoreSession, Dialect, EventName, Heard, ServerMessage, SessionRules, Violation,
@@ -270,8 +271,20 @@ impl Core {
         truth
     }
 
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Link(link, address) => self.connected(link, &address),
+            Arrival::Rest(ask, answer) => {
+                self.cause = Cause { at: self.now, from: None };
+                let response = if self.is_running() { self.rest(ask) } else { rest::stopped() };
+                // Whoever asked may have gone.
+                let _ = answer.send(response);
+            }
+        }
+    }
+
     /// Takes a connection that was upgraded.
-    fn arrive(&mut self, Arrival { link, address }: Arrival) {
+    fn connected(&mut self, link: Link, address: &Address) {
         self.truth.clients.connections += 1;
         if let Some(tenant) = address.tenant.as_deref() {
             count_tenant(&mut self.truth.tenants, tenant);
@@ -298,7 +311,7 @@ impl Core {
         if self.stop_at.is_some() {
             self.close(id, CloseCode::GoingAway, "core stops");
         } else {
-            self.attach(id, &address);
+            self.attach(id, address);
         }
         // What came behind the upgrade already, and the registration of the waker.
         self.step(id.index);

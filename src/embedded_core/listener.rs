@@ -1,4 +1,4 @@
-//! Taking connections: TCP, TLS and upgrade, beside the task that steps the core.
+//! Taking connections: TCP, TLS, and upgrade or REST, beside the task that steps the core.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -8,19 +8,22 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use super::address::{Address, is_signaling};
-use crate::transport::{Clock, Link, SubProtocolRule, accept};
+use super::rest::{self, Ask};
+use crate::transport::{
+    Accepted, Clock, HttpConnection, HttpRequest, HttpResponse, Link, SubProtocolRule, accept,
+};
 
 /// What the kernel may hold back for us during a storm of connections.
 const BACKLOG: u32 = 4096;
 
-/// How long a TLS handshake and an upgrade may take together.
+/// How long a TLS handshake and an upgrade may take together; and from one REST request to the end of the next.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many upgrades may be under way; who comes beyond waits in the backlog.
+/// How many upgrades and REST connections may be under way; who comes beyond waits in the backlog.
 const MAX_UPGRADING: usize = 2_048;
 
 /// How long to wait when there are no descriptors left.
@@ -34,14 +37,17 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// A connection that has been upgraded.
+/// What has come in for the core.
+#[allow(clippy::large_enum_variant, reason = "nearly all are links, and none stays for long")]
 #[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) link: Link,
-    pub(super) address: Address,
+pub(super) enum Arrival {
+    /// A connection that has been upgraded.
+    Link(Link, Address),
+    /// A REST request, and where its answer is awaited.
+    Rest(Ask, oneshot::Sender<HttpResponse>),
 }
 
-/// Where upgraded connections wait to be taken by the core, and what is counted of the others.
+/// Where upgraded connections and REST requests wait to be taken by the core, and what is counted of the others.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     queue: RefCell<Vec<Arrival>>,
@@ -104,15 +110,45 @@ impl Listener {
     }
 
     async fn upgrade(self, stream: TcpStream) {
-        let upgrade = accept(stream, self.tls, self.clock, self.sub_protocol, is_signaling);
+        let upgrade = accept(stream, self.tls.clone(), self.clock, self.sub_protocol, is_signaling);
         match tokio::time::timeout(UPGRADE_TIMEOUT, Box::pin(upgrade)).await {
-            Ok(Some((link, asked))) => {
-                self.arrivals.arrived(Arrival { link, address: Address::read(&asked) });
+            Ok(Some(Accepted::Link(link, asked))) => {
+                self.arrivals.arrived(Arrival::Link(link, Address::read(&asked)));
             }
+            Ok(Some(Accepted::Http(connection, request))) => Box::pin(self.rest(connection, request)).await,
             Ok(None) | Err(_) => bump(&self.arrivals.refused),
         }
         self.arrivals.upgrading.set(self.arrivals.upgrading.get().saturating_sub(1));
         self.arrivals.one_less.notify_one();
+    }
+
+    /// Answers the REST requests of a connection, one after the other.
+    async fn rest(&self, mut connection: HttpConnection, request: HttpRequest) {
+        let mut next = Some(request);
+        while let Some(request) = next.take() {
+            let turn = async {
+                let response = self.answer(&request).await;
+                connection.answer(&response, request.is_kept_alive).await.ok()?;
+                if request.is_kept_alive { connection.request().await } else { None }
+            };
+            next = tokio::time::timeout(UPGRADE_TIMEOUT, turn).await.ok().flatten();
+        }
+    }
+
+    async fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        match rest::read(request) {
+            Ok(ask) => {
+                let (answer, answered) = oneshot::channel();
+                self.arrivals.arrived(Arrival::Rest(ask, answer));
+                answered.await.unwrap_or_else(|_| rest::stopped())
+            }
+            Err(response) => {
+                if !rest::is_api(request) {
+                    bump(&self.arrivals.refused);
+                }
+                response
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! One thread, one task, no lock. [`EmbeddedCore::start`] puts it on a thread of its own, for the harness's
 //! `url = "embedded"`, for `serve` and for tests. Within, `core` holds all state and steps what has something to do;
 //! `listener` takes connections; `attach` binds them to sessions; `flows` executes requests; `post` sends what
-//! follows from them, each at its time.
+//! follows from them, each at its time. `rest` is the REST API on the same port, which makes and ends `sessions`.
 //!
 //! A caller may dial a star code before a number, as on a telephone, for a call of another kind: `*183<number>` gets early
 //! media (`progress` with an answer instead of `ringing`, no answer in `accepted`; protocol, section 5.4), and with
@@ -36,6 +36,8 @@ mod injected;
 mod listener;
 mod options;
 mod post;
+mod rest;
+mod sessions;
 mod slab;
 mod subscribers;
 mod thread;
@@ -44,6 +46,6 @@ mod truth;
 pub use delays::Delays;
 pub use injected::{Injected, Recipient};
 pub use options::{AcceptRace, CallIds, CoreOptions, HangupTransaction, RegistrationMode};
-pub use subscribers::{Provisioned, SubscribersError};
+pub use subscribers::{Credentials, Provisioned, SubscribersError};
 pub use thread::EmbeddedCore;
-pub use truth::{Attempts, Clients, Keepalives, Transfers, Truth};
+pub use truth::{Attempts, Clients, Keepalives, Sessions, Transfers, Truth};

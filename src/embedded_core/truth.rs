@@ -14,6 +14,8 @@ use crate::transport::Initiator;
 pub struct Truth {
     /// Clients.
     pub clients: Clients,
+    /// Sessions, as the REST API made and ended them.
+    pub sessions: Sessions,
     /// What became of each call that was asked for.
     pub attempts: Attempts,
     /// What became of each transfer.
@@ -63,6 +65,18 @@ pub struct Clients {
     pub connections: u64,
     /// The most that were registered at the same time.
     pub peak: u64,
+}
+
+/// Sessions, as the REST API made and ended them (protocol, section 9.1). Those that were there from the start are not
+/// among the created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sessions {
+    /// Made by `POST /session`.
+    pub created: u64,
+    /// Ended by `DELETE /session`.
+    pub deleted: u64,
+    /// `POST /session` that got no session.
+    pub refused: u64,
 }
 
 /// What became of each `outgoing_call`: `started` is the sum of the rest.
@@ -115,6 +129,7 @@ impl Default for Truth {
     fn default() -> Self {
         Truth {
             clients: Clients::default(),
+            sessions: Sessions::default(),
             attempts: Attempts::default(),
             transfers: Transfers::default(),
             calls_up: 0,
@@ -193,6 +208,11 @@ impl Truth {
                 "signed_on": self.clients.signed_on,
                 "connections": self.clients.connections,
                 "peak": self.clients.peak,
+            },
+            "sessions": {
+                "created": self.sessions.created,
+                "deleted": self.sessions.deleted,
+                "refused": self.sessions.refused,
             },
             "attempts": {
                 "started": attempts.started,

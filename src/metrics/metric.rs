@@ -5,6 +5,9 @@ use std::fmt;
 /// A latency that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
+    /// `POST /session` sent → its response complete (protocol, section 11.1: `rest_login`). Only of those that made a
+    /// session.
+    Login,
     /// Dialled → TCP connected.
     Tcp,
     /// TCP connected → TLS handshake done (`wss` only).
@@ -73,6 +76,7 @@ pub enum Metric {
 impl Metric {
     /// All of them, in the order of a report.
     pub const ALL: &'static [Metric] = &[
+        Metric::Login,
         Metric::Tcp,
         Metric::Tls,
         Metric::Upgrade,
@@ -116,6 +120,7 @@ impl Metric {
     /// The name in records and reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Metric::Login => "login",
             Metric::Tcp => "tcp",
             Metric::Tls => "tls",
             Metric::Upgrade => "upgrade",
@@ -175,6 +180,7 @@ impl Metric {
     /// Where it starts and ends, for people.
     pub const fn meaning(self) -> &'static str {
         match self {
+            Metric::Login => "session asked for to session made (REST)",
             Metric::Tcp => "dialled to TCP connected",
             Metric::Tls => "TCP connected to TLS handshake done",
             Metric::Upgrade => "connected to upgrade agreed (101)",
@@ -345,6 +351,8 @@ reasons! {
         RegistrationFailed = "registration_failed",
         /// Registered, but not allowed to call (`authorization_failure`).
         RegisteredLimited = "registered_limited",
+        /// The server had ended the session, and no new one could be made.
+        NoSession = "no_session",
         /// This machine could open no more connections: not the server's doing.
         LocalLimit = "local_limit",
         /// The run ended, or the client was to sign off, before it was done.

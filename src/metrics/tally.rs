@@ -246,6 +246,12 @@ pub struct Counters {
     pub up_micros: u64,
     /// The same by the calls themselves: the part of each one's talk time that falls into this stretch.
     pub talk_within_micros: u64,
+    /// Sessions that were made through the REST API.
+    pub sessions_created: u64,
+    /// Requests for a session that failed, those included that were repeated.
+    pub sessions_failed: u64,
+    /// Sessions that were made in place of one that the server had ended.
+    pub sessions_renewed: u64,
     /// Sign-ons of the schedule that succeeded.
     pub signed_on: u64,
     /// Sign-ons of the schedule that failed.
@@ -422,6 +428,9 @@ impl Counters {
             talks,
             up_micros,
             talk_within_micros,
+            sessions_created,
+            sessions_failed,
+            sessions_renewed,
             signed_on,
             signon_failures,
             control_signed_on,
@@ -475,6 +484,9 @@ impl Counters {
         self.talks += talks;
         self.up_micros += up_micros;
         self.talk_within_micros += talk_within_micros;
+        self.sessions_created += sessions_created;
+        self.sessions_failed += sessions_failed;
+        self.sessions_renewed += sessions_renewed;
         self.signed_on += signed_on;
         self.signon_failures.add(signon_failures);
         self.control_signed_on += control_signed_on;

@@ -94,6 +94,14 @@ impl FlowShare {
 }
 
 impl CallPlan {
+    /// Whether calls are to find a subscriber of the list who is not signed on.
+    pub fn needs_offline(&self) -> bool {
+        self.mix.iter().any(|share| {
+            let callee = share.flow.script().calls.first().map(|parties| parties.callee);
+            callee == Some(Callee::Offline) && share.number.is_none()
+        })
+    }
+
     /// How many clients of this run a call needs at the most.
     pub fn parties(&self) -> u32 {
         self.mix.iter().map(FlowShare::clients).max().unwrap_or(1)

@@ -115,11 +115,22 @@ pub struct TlsFile {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubscribersFile {
-    /// A CSV file with the header `token,number`; relative to the profile.
+    /// A CSV file with the header `token,number`, or `login,password` with a `number` or without; relative to the
+    /// profile. With login and password, sessions are made through the Core's REST API before the run, and deleted
+    /// after it.
     pub file: Option<String>,
     /// That many subscribers are provisioned in the embedded core. Default: as many as the stages need.
     #[schemars(range(min = 1))]
     pub count: Option<u32>,
+    /// The URL of the REST API where it is another than the target's (`https://core.example.com`). Default: the
+    /// target's, with https for wss and http for ws.
+    pub rest_url: Option<String>,
+    /// The most requests for a session in a second.
+    #[schemars(range(min = 0.01, max = 1000.0), extend("default" = 20))]
+    pub logins_per_second: Option<f64>,
+    /// The most requests for a session that are under way at a time.
+    #[schemars(range(min = 1, max = 64), extend("default" = 10))]
+    pub concurrency: Option<u32>,
 }
 
 /// The load generator itself.

@@ -10,6 +10,7 @@ use super::threshold::Thresholds;
 use super::url::ServerUrl;
 use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{Dialect, HangupCode, ServerMessage};
+use crate::subscribers::rest::Pace;
 use crate::workload::Stage;
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
@@ -32,6 +33,8 @@ pub struct Plan {
     /// How many subscribers there are for clients: at least [`Plan::peak_clients`]. An embedded core that provisions
     /// them provisions some more for the control group where these do not suffice.
     pub subscriber_count: u32,
+    /// How sessions are made for subscribers with login and password.
+    pub logins: LoginPlan,
     /// Worker threads; at least one.
     pub workers: usize,
     /// The control group. It is no part of the load, and of its hash.
@@ -142,8 +145,10 @@ pub struct TlsPlan {
 /// Where subscribers come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriberSource {
-    /// A CSV file, to be read with [`subscribers::load`](crate::subscribers::load).
+    /// A CSV file of tokens, to be read with [`subscribers::load`](crate::subscribers::load).
     File(PathBuf),
+    /// A CSV file of logins and passwords, to be read likewise.
+    Credentials(PathBuf),
     /// That many are provisioned in the embedded core.
     Count(u32),
 }
@@ -162,6 +167,15 @@ impl ControlPlan {
     pub const fn quiet_clients(&self) -> u32 {
         2 * self.clients
     }
+}
+
+/// How sessions are made for subscribers with login and password.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoginPlan {
+    /// The REST API's Core, where it is another than the target. Its `secure` says `https`.
+    pub rest_url: Option<ServerUrl>,
+    /// How fast.
+    pub pace: Pace,
 }
 
 /// How every client behaves.
@@ -218,6 +232,11 @@ impl Plan {
     /// The largest number of clients that are to be signed on at any time.
     pub fn peak_clients(&self) -> u32 {
         self.stages.iter().map(Stage::peak_clients).max().unwrap_or(0)
+    }
+
+    /// How many subscribers a run uses: those of its clients, of which the scout is one, and of the control group.
+    pub fn subscribers_needed(&self) -> u32 {
+        self.connections().max(1)
     }
 
     /// How many sign-ons are planned, those of churn on average; a client that comes again counts again.

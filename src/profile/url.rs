@@ -3,8 +3,7 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// The path that every Core serves the protocol under.
-const SUFFIX: &str = "/signaling/v1";
+use crate::protocol::BasePath;
 
 /// The URL of a Core, tenant and suffix applied. Displays without token, as it holds none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,26 +134,25 @@ fn parse_authority(text: &str) -> Result<(String, Option<u16>), UrlError> {
 }
 
 fn full_path(path: &str, tenant: Option<&str>) -> Result<String, UrlError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@/".contains(&byte);
-    if !path.bytes().all(allowed) {
-        return Err(UrlError::Path);
+    let base = BasePath::parse(path).map_err(|_| UrlError::Path)?;
+    let base = base.with_tenant(tenant.unwrap_or_default()).map_err(|_| UrlError::Tenant)?;
+    Ok(base.signaling())
+}
+
+impl ServerUrl {
+    /// The path of the Core, without `/signaling/v1`.
+    pub fn base(&self) -> BasePath {
+        // It was made from one.
+        BasePath::parse(&self.path).unwrap_or_default()
     }
-    // Repeated slashes are collapsed: a base path that ends in one would give `//signaling/v1`.
-    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    if parts.ends_with(&["signaling", "v1"]) {
-        parts.truncate(parts.len() - 2);
+
+    /// Scheme, host and port of the REST API.
+    pub fn rest_origin(&self) -> String {
+        let (scheme, default_port) = if self.secure { ("https", 443) } else { ("http", 80) };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let port = if self.port == default_port { String::new() } else { format!(":{}", self.port) };
+        format!("{scheme}://{host}{port}")
     }
-    if let Some(tenant) = tenant.filter(|tenant| !tenant.is_empty()) {
-        if !tenant.bytes().all(|byte| allowed(byte) && byte != b'/') {
-            return Err(UrlError::Tenant);
-        }
-        if parts.len() >= 2 && parts[parts.len() - 2] == "tenant" {
-            parts.truncate(parts.len() - 2);
-        }
-        parts.extend(["tenant", tenant]);
-    }
-    let base: String = parts.iter().flat_map(|part| ["/", part]).collect();
-    Ok(base + SUFFIX)
 }
 
 impl fmt::Display for ServerUrl {

@@ -1,5 +1,6 @@
 //! The WebTrit Signaling Protocol, without I/O: no socket, no clock, no runtime.
 
+mod base_path;
 mod call_log;
 mod codes;
 mod core_session;
@@ -16,6 +17,7 @@ mod server_message;
 mod session;
 mod wire;
 
+pub use base_path::{BasePath, NotAPath};
 pub use call_log::CallLog;
 pub use codes::*;
 pub use core_session::*;

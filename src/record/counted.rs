@@ -14,6 +14,8 @@ pub type ByName = BTreeMap<String, u64>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Counted {
+    /// Sessions made through the REST API.
+    pub sessions: SessionCounts,
     /// Failed sign-ons of the schedule, by cause.
     pub signon_failures: Vec<SignonFailures>,
     /// Failed attempts of clients to come back, by cause.
@@ -71,6 +73,22 @@ pub struct Counted {
     pub connected_us: u64,
     /// Attempts that were started later than the limit of a valid run allows.
     pub late: u64,
+}
+
+/// Sessions made through the REST API, for subscribers with login and password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SessionCounts {
+    /// Sessions that were made.
+    pub created: u64,
+    /// Requests for a session that failed, those included that were repeated.
+    pub failed: u64,
+    /// Sessions that were no more after the run: deleted, or ended by the server before. Known when a run has ended.
+    pub deleted: u64,
+    /// Sessions that could not be deleted after the run. Known when a run has ended.
+    pub delete_failed: u64,
+    /// Sessions that were made in place of one that the server had ended; they are among the created.
+    pub renewed: u64,
 }
 
 /// Sign-ons that succeeded or failed.

@@ -109,6 +109,9 @@ impl Fold {
         // A killed process could not say what became of the calls it had in flight: the run ended before they did.
         let cut_off = if end.is_none() { attempts.due.saturating_sub(attempts.ended()) } else { 0 };
         attempts.unfinished += cut_off;
+        let sessions = &mut self.figures.counted.sessions;
+        sessions.deleted += end.map_or(0, |end| end.sessions_deleted);
+        sessions.delete_failed += end.map_or(0, |end| end.sessions_delete_failed);
         let latency = self.latencies();
         let generator = self.generator(header, end, cut_off);
         let Figures { counted, signons, ends_us, .. } = &self.figures;

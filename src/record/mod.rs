@@ -27,7 +27,7 @@ mod writer;
 pub use control::{Control, ControlCounts, ControlInfo};
 pub use counted::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,
-    SideCallCounts, SignonCounts, SignonFailures,
+    SessionCounts, SideCallCounts, SignonCounts, SignonFailures,
 };
 pub use error::RecordError;
 pub use figures::Window;

@@ -30,6 +30,12 @@ pub struct RunEnd {
     /// The threshold that ended it early, if one did. That is no interruption.
     #[serde(default)]
     pub aborted_by: Option<Aborted>,
+    /// Sessions that were no more after the run.
+    #[serde(default)]
+    pub sessions_deleted: u64,
+    /// Sessions that could not be deleted.
+    #[serde(default)]
+    pub sessions_delete_failed: u64,
 }
 
 /// A threshold that ended a run early.

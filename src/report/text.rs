@@ -171,6 +171,18 @@ impl Page<'_> {
             of(clients.signons.reconnects, "reconnect", "reconnects"),
         );
         self.entry("Clients", &text)?;
+        let sessions = &record.counted.sessions;
+        if sessions.created + sessions.failed > 0 {
+            let text = format!(
+                "{} made, {} renewed, {} failed, {} deleted, {} not deleted",
+                count(sessions.created),
+                count(sessions.renewed),
+                count(sessions.failed),
+                count(sessions.deleted),
+                count(sessions.delete_failed),
+            );
+            self.entry("Sessions", &text)?;
+        }
         self.signon_failures(&record.counted.signon_failures)?;
         self.reconnects(record)?;
         let keepalives = &record.counted.keepalives;

@@ -14,6 +14,8 @@ mod incoming;
 mod memory;
 mod prepare;
 mod recovery;
+mod renewal;
+mod sessions;
 mod signon;
 mod stop;
 mod worker;
@@ -31,6 +33,8 @@ use self::collect::{Channel, Collected, collector};
 use self::control::Role;
 use self::memory::MemoryLine;
 use self::prepare::{Prepared, prepare};
+use self::renewal::Renewer;
+use self::sessions::{Sessions, SignedOut};
 use self::worker::{SOCKETS_A_TURN, Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
 use crate::embedded_core::Truth;
@@ -44,6 +48,7 @@ use crate::record::{
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
+use crate::subscribers::rest::RestError;
 use crate::transport::{Clock, TlsError};
 use crate::verdict::Watch;
 use crate::workload::{Rate, Segment, Stage};
@@ -51,7 +56,7 @@ use crate::workload::{Rate, Segment, Stage};
 /// The time that workers get to be ready before the first thing is due.
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// How often it is looked whether to stop, while the scout is out.
+/// How often it is looked whether to stop, while the scout is out or sessions are made and deleted.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// Why there was no run, or no more of it.
@@ -94,6 +99,9 @@ pub enum RunError {
     /// The list of subscribers.
     #[error(transparent)]
     SubscriberList(#[from] SubscriberError),
+    /// A session that could not be made.
+    #[error(transparent)]
+    Session(#[from] RestError),
     /// The target's name has no address.
     #[error("the target `{host}` has no address that can be found: {reason}")]
     Resolve {
@@ -160,6 +168,20 @@ pub enum Event<'a> {
         /// The record's directory.
         directory: &'a Path,
     },
+    /// Sessions are being made through the REST API.
+    SigningIn {
+        /// How many there are.
+        made: usize,
+        /// How many there are to be.
+        of: usize,
+    },
+    /// The sessions of the run were deleted, or not.
+    SignedOut {
+        /// How many are no more.
+        deleted: u64,
+        /// How many could not be deleted.
+        delete_failed: u64,
+    },
     /// The scout is back.
     Scouted(&'a Scouted),
     /// Another interval was measured.
@@ -194,13 +216,74 @@ pub fn run(
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Ran, RunError> {
     let clock = Clock::start();
-    let prepared = prepare(&plan, clock)?;
+    let mut prepared = prepare(&plan, clock)?;
+    let mut sessions =
+        prepared.logins.take().map(|logins| Sessions::new(logins, plan.logins.pace, plan.seed));
     let mut writer = match output {
         Output::Under(root) => RunWriter::create_under(root, header(&plan, &prepared, None))?,
         Output::At(directory) => RunWriter::create_at(directory, header(&plan, &prepared, None))?,
     };
     let directory = writer.directory().to_owned();
     observer(Event::Target { url: &prepared.url, remote: prepared.remote, directory: &directory });
+    let core = prepared.core.take();
+    // However the run goes from here on, the sessions that were made are deleted.
+    let mut recorder = Recorder::default();
+    let looked = look(&plan, &mut prepared, &mut sessions, &mut recorder, stop, observer);
+    let is_ready = looked.is_ok();
+    let looked = looked.and_then(|looked| {
+        let renewer = sessions.as_mut().map(|sessions| sessions.renew(stop)).transpose()?;
+        Ok(Looked { renewer: renewer.map(Arc::new), ..looked })
+    });
+    let loaded =
+        looked.and_then(|looked| load(plan, prepared, looked, recorder, &mut writer, stop, observer));
+    let signed_out = sessions.map(|sessions| sessions.sign_out(stop, observer)).unwrap_or_default();
+    // What it counted is its own; the record is the clients'.
+    let truth = core.and_then(|core| core.stop().ok());
+    let Loaded { measured, breakdown } = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            if !is_ready {
+                writer.discard();
+            }
+            return Err(error);
+        }
+    };
+    let SignedOut { deleted, delete_failed } = signed_out;
+    let end = RunEnd {
+        ended_at: now_millis(),
+        interrupted: stop.is_interrupted() || breakdown.is_some(),
+        bytes_per_client: measured.bytes_per_client(),
+        rss_peak_bytes: Some(measured.rss_peak),
+        aborted_by: measured.aborted_by,
+        sessions_deleted: deleted,
+        sessions_delete_failed: delete_failed,
+    };
+    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown, truth })
+}
+
+/// What is known of the target before it is loaded.
+struct Looked {
+    scouted: Scouted,
+    settings: SessionSettings,
+    run_number: u32,
+    renewer: Option<Arc<Renewer>>,
+}
+
+/// Makes the sessions that are still to be made, and sends the scout.
+fn look(
+    plan: &Plan,
+    prepared: &mut Prepared,
+    sessions: &mut Option<Sessions>,
+    recorder: &mut Recorder,
+    stop: &Stop,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Looked, RunError> {
+    if let Some(sessions) = sessions {
+        prepared.subscribers = sessions.sign_in(recorder, stop, observer)?;
+        if let Some(path) = sessions.signaling_path() {
+            prepared.move_to(&path);
+        }
+    }
     let run_number = Seed(now_millis().unsigned_abs()).stream("run", u64::from(std::process::id()));
     let run_number = rand::RngExt::random(&mut { run_number });
     let settings = SessionSettings {
@@ -208,38 +291,48 @@ pub fn run(
         keepalive_jitter: plan.clients.keepalive_jitter,
         ..SessionSettings::default()
     };
-    let mut scouting = Recorder::default();
-    let scouted = match send_scout(&plan, &prepared, settings, run_number, &mut scouting, stop) {
-        Ok(scouted) => scouted,
-        Err(error) => {
-            writer.discard();
-            return Err(error);
-        }
-    };
+    let scouted = send_scout(plan, prepared, settings, run_number, recorder, stop)?;
     if stop.urgency() != Urgency::Run {
-        writer.discard();
         return Err(RunError::Stopped);
     }
-    if let Err(error) = prepare::check_flows(&plan, &scouted) {
-        writer.discard();
-        return Err(error);
-    }
+    prepare::check_flows(plan, &scouted)?;
     observer(Event::Scouted(&scouted));
+    Ok(Looked { scouted, settings, run_number, renewer: None })
+}
+
+/// What is left when the load is over.
+struct Loaded {
+    measured: Measured,
+    breakdown: Option<RunError>,
+}
+
+/// Puts the load on the target, until the plan is done or `stop` ends it.
+fn load(
+    plan: Plan,
+    prepared: Prepared,
+    looked: Looked,
+    mut recorder: Recorder,
+    writer: &mut RunWriter,
+    stop: &Stop,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Loaded, RunError> {
+    let Looked { scouted, settings, run_number, renewer } = looked;
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
     writer.begin(header)?;
     let (mut collector, channels) = collector(plan.threads(), &plan.stages);
     let mut measured = Measured {
-        scouting: Some(scouting.swap(Tally::default())),
+        before: Some(recorder.swap(Tally::default())),
         embedded: plan.target.server == Server::Embedded,
         descriptors: prepared.descriptor_limit,
         ports: prepared.ports,
         ..Measured::default()
     };
-    let Prepared { subscribers, dialer, core, .. } = prepared;
+    let clock = prepared.dialer.clock;
+    let Prepared { subscribers, dialer, .. } = prepared;
     let shared = Arc::new(Shared {
         numbers: prepare::numbers(&subscribers, plan.peak_clients()),
-        offline: prepare::offline(&subscribers, plan.peak_clients()),
+        offline: prepare::offline(&subscribers, plan.connections()),
         plan,
         subscribers,
         dialer,
@@ -249,6 +342,7 @@ pub fn run(
         clock,
         start: clock.now() + HEAD_START,
         stop: stop.clone(),
+        renewer: renewer.clone(),
     });
     let threads = start_workers(&shared, channels)?;
     // Once a run is stopped its stages are over.
@@ -258,6 +352,9 @@ pub fn run(
             Collected::Done => break,
             Collected::Nothing => {}
             Collected::Interval(mut interval) => {
+                if let Some(counted) = renewer.as_ref().and_then(|renewer| renewer.take_counted()) {
+                    interval.tally.add(&counted);
+                }
                 measured.interval(&mut interval);
                 interval.stage = interval.stage.filter(|_| !stopped);
                 if let Err(error) = writer.interval(&interval) {
@@ -277,22 +374,14 @@ pub fn run(
         }
     }
     let breakdown = join(threads).err();
-    // What it counted is its own; the record is the clients'.
-    let truth = core.and_then(|core| core.stop().ok());
-    let end = RunEnd {
-        ended_at: now_millis(),
-        interrupted: stop.is_interrupted() || breakdown.is_some(),
-        bytes_per_client: measured.bytes_per_client(),
-        rss_peak_bytes: Some(measured.rss_peak),
-        aborted_by: measured.aborted_by,
-    };
-    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown, truth })
+    Ok(Loaded { measured, breakdown })
 }
 
 /// What is measured of the process itself while intervals come in.
 #[derive(Debug, Default)]
 struct Measured {
-    scouting: Option<Tally>,
+    /// What was counted before the first stage: sign-ins, and the scout.
+    before: Option<Tally>,
     rss_peak: u64,
     /// Whether the process holds the server's ends too.
     embedded: bool,
@@ -307,8 +396,8 @@ struct Measured {
 impl Measured {
     fn interval(&mut self, interval: &mut Interval) {
         // What the scout sent and received is part of what the server saw.
-        if let Some(scouting) = self.scouting.take() {
-            interval.tally.add(&scouting);
+        if let Some(before) = self.before.take() {
+            interval.tally.add(&before);
         }
         let connected = interval.gauges.connected;
         let health = &mut interval.health;

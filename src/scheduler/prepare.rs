@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use super::RunError;
 use crate::client::Scouted;
-use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned};
+use crate::embedded_core::{self, CoreOptions, EmbeddedCore, Provisioned};
 use crate::profile::{Plan, Server, ServerUrl, SubscriberSource};
-use crate::protocol::{Dialect, normalise_number};
-use crate::subscribers::{self, Secret, Subscriber};
+use crate::protocol::{BasePath, Dialect, normalise_number};
+use crate::subscribers::rest::Api;
+use crate::subscribers::{self, Credentials, Secret, Subscriber, SubscriberList};
 use crate::transport::{Clock, Dialer, Trust, connector, local_ports, raise_descriptor_limit, server_name};
 
 /// A run that can start.
 pub(super) struct Prepared {
+    /// Empty as long as their sessions have to be made.
     pub subscribers: Vec<Subscriber>,
+    /// Whose sessions have to be made, and where.
+    pub logins: Option<(Api, Vec<Credentials>)>,
     pub dialer: Arc<Dialer>,
     /// Kept running for as long as the run.
     pub core: Option<EmbeddedCore>,
@@ -27,6 +31,24 @@ pub(super) struct Prepared {
     pub ports: u64,
 }
 
+impl Prepared {
+    /// Goes to another path of the same server.
+    pub(super) fn move_to(&mut self, path: &str) {
+        let here = &self.dialer;
+        if let Some(origin) = self.url.strip_suffix(&here.path) {
+            self.url = format!("{origin}{path}");
+        }
+        self.dialer = Arc::new(Dialer {
+            addresses: here.addresses.clone(),
+            host: here.host.clone(),
+            path: path.to_owned(),
+            source_addresses: here.source_addresses.clone(),
+            tls: here.tls.clone(),
+            clock: here.clock,
+        });
+    }
+}
+
 /// Checks limits and subscribers, starts the embedded core if that is the target, and finds the target's addresses.
 pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
     let descriptor_limit = raise_descriptor_limit().map_err(RunError::Limit)?;
@@ -34,22 +56,27 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
         return Err(RunError::Descriptors { needed: plan.descriptors(), limit: descriptor_limit });
     }
     let listed = match &plan.subscribers {
-        SubscriberSource::File(path) => Some(subscribers::load(path)?),
+        SubscriberSource::File(path) | SubscriberSource::Credentials(path) => Some(subscribers::load(path)?),
         SubscriberSource::Count(_) => None,
     };
+    if let Some(listed) = &listed {
+        check_subscribers(plan, listed.len())?;
+    }
     match &plan.target.server {
         Server::Embedded => {
-            let core = start_core(plan, listed.as_deref())?;
-            let subscribers = match listed {
-                Some(listed) => listed,
-                None => core.subscribers().iter().map(subscriber).collect(),
-            };
-            check_subscribers(plan, &subscribers)?;
-            let dialer =
-                dialer(plan, vec![core.address()], core.address().to_string(), "/signaling/v1", clock);
+            let core = start_core(plan, listed.as_ref())?;
+            let host = core.address().to_string();
+            let dialer = Arc::new(dialer_of(plan, vec![core.address()], host, "/signaling/v1", clock));
             let url = core.url();
             let ports = ports(plan, 1);
+            let listed = listed.unwrap_or_else(|| {
+                SubscriberList::Tokens(core.subscribers().iter().map(subscriber).collect())
+            });
+            let origin = format!("http://{}", core.address());
+            let (subscribers, logins) =
+                split(plan, listed, || Ok(api(plan, &dialer, BasePath::default(), origin)))?;
             Ok(Prepared {
+                logins,
                 subscribers,
                 dialer,
                 core: Some(core),
@@ -60,21 +87,63 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
             })
         }
         Server::Url(url) => {
-            let subscribers = listed.unwrap_or_default();
-            check_subscribers(plan, &subscribers)?;
             let addresses = resolve(url)?;
             let remote = addresses.iter().any(|address| !address.ip().is_loopback());
             let ports = check_ports(plan, addresses.len())?;
-            let mut dialer = dialer(plan, addresses, authority(url), &url.path, clock);
+            let mut dialer = dialer_of(plan, addresses, authority(url), &url.path, clock);
             if url.secure {
-                // Nobody else has the dialer yet.
-                if let Some(dialer) = Arc::get_mut(&mut dialer) {
-                    dialer.tls = Some(tls(plan, url)?);
-                }
+                dialer.tls = Some(tls(plan, url)?);
             }
+            let dialer = Arc::new(dialer);
+            let listed = listed.unwrap_or_else(|| SubscriberList::Tokens(Vec::new()));
+            let (subscribers, logins) = split(plan, listed, || rest_api(plan, url, &dialer, clock))?;
             let url = url.to_string();
-            Ok(Prepared { subscribers, dialer, core: None, url, remote, descriptor_limit, ports })
+            Ok(Prepared { subscribers, logins, dialer, core: None, url, remote, descriptor_limit, ports })
         }
+    }
+}
+
+/// Subscribers that have their sessions, or those who need them and where they are made.
+#[allow(clippy::type_complexity, reason = "two of the parts of what is prepared")]
+fn split(
+    plan: &Plan,
+    listed: SubscriberList,
+    api: impl FnOnce() -> Result<Api, RunError>,
+) -> Result<(Vec<Subscriber>, Option<(Api, Vec<Credentials>)>), RunError> {
+    match listed {
+        SubscriberList::Tokens(list) => Ok((list, None)),
+        SubscriberList::Credentials(mut list) => {
+            // Nobody else's session is made.
+            list.truncate(plan.subscribers_needed() as usize);
+            Ok((Vec::new(), Some((api()?, list))))
+        }
+    }
+}
+
+/// The REST API of the target, or of the Core that the profile names instead.
+fn rest_api(plan: &Plan, target: &ServerUrl, dialer: &Arc<Dialer>, clock: Clock) -> Result<Api, RunError> {
+    let Some(url) = &plan.logins.rest_url else {
+        return Ok(api(plan, dialer, target.base(), target.rest_origin()));
+    };
+    let mut dialer = dialer_of(plan, resolve(url)?, authority(url), &url.path, clock);
+    if url.secure {
+        let mut plan = plan.clone();
+        if url.host != target.host {
+            // The name that the profile gives is that of the target.
+            plan.target.tls.server_name = None;
+        }
+        dialer.tls = Some(tls(&plan, url)?);
+    }
+    Ok(api(plan, &Arc::new(dialer), url.base(), url.rest_origin()))
+}
+
+fn api(plan: &Plan, dialer: &Arc<Dialer>, base: BasePath, origin: String) -> Api {
+    Api {
+        dialer: Arc::clone(dialer),
+        base,
+        origin,
+        connect_timeout: plan.target.connect_timeout,
+        answer_timeout: plan.clients.request_timeout,
     }
 }
 
@@ -94,17 +163,19 @@ fn subscriber(provisioned: &Provisioned) -> Subscriber {
     Subscriber { token: Secret::new(provisioned.token.as_str()), number: provisioned.number.clone() }
 }
 
-fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore, RunError> {
+fn start_core(plan: &Plan, listed: Option<&SubscriberList>) -> Result<EmbeddedCore, RunError> {
     let subscribers = match listed {
-        Some(listed) => {
+        Some(SubscriberList::Credentials(listed)) => listed.iter().map(account).collect(),
+        Some(SubscriberList::Tokens(listed)) => {
             let provision = |subscriber: &Subscriber| Provisioned {
                 token: subscriber.token.expose().to_owned(),
                 number: subscriber.number.clone(),
+                credentials: None,
             };
             listed.iter().map(provision).collect()
         }
         None => {
-            let count = plan.subscriber_count.max(plan.connections());
+            let count = plan.subscriber_count.max(plan.connections() + u32::from(plan.calls.needs_offline()));
             Provisioned::many(count).map_err(RunError::Core)?
         }
     };
@@ -122,12 +193,22 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
     EmbeddedCore::start(options).map_err(RunError::Core)
 }
 
-fn check_subscribers(plan: &Plan, subscribers: &[Subscriber]) -> Result<(), RunError> {
-    let needed = plan.connections() as usize;
-    if subscribers.len() < needed {
-        return Err(RunError::Subscribers { needed, given: subscribers.len() });
+/// An account of the embedded core. It has no session, and without a number the login is its number.
+fn account(credentials: &Credentials) -> Provisioned {
+    let Credentials { login, password, number } = credentials;
+    Provisioned {
+        token: String::new(),
+        number: number.as_ref().unwrap_or(login).clone(),
+        credentials: Some(embedded_core::Credentials {
+            login: login.clone(),
+            password: password.expose().to_owned(),
+        }),
     }
-    Ok(())
+}
+
+fn check_subscribers(plan: &Plan, given: usize) -> Result<(), RunError> {
+    let needed = plan.subscribers_needed() as usize;
+    if given < needed { Err(RunError::Subscribers { needed, given }) } else { Ok(()) }
 }
 
 /// Whether the server has what the flows of the mix need: a dialect that has words for them, and lines.
@@ -199,7 +280,7 @@ fn tls(
     Ok((connector(&trust)?, server_name(settings.server_name.as_deref().unwrap_or(&url.host))?))
 }
 
-fn dialer(plan: &Plan, addresses: Vec<SocketAddr>, host: String, path: &str, clock: Clock) -> Arc<Dialer> {
+fn dialer_of(plan: &Plan, addresses: Vec<SocketAddr>, host: String, path: &str, clock: Clock) -> Dialer {
     let source_addresses = plan.target.source_addresses.clone();
-    Arc::new(Dialer { addresses, host, path: path.to_owned(), source_addresses, tls: None, clock })
+    Dialer { addresses, host, path: path.to_owned(), source_addresses, tls: None, clock }
 }

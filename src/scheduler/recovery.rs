@@ -10,7 +10,7 @@ use crate::client::{Ending, KeptCall, LegRef, Next};
 use crate::law::Time;
 use crate::metrics::Metric;
 use crate::profile::Reconnect;
-use crate::protocol::{CallLog, RequestBody, State};
+use crate::protocol::{CallLog, CloseCode, RequestBody, State};
 use crate::scenario::Side;
 
 /// How long a call waits for a party that has lost its connection. The server keeps it for 10 s (protocol, appendix C,
@@ -34,13 +34,17 @@ impl Worker {
         if was_signed_on && client.reconnection.lost.is_none() {
             client.reconnection.lost = Some(now);
         }
-        match client.reconnection.next(policy, ending, now) {
+        // Whatever the policy: its user would sign in again.
+        if ending == Ending::Closed(CloseCode::SessionMissedError) && self.renew_session(place) {
+            return;
+        }
+        match self.clients[place].reconnection.next(policy, ending, now) {
             Next::At(due) if is_running => {
-                client.reconnection.due = due;
+                self.clients[place].reconnection.due = due;
                 self.wake_client(place);
             }
             Next::At(_) => self.stay_away(place),
-            // A token is all that there is of a subscriber: nothing to get a new one with.
+            // There is only a token of this subscriber: nothing to get a new one with.
             Next::NewToken | Next::Never => self.stay_away(place),
         }
     }

@@ -38,7 +38,7 @@ impl Worker {
     pub fn dial(&mut self, place: usize, due: Time, again: bool, displaces: bool) {
         let sent = self.now();
         let timeout = sent + self.shared.plan.target.connect_timeout;
-        let token = self.subscriber_of(place).token.expose().to_owned();
+        let token = self.token_of(place);
         let number = self.number_of(place) as usize;
         let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(displaces));
         self.clients[place].reconnection.due = Time::NEVER;
@@ -116,6 +116,7 @@ impl Worker {
             DialError::Tls(_) => SignonFailure::Tls,
             DialError::Http(_) => SignonFailure::Http,
             DialError::NotWebSocket => SignonFailure::NotWebSocket,
+            DialError::NoSession => SignonFailure::NoSession,
             DialError::Local(_) => SignonFailure::LocalLimit,
             _ => SignonFailure::Unreachable,
         };

@@ -12,6 +12,7 @@ use super::callers::Callers;
 use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
 use super::health::ThreadMeter;
+use super::renewal::{Renewer, Tokens};
 use super::stop::{Stop, Urgency};
 use crate::client::{Client, Media, Reconnection};
 use crate::law::Time;
@@ -51,6 +52,8 @@ pub(super) struct Shared {
     /// When the first stage starts.
     pub start: Time,
     pub stop: Stop,
+    /// Makes new sessions, where subscribers have a login and a password.
+    pub renewer: Option<Arc<Renewer>>,
 }
 
 /// Where a worker stands.
@@ -92,6 +95,8 @@ pub(super) struct Worker {
     pub segment: Segment,
     /// The clients of the load, and then the quiet ones.
     pub clients: Vec<Client>,
+    /// Tokens that took the place of a subscriber's, by the client's place.
+    pub tokens: Tokens,
     /// The numbers of the quiet clients.
     pub quiet: Vec<u32>,
     pub attempts: Attempts,
@@ -160,6 +165,7 @@ impl Worker {
         let connected_since = shared.start;
         let most_callers = stages.iter().map(|stage| stage.callers).max().unwrap_or(0);
         let mut worker = Worker {
+            tokens: Tokens::default(),
             shared,
             role,
             segment,

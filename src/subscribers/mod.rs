@@ -1,15 +1,20 @@
 //! Who signs on: the subscribers of a run and their tokens.
 //!
-//! A subscribers file is CSV with the header `token,number`, one subscriber a line. A token is a [`Secret`]: it is
-//! never printed, neither by its own formatting nor in an error about the line on which it stands.
+//! A subscribers file is CSV with the header `token,number`, or `login,password` with a `number` or without, one
+//! subscriber a line. With a login and a password the REST API of the Core makes a session, and its token: [`rest`].
+//! Tokens and passwords are [`Secret`]s: they are never printed, neither by their own formatting nor in an error about
+//! the line on which they stand.
 //!
 //! ```
-//! let list = wtsp_load::subscribers::parse("token,number\nt-1,1001\nt-2,1002\n").unwrap();
+//! use wtsp_load::subscribers::{SubscriberList, parse};
+//!
+//! let Ok(SubscriberList::Tokens(list)) = parse("token,number\nt-1,1001\nt-2,1002\n") else { panic!() };
 //! assert_eq!(list[1].number, "1002");
 //! assert_eq!(format!("{:?}", list[1].token), "***");
 //! ```
 
 mod csv;
+pub mod rest;
 mod secret;
 
 use std::fs;
@@ -29,6 +34,41 @@ pub struct Subscriber {
     pub token: Secret,
     /// The number under which the subscriber is called.
     pub number: String,
+}
+
+/// What a client signs in with, to get a session and its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The login. It is no secret: errors name it.
+    pub login: String,
+    /// The password.
+    pub password: Secret,
+    /// The number under which the subscriber is called; nothing if the Core is to be asked.
+    pub number: Option<String>,
+}
+
+/// What a subscribers file lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriberList {
+    /// Sessions that are there already.
+    Tokens(Vec<Subscriber>),
+    /// Subscribers whose sessions have to be made.
+    Credentials(Vec<Credentials>),
+}
+
+impl SubscriberList {
+    /// How many subscribers there are.
+    pub fn len(&self) -> usize {
+        match self {
+            SubscriberList::Tokens(list) => list.len(),
+            SubscriberList::Credentials(list) => list.len(),
+        }
+    }
+
+    /// Whether there is none; [`parse`] gives no such list.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Why there are no subscribers. Displayed as `file:line: what is wrong; cure`, and never with a token.
@@ -76,32 +116,40 @@ pub struct LineError {
 #[non_exhaustive]
 pub enum LineProblem {
     /// A file without a single subscriber.
-    #[error("no subscriber; write the header `token,number` and a line for each subscriber")]
+    #[error(
+        "no subscriber; write the header `token,number` or `login,password,number`, and a line for each subscriber"
+    )]
     Empty,
     /// The first line is not the header.
-    #[error("the first line must be the header `token,number`")]
+    #[error("the first line must be the header `token,number`, `login,password,number` or `login,password`")]
     NoHeader,
-    /// A header that a later version will understand.
-    #[error(
-        "the columns `login,password` are not supported yet; this version needs session tokens: `token,number`"
-    )]
-    CredentialsNotSupported,
     /// Not two columns.
     #[error("{0} column(s) where two are needed: `token,number`")]
     Columns(usize),
+    /// Not the columns of the header.
+    #[error("{found} column(s) where the header has {needed}; a password with a comma belongs into quotes")]
+    LoginColumns {
+        /// How many there are.
+        found: usize,
+        /// How many the header has.
+        needed: usize,
+    },
     /// A column without a value.
     #[error("the {0} is empty")]
     EmptyColumn(&'static str),
     /// A column with a character that cannot be part of it.
     #[error("the {0} contains a space or a control character")]
     Space(&'static str),
+    /// A column with a control character.
+    #[error("the {0} contains a control character")]
+    Control(&'static str),
     /// A quote that does not enclose a whole column.
     #[error("a quote may only enclose a whole column, and there is none within it; remove the quotes")]
     Quote,
     /// The same value as on an earlier line.
     #[error("the {column} is the same as on line {first}; every subscriber needs one of its own")]
     Duplicate {
-        /// `token` or `number`.
+        /// `token`, `login` or `number`.
         column: &'static str,
         /// The line on which it stood first.
         first: usize,
@@ -115,7 +163,7 @@ pub enum LineProblem {
 ///
 /// # Errors
 /// [`SubscriberError`], with the line where there is one.
-pub fn load(path: &Path) -> Result<Vec<Subscriber>, SubscriberError> {
+pub fn load(path: &Path) -> Result<SubscriberList, SubscriberError> {
     let unreadable = |source| SubscriberError::Unreadable { path: path.to_owned(), source };
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > LARGEST {
@@ -125,7 +173,7 @@ pub fn load(path: &Path) -> Result<Vec<Subscriber>, SubscriberError> {
     decode(bytes).map_err(|error| SubscriberError::Line { path: path.to_owned(), error })
 }
 
-fn decode(bytes: Vec<u8>) -> Result<Vec<Subscriber>, LineError> {
+fn decode(bytes: Vec<u8>) -> Result<SubscriberList, LineError> {
     match String::from_utf8(bytes) {
         Ok(text) => parse(&text),
         Err(error) => {
@@ -154,7 +202,7 @@ mod tests {
             text.push_str(&format!("token-{index},{index}\n"));
         }
         let (_folder, path) = written(text.as_bytes());
-        let list = load(&path).expect("a list");
+        let Ok(SubscriberList::Tokens(list)) = load(&path) else { panic!("a list of tokens") };
         assert_eq!(list.len(), 100_000);
         assert_eq!(list[99_999].token.expose(), "token-99999");
     }
@@ -167,6 +215,17 @@ mod tests {
         assert!(!message.contains("secret-a"), "{message}");
         let debug = format!("{:?}", load(&path));
         assert!(!debug.contains("secret-a"), "{debug}");
+    }
+
+    #[test]
+    fn an_error_never_shows_a_password() {
+        for lines in ["a,hush-1,1\nb,hush-1\n", "a,hush-1,1\na,hush-2,2\n", "a,\"hush-1,1\n"] {
+            let (_folder, path) = written(format!("login,password,number\n{lines}").as_bytes());
+            let error = load(&path).expect_err("refused");
+            assert!(!format!("{error} {error:?}").contains("hush"), "{error}");
+        }
+        let (_folder, path) = written(b"login,password\na,hush-1\n");
+        assert!(!format!("{:?}", load(&path)).contains("hush"));
     }
 
     #[test]

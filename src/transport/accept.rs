@@ -1,13 +1,13 @@
-//! The server's side of the WebSocket upgrade.
+//! The server's side of a connection: TLS, the first request, and the WebSocket upgrade if it asks for one.
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_tungstenite::accept_hdr_async_with_config;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::frames::{self, Frames};
-use super::{Clock, Link, SUB_PROTOCOL, Stream};
+use super::frames::Frames;
+use super::http::UpgradeRequest;
+use super::{Clock, HttpConnection, HttpRequest, Link, SUB_PROTOCOL, Stream};
 
 /// What a client asked for in its upgrade request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +33,27 @@ pub enum SubProtocolRule {
     Lenient,
 }
 
-/// Takes a connection: TLS if there is an acceptor, then the upgrade, which `judge` may refuse.
+/// What a connection turned out to be with its first request.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A WebSocket, and what was asked for.
+    Link(Link, Asked),
+    /// Plain HTTP, and its first request, which is to be answered.
+    Http(HttpConnection, HttpRequest),
+}
+
+/// Takes a connection: TLS if there is an acceptor, then its first request. If that asks for an upgrade, `judge` may
+/// refuse it.
 ///
 /// # Errors
-/// `None` when no upgrade came about; whoever dialled has been told in HTTP or TLS.
+/// `None` when nothing came about; whoever dialled has been told in HTTP or TLS.
 pub async fn accept(
     tcp: TcpStream,
     tls: Option<TlsAcceptor>,
     clock: Clock,
     rule: SubProtocolRule,
-    judge: impl FnOnce(&Asked) -> Result<(), Refusal> + Unpin,
-) -> Option<(Link, Asked)> {
+    judge: impl FnOnce(&Asked) -> Result<(), Refusal>,
+) -> Option<Accepted> {
     let _ = tcp.set_nodelay(true);
     let stream = match tls {
         None => Stream::plain(tcp, clock),
@@ -52,46 +62,40 @@ pub async fn accept(
             Stream::Tls(Box::new(tls.into()))
         }
     };
-    let mut asked = None;
-    #[allow(clippy::result_large_err, reason = "the type is the library's")]
-    let callback = |request: &Request, mut response: Response| {
-        let wanted = read(request);
-        judge(&wanted).map_err(|Refusal(status)| refuse(status))?;
-        if select_sub_protocol(request, rule)? {
-            let name = HeaderValue::from_static(SUB_PROTOCOL);
-            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+    let mut connection = HttpConnection::new(stream);
+    let mut request = connection.request().await?;
+    let Some(upgrade) = request.upgrade.take() else { return Some(Accepted::Http(connection, request)) };
+    let asked = Asked { path: request.path, query: request.query, bearer: request.bearer };
+    let agreed = judge(&asked).and_then(|()| agree(&upgrade, rule));
+    let answer = match agreed {
+        Ok(answer) => answer,
+        Err(Refusal(status)) => {
+            connection.refuse(status).await;
+            return None;
         }
-        asked = Some(wanted);
-        Ok(response)
     };
-    let socket = accept_hdr_async_with_config(stream, callback, Some(frames::config())).await.ok()?;
-    Some((Link::new(Frames::from_socket(socket)), asked?))
+    let stream = connection.stream_mut();
+    stream.write_all(answer.as_bytes()).await.ok()?;
+    stream.flush().await.ok()?;
+    let (stream, rest) = connection.into_parts();
+    Some(Accepted::Link(Link::new(Frames::server(stream, rest).await), asked))
 }
 
-fn read(request: &Request) -> Asked {
-    let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    Asked {
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
-        bearer: bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned),
+/// The answer to an upgrade (RFC 6455, section 4.2.2). No extension is taken up.
+fn agree(upgrade: &UpgradeRequest, rule: SubProtocolRule) -> Result<String, Refusal> {
+    if !upgrade.is_version_13 {
+        return Err(Refusal(426));
     }
-}
-
-#[allow(clippy::result_large_err, reason = "the type is the library's")]
-fn select_sub_protocol(request: &Request, rule: SubProtocolRule) -> Result<bool, ErrorResponse> {
-    let offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    let offered = offers
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|name| name.trim() == SUB_PROTOCOL);
-    match (offered, rule) {
-        (false, SubProtocolRule::Strict) => Err(refuse(400)),
-        (offered, _) => Ok(offered),
-    }
-}
-
-fn refuse(status: u16) -> ErrorResponse {
-    let mut response = ErrorResponse::new(None);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    response
+    let key = upgrade.key.as_deref().ok_or(Refusal(400))?;
+    let offered = upgrade.sub_protocols.split(',').any(|name| name.trim() == SUB_PROTOCOL);
+    let selected = match (offered, rule) {
+        (false, SubProtocolRule::Strict) => return Err(Refusal(400)),
+        (false, SubProtocolRule::Lenient) => String::new(),
+        (true, _) => format!("Sec-WebSocket-Protocol: {SUB_PROTOCOL}\r\n"),
+    };
+    let accept = derive_accept_key(key.as_bytes());
+    Ok(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{selected}\r\n"
+    ))
 }

@@ -25,7 +25,7 @@ pub struct Dialer {
     pub addresses: Vec<SocketAddr>,
     /// The value of the `Host` header.
     pub host: String,
-    /// The path, `/signaling/v1` and tenant included.
+    /// The path, tenant included: up to `/signaling/v1`, or up to `/api/v1` where the REST API is dialled.
     pub path: String,
     /// Local addresses to dial from, in turn; empty leaves it to the system.
     pub source_addresses: Vec<IpAddr>,
@@ -33,6 +33,19 @@ pub struct Dialer {
     pub tls: Option<(TlsConnector, ServerName<'static>)>,
     /// The run's clock.
     pub clock: Clock,
+}
+
+/// A stream that is open, before anything was said on it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The stream.
+    pub stream: Stream,
+    /// When it was dialled.
+    pub started: Time,
+    /// When TCP was connected.
+    pub connected: Time,
+    /// When the TLS handshake was done; without TLS the same as `connected`.
+    pub secured: Time,
 }
 
 /// A connection that is open, and how long each step took.
@@ -81,6 +94,9 @@ pub enum DialError {
     /// The server closed the connection instead of answering the upgrade.
     #[error("connection closed during the upgrade")]
     Closed,
+    /// There is no session to connect with: its token was to be made first.
+    #[error("no session could be made")]
+    NoSession,
     /// This machine has run out of descriptors, ports or memory: not the server's doing.
     #[error(
         "this machine cannot open another connection ({0}): raise the descriptor limit, add source addresses, or spread the clients over more generators"
@@ -113,6 +129,7 @@ impl DialError {
             DialError::Http(_) => "http",
             DialError::NotWebSocket => "not_websocket",
             DialError::Closed => "closed_in_upgrade",
+            DialError::NoSession => "no_session",
             DialError::Local(_) => "local_limit",
         }
     }
@@ -172,24 +189,35 @@ impl Dialer {
         token: String,
         force: bool,
     ) -> Result<Dialled, DialError> {
-        let started = self.clock.now();
-        let tcp = self.connect(number).await.map_err(|error| DialError::from_connect(&error))?;
-        let connected = self.clock.now();
-        let (mut stream, secured) = match &self.tls {
-            None => (Stream::plain(tcp, self.clock), connected),
-            Some((connector, name)) => {
-                let tcp = Stream::stamped(tcp, self.clock);
-                let tls = connector.connect(name.clone(), tcp).await;
-                let tls = tls.map_err(|error| DialError::from_tls(&error))?;
-                (Stream::Tls(Box::new(tls.into())), self.clock.now())
-            }
-        };
+        let Opened { mut stream, started, connected, secured } = self.open(number).await?;
         let token = utf8_percent_encode(&token, QUERY_VALUE);
         let target = format!("{}?token={token}&force={force}", self.path);
         let upgraded = upgrade(&mut stream, &self.host, &target).await?;
         let at = stream.last_read();
         let link = Link::new(Frames::client(stream, upgraded.rest).await);
         Ok(Dialled { link, started, connected, secured, upgraded: at, subprotocol: upgraded.subprotocol })
+    }
+
+    /// Opens a stream to the server for the client `number`: TCP, and TLS where that is set.
+    ///
+    /// # Errors
+    /// [`DialError`], as [`Dialer::dial`] but for the upgrade.
+    pub async fn open(&self, number: usize) -> Result<Opened, DialError> {
+        let started = self.clock.now();
+        let tcp = self.connect(number).await.map_err(|error| DialError::from_connect(&error))?;
+        let connected = self.clock.now();
+        let Some((connector, name)) = &self.tls else {
+            return Ok(Opened {
+                stream: Stream::plain(tcp, self.clock),
+                started,
+                connected,
+                secured: connected,
+            });
+        };
+        let tls = connector.connect(name.clone(), Stream::stamped(tcp, self.clock)).await;
+        let tls = tls.map_err(|error| DialError::from_tls(&error))?;
+        let stream = Stream::Tls(Box::new(tls.into()));
+        Ok(Opened { stream, started, connected, secured: self.clock.now() })
     }
 
     async fn connect(&self, number: usize) -> io::Result<TcpStream> {

@@ -88,7 +88,7 @@ impl From<Error> for FrameError {
 }
 
 /// The library's settings for either end.
-pub(super) fn config() -> WebSocketConfig {
+fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -105,9 +105,11 @@ impl Frames {
         }
     }
 
-    /// Either end, from the library's own handshake.
-    pub(super) fn from_socket(socket: WebSocketStream<Stream>) -> Frames {
-        Frames { socket }
+    /// The server's end, after the upgrade; `rest` is what came behind the client's request.
+    pub(super) async fn server(stream: Stream, rest: Vec<u8>) -> Frames {
+        Frames {
+            socket: WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config())).await,
+        }
     }
 
     /// The stream beneath.

@@ -75,6 +75,33 @@ fn serve_prints_its_url_writes_its_subscribers_and_ends_with_the_truth() {
 }
 
 #[test]
+fn serve_writes_what_its_subscribers_sign_in_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (tokens, credentials) = (path("tokens.csv"), path("credentials.csv"));
+    let both = ["--write-subscribers", &tokens, "--write-credentials", &credentials];
+    let serve = Serve::start(&[&["--subscribers", "3"][..], &both].concat());
+    let read = |path: &str| Provisioned::from_csv(&fs::read_to_string(path).unwrap()).unwrap();
+    let written = read(&credentials);
+    assert_eq!(fs::metadata(&credentials).unwrap().permissions().mode() & 0o777, 0o600);
+    let numbers = |list: &[Provisioned]| list.iter().map(|one| one.number.clone()).collect::<Vec<_>>();
+    assert_eq!(numbers(&written), numbers(&read(&tokens)));
+    assert_eq!(serve.end(Signal::SIGTERM).0, Some(0));
+
+    // Those that have a password keep it; one that has only a token gets one; a password makes no token.
+    let serve =
+        Serve::start(&["--subscribers-file", &credentials, "--write-credentials", &path("again.csv")]);
+    assert_eq!(read(&path("again.csv")), written);
+    assert_eq!(serve.end(Signal::SIGTERM).0, Some(0));
+    let serve = Serve::start(&["--subscribers-file", &tokens, "--write-credentials", &path("made.csv")]);
+    assert!(read(&path("made.csv")).iter().all(|one| one.credentials.is_some()));
+    assert_eq!(serve.end(Signal::SIGTERM).0, Some(0));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wtsp-load"));
+    let refused = ["serve", "--subscribers-file", &credentials, "--write-subscribers", &path("none.csv")];
+    assert_eq!(command.args(refused).output().unwrap().status.code(), Some(3));
+}
+
+#[test]
 fn serve_takes_delays_and_faults_and_refuses_those_that_cannot_be() {
     let delays =
         ["--delay", "ack=fixed:20ms", "--delay", "ringing=uniform:5ms..50ms", "--freeze", "100ms/200ms"];

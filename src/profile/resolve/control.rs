@@ -35,7 +35,7 @@ impl Resolver<'_> {
         let left = match source {
             // The embedded core provisions what is needed.
             SubscriberSource::Count(_) => return ControlPlan { clients: wanted, absent: None },
-            SubscriberSource::File(_) => count.saturating_sub(peak),
+            SubscriberSource::File(_) | SubscriberSource::Credentials(_) => count.saturating_sub(peak),
         };
         if written.is_some() && left / 2 < wanted {
             let needed = 2 * wanted;

@@ -2,6 +2,7 @@
 
 mod calls;
 mod control;
+mod logins;
 mod stages;
 mod target;
 mod thresholds;
@@ -22,7 +23,7 @@ use super::source::Source;
 use super::{capacity, hash, words};
 use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{HangupCode, ServerMessage};
-use crate::subscribers;
+use crate::subscribers::{self, SubscriberList};
 use crate::workload::Stage;
 
 /// The longest time that a time-out or a keepalive interval may have.
@@ -65,6 +66,7 @@ impl Resolver<'_> {
         let stages = self.stages(&file.stages, calls.mean_hold(), file.calls.as_ref());
         self.check_parties(&stages, &calls);
         let (subscribers, subscriber_count) = self.subscribers(file, &target, &stages);
+        let logins = self.logins(&file.subscribers, &subscribers, &target);
         let workers = self.workers(file.generator.workers, &target, &stages);
         let peak = stages.iter().map(Stage::peak_clients).max().unwrap_or(0);
         let control = self.control(file.generator.control_clients, &subscribers, subscriber_count, peak);
@@ -80,6 +82,7 @@ impl Resolver<'_> {
             target,
             subscribers,
             subscriber_count,
+            logins,
             workers,
             control,
             clients,
@@ -259,8 +262,12 @@ impl Resolver<'_> {
         let (source, count) = match (&file.file, file.count) {
             (Some(name), _) => {
                 let path = self.path("subscribers.file", name);
-                let count = self.listed(&path).unwrap_or(peak);
-                (SubscriberSource::File(path), count)
+                let list = self.listed(&path);
+                let count = list.as_ref().and_then(|list| u32::try_from(list.len()).ok()).unwrap_or(peak);
+                match list {
+                    Some(SubscriberList::Credentials(_)) => (SubscriberSource::Credentials(path), count),
+                    Some(SubscriberList::Tokens(_)) | None => (SubscriberSource::File(path), count),
+                }
             }
             (None, count) => {
                 if !embedded {
@@ -281,13 +288,13 @@ impl Resolver<'_> {
         (source, count)
     }
 
-    /// How many subscribers a file lists.
-    fn listed(&mut self, path: &std::path::Path) -> Option<u32> {
+    /// The subscribers that a file lists.
+    fn listed(&mut self, path: &std::path::Path) -> Option<SubscriberList> {
         match subscribers::load(path) {
-            Ok(list) => u32::try_from(list.len()).ok(),
+            Ok(list) => Some(list),
             Err(error) => {
-                let help = "the file needs the header `token,number` and a line for each subscriber; its path is \
-                            relative to the profile's folder, or to the working directory after --set";
+                let help = "the file needs the header `token,number` or `login,password,number`, and a line for each \
+                            subscriber; its path is relative to the profile's folder, or to the working directory after --set";
                 self.value("subscribers.file", error.to_string(), help);
                 None
             }
@@ -299,10 +306,11 @@ impl Resolver<'_> {
                     --set subscribers.file=subscribers.csv on the command line";
         if counted {
             let message = "`count` provisions subscribers in the embedded core only; another target needs the tokens \
-                           of its own subscribers";
+                           or passwords of its own subscribers";
             self.infeasible("subscribers.count", message, help);
         } else {
-            let message = "the target needs the tokens of its own subscribers, and the profile names none";
+            let message =
+                "the target needs the tokens or passwords of its own subscribers, and the profile names none";
             self.infeasible("target.url", message, help);
         }
     }

@@ -212,6 +212,9 @@ const PLAIN: &[(&str, Kind)] = &[
     ("repaired_messages", Kind::Count),
     ("requests.acked", Kind::Count),
     ("requests.timeouts", Kind::Count),
+    ("sessions.created", Kind::Count),
+    ("sessions.failed", Kind::Count),
+    ("sessions.renewed", Kind::Count),
     ("states", Kind::Count),
     ("stray_events", Kind::Count),
     ("subprotocol_missing", Kind::Count),
@@ -230,6 +233,8 @@ const WHOLE_ONLY: &[(&str, Kind)] = &[
     ("generator.fd_limit", Kind::Number),
     ("generator.workers", Kind::Number),
     ("mean_hold_us", Kind::Micros),
+    ("sessions.delete_failed", Kind::Number),
+    ("sessions.deleted", Kind::Number),
 ];
 
 /// Counts by code, where any number may stand, or what is in [`NO_CODE`].

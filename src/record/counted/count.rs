@@ -2,7 +2,7 @@
 
 use super::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,
-    SideCallCounts, SignonCounts, SignonFailures,
+    SessionCounts, SideCallCounts, SignonCounts, SignonFailures,
 };
 use std::collections::BTreeMap;
 
@@ -53,6 +53,14 @@ impl SignonCounts {
 impl From<&Counters> for Counted {
     fn from(counters: &Counters) -> Self {
         Counted {
+            sessions: SessionCounts {
+                created: counters.sessions_created,
+                failed: counters.sessions_failed,
+                renewed: counters.sessions_renewed,
+                // Known from the end of the run only: see `Fold::finish`.
+                deleted: 0,
+                delete_failed: 0,
+            },
             signon_failures: signon_failures(&counters.signon_failures),
             reconnect_failures: signon_failures(&counters.reconnect_failures),
             recovery: Recovery::from(&counters.recovered),
@@ -259,6 +267,7 @@ impl Counted {
     pub fn add(&mut self, other: &Counted) {
         // Taken apart field by field, so that a new one cannot be forgotten.
         let Counted {
+            sessions,
             signon_failures,
             reconnect_failures,
             recovery,
@@ -288,6 +297,7 @@ impl Counted {
             connected_us,
             late,
         } = other;
+        self.sessions.add(sessions);
         signon_failures.iter().for_each(|failures| add_signon_failures(&mut self.signon_failures, failures));
         reconnect_failures
             .iter()
@@ -328,6 +338,17 @@ impl Counted {
         disconnects.iter().for_each(|closes| add_disconnects(&mut self.disconnects, closes));
         self.connected_us += connected_us;
         self.late += late;
+    }
+}
+
+impl SessionCounts {
+    fn add(&mut self, other: &SessionCounts) {
+        let SessionCounts { created, failed, deleted, delete_failed, renewed } = other;
+        self.created += created;
+        self.failed += failed;
+        self.deleted += deleted;
+        self.delete_failed += delete_failed;
+        self.renewed += renewed;
     }
 }
 

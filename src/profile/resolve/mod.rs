@@ -69,7 +69,10 @@ impl Resolver<'_> {
         let logins = self.logins(&file.subscribers, &subscribers, &target);
         let workers = self.workers(file.generator.workers, &target, &stages);
         let peak = stages.iter().map(Stage::peak_clients).max().unwrap_or(0);
-        let control = self.control(file.generator.control_clients, &subscribers, subscriber_count, peak);
+        let spare = u32::from(calls.needs_offline());
+        self.check_offline(&calls, &subscribers, subscriber_count, peak);
+        let left = subscriber_count.saturating_sub(spare);
+        let control = self.control(file.generator.control_clients, &subscribers, left, peak);
         let clients = self.clients(&file.clients);
         let embedded_core = self.embedded_core(file.embedded_core.as_ref(), &target);
         let thresholds = self.thresholds(file.thresholds.as_ref(), &stages, clients.reconnect);
@@ -297,6 +300,28 @@ impl Resolver<'_> {
                             subscriber; its path is relative to the profile's folder, or to the working directory after --set";
                 self.value("subscribers.file", error.to_string(), help);
                 None
+            }
+        }
+    }
+
+    /// A call that is to find its callee offline needs a subscriber that no client signs on as.
+    fn check_offline(&mut self, calls: &CallPlan, source: &SubscriberSource, count: u32, peak: u32) {
+        if !calls.needs_offline() {
+            return;
+        }
+        let help = "write the number of somebody who is not signed on: \
+                    mix = [ { flow = \"offline\", weight = 1, number = \"...\" } ]";
+        match source {
+            SubscriberSource::Count(_) => {}
+            SubscriberSource::File(_) if count > peak => {}
+            SubscriberSource::File(_) => {
+                let message =
+                    format!("the flow `offline` needs a subscriber beyond the {peak} of the clients");
+                self.infeasible("calls.mix", message, help);
+            }
+            SubscriberSource::Credentials(_) => {
+                let message = "the flow `offline` needs a number, as logins that are not used have none";
+                self.infeasible("calls.mix", message, help);
             }
         }
     }

@@ -365,7 +365,8 @@ mod tests {
             "  duration     28s\n",
             "  sign-on       10s       500       500                   -           -  constant\n",
             "  steady        18s       500         -                  20   about 360  poisson\n",
-            "  calls        answered 100 %, between paired clients\n",
+            "  calls        answered 100 %, between two clients\n",
+            "    ring       200ms to 1s\n",
             "  at a time    92 calls in the busiest stage, on average\n",
         ] {
             assert!(text.contains(line), "{line:?} is not in\n{text}");

@@ -135,10 +135,8 @@ pub struct Ledger {
     pub misdelivered: u64,
     /// Calls that a reconnecting client found gone.
     pub lost_on_reconnect: u64,
-    /// Calls that came in with the nonce in their SDP that their caller had put there.
-    pub nonces_confirmed: u64,
-    /// Calls that came in with another call's nonce.
-    pub nonces_differ: u64,
+    /// Calls that came in with another call's nonce in their SDP.
+    pub mixed_up: u64,
 }
 
 /// Calls that flows needed beside the attempts' own: a consultation, a second call, one that fills a line.
@@ -236,6 +234,8 @@ pub struct Counters {
     pub flows: Counts<(&'static str, &'static str)>,
     /// Calls that flows needed beside the attempts' own.
     pub side_calls: SideCalls,
+    /// Calls that came in with the nonce in their SDP that their caller had put there.
+    pub nonces_confirmed: u64,
     /// Answered calls that ended with a regular `hangup` on both legs.
     pub completed: u64,
     /// Time for which answered calls were up, in microseconds, counted when they end.
@@ -423,6 +423,7 @@ impl Counters {
             broken,
             flows,
             side_calls,
+            nonces_confirmed,
             completed,
             talk_micros,
             talks,
@@ -479,6 +480,7 @@ impl Counters {
         self.broken.add(broken);
         self.flows.add(flows);
         self.side_calls.add(side_calls);
+        self.nonces_confirmed += nonces_confirmed;
         self.completed += completed;
         self.talk_micros += talk_micros;
         self.talks += talks;
@@ -524,8 +526,7 @@ impl Counters {
         self.ledger.duplicated += ledger.duplicated;
         self.ledger.misdelivered += ledger.misdelivered;
         self.ledger.lost_on_reconnect += ledger.lost_on_reconnect;
-        self.ledger.nonces_confirmed += ledger.nonces_confirmed;
-        self.ledger.nonces_differ += ledger.nonces_differ;
+        self.ledger.mixed_up += ledger.mixed_up;
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Counted {
     pub flows: BTreeMap<String, ByName>,
     /// Calls that flows need beside the attempts' own: a consultation, a second call, one that fills a line.
     pub side_calls: SideCallCounts,
+    /// Calls that came in with the nonce in their SDP's session name that their caller had put there. 0 where a gateway
+    /// rewrites it: then the pair of numbers alone tells the call.
+    pub nonces_confirmed: u64,
     /// Answered calls, once they have ended.
     pub calls: Calls,
     /// `hangup` events of both legs, by code.
@@ -207,11 +210,8 @@ pub struct LedgerCounts {
     pub misdelivered: u64,
     /// Calls that a reconnecting client found gone.
     pub lost_on_reconnect: u64,
-    /// Calls that came in with the nonce in their SDP's session name that their caller had put there. 0 where a gateway
-    /// rewrites it: then the pair of numbers alone tells the call.
-    pub nonces_confirmed: u64,
     /// Calls that came in with another call's nonce: the session descriptions of two calls were mixed up.
-    pub nonces_differ: u64,
+    pub mixed_up: u64,
 }
 
 /// Requests, keepalives left out.

@@ -317,10 +317,10 @@ impl Worker {
         let number = attempt.number;
         let Some(jsep) = &parties.jsep else { return };
         let found = Media::nonce_in(jsep.sdp);
-        let ledger = &mut self.recorder.counters().ledger;
+        let counters = self.recorder.counters();
         match found {
-            Some(nonce) if nonce == Media::nonce_of(number) => ledger.nonces_confirmed += 1,
-            Some(_) => ledger.nonces_differ += 1,
+            Some(nonce) if nonce == Media::nonce_of(number) => counters.nonces_confirmed += 1,
+            Some(_) => counters.ledger.mixed_up += 1,
             None => {}
         }
     }

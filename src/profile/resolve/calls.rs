@@ -151,6 +151,7 @@ impl Resolver<'_> {
             return vec![of_all.clone()];
         };
         let mut mix = Vec::new();
+        let problems = self.problems.len();
         for (index, share) in written.iter().enumerate() {
             let path = format!("calls.mix.{index}");
             if !(share.weight.is_finite() && (0.0..=1e9).contains(&share.weight)) {
@@ -168,7 +169,7 @@ impl Resolver<'_> {
             let resolved = self.share(&path, share, of_all);
             mix.extend(resolved.filter(|share| share.weight > 0.0));
         }
-        if mix.is_empty() && self.problems.is_empty() {
+        if mix.is_empty() && self.problems.len() == problems {
             let message = "no flow in the mix has a weight above zero";
             self.value("calls.mix", message, "write mix = [ { flow = \"answered\", weight = 1 } ]");
         }

@@ -72,6 +72,7 @@ impl From<&Counters> for Counted {
             attempts_intended: counters.intended,
             attempts_broken: broken(counters),
             flows: flows(counters),
+            nonces_confirmed: counters.nonces_confirmed,
             side_calls: SideCallCounts {
                 started: counters.side_calls.started,
                 ended: named(counters.side_calls.ended.iter()),
@@ -150,18 +151,9 @@ impl From<&crate::metrics::Ledger> for LedgerCounts {
             duplicated,
             misdelivered,
             lost_on_reconnect,
-            nonces_confirmed,
-            nonces_differ,
+            mixed_up,
         } = ledger;
-        LedgerCounts {
-            lost,
-            one_leg_only,
-            duplicated,
-            misdelivered,
-            lost_on_reconnect,
-            nonces_confirmed,
-            nonces_differ,
-        }
+        LedgerCounts { lost, one_leg_only, duplicated, misdelivered, lost_on_reconnect, mixed_up }
     }
 }
 
@@ -278,6 +270,7 @@ impl Counted {
             attempts_broken,
             flows,
             side_calls,
+            nonces_confirmed,
             calls,
             hangups,
             event_errors,
@@ -314,6 +307,7 @@ impl Counted {
         self.side_calls.started += side_calls.started;
         add_names(&mut self.side_calls.ended, &side_calls.ended);
         self.side_calls.talk_us += side_calls.talk_us;
+        self.nonces_confirmed += nonces_confirmed;
         self.calls.completed += calls.completed;
         self.calls.ended += calls.ended;
         self.calls.talk_us += calls.talk_us;
@@ -409,8 +403,7 @@ impl LedgerCounts {
         self.duplicated += other.duplicated;
         self.misdelivered += other.misdelivered;
         self.lost_on_reconnect += other.lost_on_reconnect;
-        self.nonces_confirmed += other.nonces_confirmed;
-        self.nonces_differ += other.nonces_differ;
+        self.mixed_up += other.mixed_up;
     }
 }
 

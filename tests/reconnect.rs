@@ -236,13 +236,16 @@ fn a_call_outlives_a_short_outage() {
     assert!(count(&run, "/recovery/survived") >= 2, "{}\n{truth:#}", shown(&run));
     assert_eq!(count(&run, "/recovery/stale"), 0, "{}\n{truth:#}", shown(&run));
     assert_eq!(run["calls"]["completed"], run["attempts"]["answered"], "{}\n{truth:#}", shown(&run));
+    assert!(count(&truth, "/requests/sent/update") >= 2, "{}\n{truth:#}", shown(&run));
 }
 
 #[test]
-fn a_call_that_was_given_up_meanwhile_is_hung_up_and_no_line_leaks() {
+fn a_call_that_was_to_end_meanwhile_is_hung_up_by_who_is_back_and_no_line_leaks() {
     let (run, truth) = cut_in_call("1500ms", "4s", Duration::from_millis(100));
-    assert!(count(&run, "/recovery/stale") >= 1, "{}\n{truth:#}", shown(&run));
-    assert_eq!(count(&run, "/recovery/survived"), 0, "{}\n{truth:#}", shown(&run));
+    let (survived, stale) = (count(&run, "/recovery/survived"), count(&run, "/recovery/stale"));
+    assert!(survived + stale >= 1, "{}\n{truth:#}", shown(&run));
+    assert_eq!(count(&truth, "/requests/sent/hangup"), 1, "{}\n{truth:#}", shown(&run));
+    assert_eq!(truth["requests"]["sent"].get("update"), None, "{}\n{truth:#}", shown(&run));
 }
 
 /// Closes of clients that are idle, each on its first connection.

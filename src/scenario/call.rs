@@ -431,20 +431,20 @@ impl Call {
         self.legs[side as usize].is_suspended = true;
     }
 
-    /// The connection of a side has come back, and the server still holds the call on it. An answered one gets its
-    /// media anew, as the mobile client does (protocol, section 2.7).
+    /// The connection of a side has come back, and the server still holds the call on it.
     pub fn resumed(&mut self, side: Side, out: &mut Vec<Direction>) {
-        let leg = &mut self.legs[side as usize];
-        leg.is_suspended = false;
-        match self.phase {
-            Phase::Talk => {
-                leg.quiet();
-                out.push(Direction::Send(self.leg(side), Ask::Update));
-            }
-            Phase::Release if !self.legs[side.other() as usize].told => {
-                self.hang_up(side, out);
-            }
-            _ => {}
+        self.legs[side as usize].is_suspended = false;
+        if self.phase == Phase::Release && !self.legs[side.other() as usize].told {
+            self.hang_up(side, out);
+        }
+    }
+
+    /// The media of a side whose connection has come back are made anew, if the call goes on: as the mobile client does
+    /// (protocol, section 2.7).
+    pub fn restart_media(&mut self, side: Side, out: &mut Vec<Direction>) {
+        if self.is_talking() && self.can_send(side) {
+            self.legs[side as usize].quiet();
+            out.push(Direction::Send(self.leg(side), Ask::Update));
         }
     }
 

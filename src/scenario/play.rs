@@ -247,6 +247,10 @@ impl Play {
     /// The connection of a leg has come back, and the server still holds the call on it.
     pub fn resumed(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
         self.on(leg, now, out, |call, out| call.resumed(leg.side, out));
+        // Unless what it waited for was to hang up.
+        if let Some(call) = self.calls.get_mut(usize::from(leg.call)) {
+            call.restart_media(leg.side, out);
+        }
     }
 
     /// Does what is due.

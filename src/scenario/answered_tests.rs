@@ -2,230 +2,13 @@
 
 use proptest::prelude::*;
 
-use std::time::Duration;
-
 use super::call::{ERROR_GRACE, RELEASE_TIMEOUT};
 use super::script::SETUP_TIMEOUT;
+use super::test_owner::{CALLEE, CALLER, HOLD, Owner, RING, Word, draw, ms};
 use super::*;
 use crate::law::Time;
 use crate::metrics::{AttemptFailure, Metric, Outcome};
-use crate::protocol::{CallParties, EventBody, RequestName, ResponseOutcome};
-
-const RING: Duration = Duration::from_millis(500);
-const HOLD: Duration = Duration::from_secs(5);
-
-const CALLER: Leg = Leg::caller(0);
-const CALLEE: Leg = Leg::callee(0);
-
-fn draw(hangup_by: Side) -> Draw {
-    Draw {
-        flow: Flow::Answered,
-        ring: RING,
-        hold: HOLD,
-        think: ms(300),
-        on_hold: ms(400),
-        hangup_by,
-        crossing: false,
-        update_retry: ms(3_000),
-        candidates: 2,
-        candidate_spacing: ms(20),
-    }
-}
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-/// A script with an owner that carries its directions out, as a worker does.
-struct Owner {
-    script: Play,
-    cast: Cast,
-    now: Time,
-    /// Which legs have a call on a line of their client: an event or a response reaches no other.
-    on_line: [bool; 2],
-    /// Which connections are gone.
-    lost: [bool; 2],
-    said: Vec<Direction>,
-}
-
-impl Owner {
-    fn new(cast: Cast, hangup_by: Side) -> Owner {
-        let due = Time::ZERO + ms(1_000);
-        let mut owner = Owner {
-            script: Play::new(draw(hangup_by), cast, due, 0),
-            cast,
-            now: due + ms(3),
-            on_line: [false; 2],
-            lost: [false; 2],
-            said: Vec::new(),
-        };
-        owner.tell(|script, now, out| script.start(now, out));
-        owner
-    }
-
-    /// A call between two of ours.
-    fn both() -> Owner {
-        Owner::new(Cast::All, Side::Caller)
-    }
-
-    /// A call that rings at the callee.
-    fn ringing() -> Owner {
-        let mut owner = Owner::both();
-        owner.after(10).incoming().event(CALLER, &EventBody::Ringing);
-        owner
-    }
-
-    /// A call that both hold.
-    fn talking(hangup_by: Side) -> Owner {
-        let mut owner = Owner::new(Cast::All, hangup_by);
-        owner.after(10).incoming().event(CALLER, &EventBody::Ringing).after(RING.as_millis() as u64);
-        owner.after(10).event(CALLEE, &accepted()).event(CALLER, &accepted());
-        assert_eq!(owner.script.talking(), 1);
-        owner
-    }
-
-    fn tell(&mut self, speak: impl FnOnce(&mut Play, Time, &mut Vec<Direction>)) -> &mut Owner {
-        let mut said = Vec::new();
-        speak(&mut self.script, self.now, &mut said);
-        let mut next = 0;
-        while let Some(direction) = said.get(next).copied() {
-            next += 1;
-            match direction {
-                Direction::Send(leg, ask) => {
-                    let is_new = ask == Ask::Call;
-                    assert!(is_new || self.on_line[leg.side as usize], "{ask:?} on a dead leg, {leg:?}");
-                    if self.lost[leg.side as usize] {
-                        self.script.lost(leg, self.now, &mut said);
-                    } else {
-                        self.on_line[leg.side as usize] = true;
-                        self.script.sent(leg, ask, self.now);
-                    }
-                }
-                Direction::Abandon(leg) => self.on_line[leg.side as usize] = false,
-                Direction::Over => self.on_line = [false; 2],
-                _ => {}
-            }
-        }
-        self.said.extend(said);
-        self
-    }
-
-    /// Lets time pass, and does what comes due on the way when it is due.
-    fn after(&mut self, millis: u64) -> &mut Owner {
-        let until = self.now + ms(millis);
-        while self.script.next_due() <= until {
-            self.now = self.now.max(self.script.next_due());
-            self.tell(|script, now, out| script.due(now, out));
-        }
-        self.now = until;
-        self
-    }
-
-    fn incoming(&mut self) -> &mut Owner {
-        self.on_line[1] = true;
-        let parties = CallParties {
-            callee: "1002".into(),
-            caller: "1001".into(),
-            caller_display_name: None,
-            jsep: None,
-            referred_by: None,
-            replace_call_id: None,
-            is_focus: None,
-        };
-        self.event(CALLEE, &EventBody::IncomingCall(parties))
-    }
-
-    fn event(&mut self, leg: Leg, event: &EventBody<'_>) -> &mut Owner {
-        if self.on_line[leg.side as usize] {
-            if matches!(event, EventBody::Hangup { .. }) {
-                self.on_line[leg.side as usize] = false;
-            }
-            self.tell(|script, now, out| script.event(leg, event, now, out));
-        }
-        self
-    }
-
-    fn hangup(&mut self, leg: Leg, code: i32) -> &mut Owner {
-        self.event(leg, &EventBody::Hangup { code: Some(code), reason: None })
-    }
-
-    fn refused(&mut self, leg: Leg, request: RequestName, code: i32) -> &mut Owner {
-        let outcome = ResponseOutcome::Error { code: Some(code), reason: None };
-        if self.on_line[leg.side as usize] {
-            self.tell(|script, now, out| script.response(leg, request, &outcome, now, out));
-        }
-        self
-    }
-
-    fn unanswered(&mut self, leg: Leg, request: RequestName) -> &mut Owner {
-        if self.on_line[leg.side as usize] {
-            self.tell(|script, now, out| script.no_response(leg, request, now, out));
-        }
-        self
-    }
-
-    fn lose(&mut self, leg: Leg) -> &mut Owner {
-        self.lost[leg.side as usize] = true;
-        self.on_line[leg.side as usize] = false;
-        self.tell(|script, now, out| script.lost(leg, now, out))
-    }
-
-    fn drain(&mut self) -> &mut Owner {
-        self.tell(|script, now, out| script.drain(now, out))
-    }
-
-    /// Lets time pass until the call is over, with no more word from the server.
-    fn wait(&mut self) -> &mut Owner {
-        while !self.is_over() {
-            let due = self.script.next_due();
-            assert_ne!(due, Time::NEVER, "the call waits for ever: {:?}", self.script);
-            self.now = self.now.max(due);
-            self.tell(|script, now, out| script.due(now, out));
-        }
-        self
-    }
-
-    fn count(&self, wanted: impl Fn(&Direction) -> bool) -> usize {
-        self.said.iter().filter(|direction| wanted(direction)).count()
-    }
-
-    fn is_over(&self) -> bool {
-        self.count(|direction| *direction == Direction::Over) > 0
-    }
-
-    fn has(&self, direction: Direction) -> bool {
-        self.said.contains(&direction)
-    }
-
-    fn sends(&self, ask: Ask) -> usize {
-        self.count(|direction| matches!(direction, Direction::Send(_, sent) if *sent == ask))
-    }
-
-    fn outcomes(&self) -> Vec<Outcome> {
-        let outcome = |direction: &Direction| match direction {
-            Direction::End { outcome, .. } => Some(*outcome),
-            _ => None,
-        };
-        self.said.iter().filter_map(outcome).collect()
-    }
-
-    fn samples(&self, metric: Metric) -> Vec<Duration> {
-        let sample = |direction: &Direction| match direction {
-            Direction::Sample(sample) if sample.metric == metric => Some(sample.done.since(sample.due)),
-            Direction::Service(one, sent, done) if *one == metric => Some(done.since(*sent)),
-            _ => None,
-        };
-        self.said.iter().filter_map(sample).collect()
-    }
-}
-
-fn accepted() -> EventBody<'static> {
-    EventBody::Accepted { jsep: None, is_focus: None, callee: None }
-}
-
-fn error() -> EventBody<'static> {
-    EventBody::Error { code: Some(447), reason: None }
-}
+use crate::protocol::RequestName;
 
 #[test]
 fn an_answered_call_is_measured_and_hung_up_by_either_side() {
@@ -301,8 +84,8 @@ fn somebody_who_gives_up_while_our_client_rings_is_not_accepted() {
 #[test]
 fn a_call_of_somebody_else_is_accepted_held_and_hung_up() {
     let mut owner = Owner::new(Cast::Callee, Side::Caller);
-    owner.incoming().after(RING.as_millis() as u64).event(CALLEE, &accepted());
-    assert_eq!(owner.script.talking(), 1);
+    owner.incoming().after(RING.as_millis() as u64).event(CALLEE, Word::Accepted);
+    assert_eq!(owner.play.talking(), 1);
     owner.after(HOLD.as_millis() as u64);
     assert!(owner.has(Direction::Send(CALLEE, Ask::Hangup)));
     owner.hangup(CALLEE, 200);
@@ -314,7 +97,7 @@ fn a_call_of_somebody_else_is_accepted_held_and_hung_up() {
 #[test]
 fn a_call_to_somebody_else_needs_the_callers_leg_alone() {
     let mut owner = Owner::new(Cast::Caller, Side::Callee);
-    owner.event(CALLER, &EventBody::Ringing).after(2_000).event(CALLER, &accepted());
+    owner.event(CALLER, Word::Ringing).after(2_000).event(CALLER, Word::Accepted);
     owner.after(HOLD.as_millis() as u64);
     assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
     owner.hangup(CALLER, 200);
@@ -326,10 +109,10 @@ fn a_call_to_somebody_else_needs_the_callers_leg_alone() {
 #[test]
 fn events_said_twice_count_once() {
     let mut owner = Owner::talking(Side::Caller);
-    owner.event(CALLER, &EventBody::Ringing).event(CALLER, &accepted());
+    owner.event(CALLER, Word::Ringing).event(CALLER, Word::Accepted);
     owner.after(HOLD.as_millis() as u64).hangup(CALLER, 200);
     // A worker takes the leg off its line at the first one; the script does not rely on it.
-    owner.on_line[0] = true;
+    owner.on_line.insert((0, 0));
     owner.hangup(CALLER, 200).hangup(CALLEE, 200);
     assert_eq!(owner.samples(Metric::Setup).len(), 1);
     assert_eq!(owner.samples(Metric::Ringback).len(), 1);
@@ -358,7 +141,7 @@ fn a_refused_candidate_is_not_the_end_of_a_call() {
     let mut owner = Owner::talking(Side::Caller);
     owner.refused(CALLER, RequestName::IceTrickle, 471);
     owner.unanswered(CALLEE, RequestName::IceTrickle);
-    assert_eq!(owner.script.talking(), 1);
+    assert_eq!(owner.play.talking(), 1);
 }
 
 #[test]
@@ -371,8 +154,8 @@ fn a_request_without_a_response_fails_the_attempt_unless_events_show_progress() 
     let mut owner = Owner::ringing();
     owner.unanswered(CALLER, RequestName::OutgoingCall);
     assert!(owner.outcomes().is_empty());
-    owner.after(RING.as_millis() as u64).event(CALLEE, &accepted());
-    owner.unanswered(CALLEE, RequestName::Accept).event(CALLER, &accepted());
+    owner.after(RING.as_millis() as u64).event(CALLEE, Word::Accepted);
+    owner.unanswered(CALLEE, RequestName::Accept).event(CALLER, Word::Accepted);
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
 }
 
@@ -388,14 +171,14 @@ fn a_hangup_without_a_response_gives_its_line_back() {
 #[test]
 fn an_error_event_ends_the_attempt_and_nothing_is_accepted_after_it() {
     let mut owner = Owner::ringing();
-    owner.event(CALLER, &error()).after(1_000);
+    owner.event(CALLER, Word::Error(447)).after(1_000);
     assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::EventError)]);
     assert_eq!(owner.sends(Ask::Accept), 0);
     // No hangup has followed in 2 s: we hang up ourselves (section 5.19).
     assert_eq!(owner.sends(Ask::Hangup), 0);
     owner.after(1_000);
     assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
-    owner.event(CALLER, &accepted()).hangup(CALLER, 487).hangup(CALLEE, 487);
+    owner.event(CALLER, Word::Accepted).hangup(CALLER, 487).hangup(CALLEE, 487);
     assert!(owner.is_over());
     assert!(owner.samples(Metric::Setup).is_empty());
     assert_eq!(owner.count(|said| matches!(said, Direction::Talked { .. })), 0);
@@ -411,7 +194,7 @@ fn a_server_that_says_nothing_more_is_given_up_by_name_of_what_is_missing() {
     let mut owner = Owner::both();
     assert_eq!(failed(&mut owner), Outcome::Failed(AttemptFailure::NoProgress));
     let mut owner = Owner::both();
-    owner.event(CALLER, &EventBody::Ringing);
+    owner.event(CALLER, Word::Ringing);
     assert_eq!(failed(&mut owner), Outcome::Failed(AttemptFailure::NotDelivered));
     assert!(owner.has(Direction::Found(Finding::Lost)));
     let mut owner = Owner::ringing();
@@ -440,7 +223,7 @@ fn a_leg_that_the_server_forgets_is_hung_up_before_it_is_given_up() {
 #[test]
 fn a_call_that_is_answered_after_its_other_leg_has_gone_is_one_leg_only() {
     let mut owner = Owner::ringing();
-    owner.after(RING.as_millis() as u64).hangup(CALLEE, 200).event(CALLER, &accepted());
+    owner.after(RING.as_millis() as u64).hangup(CALLEE, 200).event(CALLER, Word::Accepted);
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
     owner.after(10_000);
     assert!(owner.has(Direction::Found(Finding::OneLegOnly)));
@@ -450,7 +233,7 @@ fn a_call_that_is_answered_after_its_other_leg_has_gone_is_one_leg_only() {
 #[test]
 fn an_answer_that_no_callee_of_ours_gave_is_a_finding() {
     let mut owner = Owner::both();
-    owner.event(CALLER, &accepted()).after(HOLD.as_millis() as u64).hangup(CALLER, 200);
+    owner.event(CALLER, Word::Accepted).after(HOLD.as_millis() as u64).hangup(CALLER, 200);
     assert!(owner.is_over());
     assert_eq!(owner.count(|said| *said == Direction::Found(Finding::Lost)), 1);
     assert!(owner.samples(Metric::Answer).is_empty());
@@ -459,7 +242,7 @@ fn an_answer_that_no_callee_of_ours_gave_is_a_finding() {
 #[test]
 fn an_accepted_call_needs_no_ringing() {
     let mut owner = Owner::both();
-    owner.incoming().after(RING.as_millis() as u64).event(CALLER, &accepted());
+    owner.incoming().after(RING.as_millis() as u64).event(CALLER, Word::Accepted);
     assert_eq!(owner.samples(Metric::Ringback).len(), 1);
     assert_eq!(owner.outcomes(), [Outcome::Answered]);
 }
@@ -493,10 +276,10 @@ fn a_lost_connection_ends_the_call_on_the_other_leg_too() {
 #[test]
 fn a_call_that_cannot_be_sent_is_over_at_once() {
     let mut owner = Owner::both();
-    owner.script = Play::new(draw(Side::Caller), Cast::All, owner.now, 0);
+    owner.play = Play::new(draw(Flow::Answered, Side::Caller), Cast::All, owner.now, 0);
     owner.said.clear();
-    owner.lost = [true, false];
-    owner.tell(|script, now, out| script.start(now, out));
+    owner.lost[0] = true;
+    owner.start();
     assert_eq!(owner.outcomes(), [Outcome::Failed(AttemptFailure::ConnectionLost)]);
     assert!(owner.is_over());
 }
@@ -580,15 +363,13 @@ impl Owner {
     fn take(&mut self, input: &Input) {
         match *input {
             Input::Pass(millis) => self.after(millis),
-            // Nobody of ours can be called in a call to somebody else, nor once nobody waits for it.
-            Input::Incoming if self.cast == Cast::Caller || self.lost[1] => self,
             Input::Incoming => self.incoming(),
-            Input::Event(leg, 0) => self.event(leg, &EventBody::Calling),
-            Input::Event(leg, 1) => self.event(leg, &EventBody::Ringing),
-            Input::Event(leg, 2) => self.event(leg, &EventBody::Proceeding { code: Some(180) }),
-            Input::Event(leg, 3) => self.event(leg, &EventBody::Accepting),
-            Input::Event(leg, 4) => self.event(leg, &error()),
-            Input::Event(leg, _) => self.event(leg, &accepted()),
+            Input::Event(leg, 0) => self.event(leg, Word::Calling),
+            Input::Event(leg, 1) => self.event(leg, Word::Ringing),
+            Input::Event(leg, 2) => self.event(leg, Word::Proceeding),
+            Input::Event(leg, 3) => self.event(leg, Word::Accepting),
+            Input::Event(leg, 4) => self.event(leg, Word::Error(447)),
+            Input::Event(leg, _) => self.event(leg, Word::Accepted),
             Input::Hangup(leg, code) => self.hangup(leg, code),
             Input::Refused(leg, number) => self.refused(leg, request(number), 471),
             Input::Unanswered(leg, number) => self.unanswered(leg, request(number)),
@@ -628,6 +409,6 @@ proptest! {
         }
         let talked = owner.count(|said| matches!(said, Direction::Talked { .. }));
         prop_assert_eq!(talked, usize::from(owner.outcomes() == [Outcome::Answered]));
-        prop_assert_eq!(owner.script.next_due(), Time::NEVER);
+        prop_assert_eq!(owner.play.next_due(), Time::NEVER);
     }
 }

@@ -161,3 +161,5 @@ impl Flow {
 
 #[cfg(test)]
 mod answered_tests;
+#[cfg(test)]
+mod test_owner;

@@ -295,7 +295,8 @@ impl Call {
             Ask::Unhold => (leg.asked, leg.reinvited) = (Some((Metric::Resume, at)), Some(at)),
             Ask::Update => (leg.offer, leg.reinvited) = (Some(at), Some(at)),
             Ask::Transfer { .. } => leg.asked = Some((Metric::Transfer, at)),
-            Ask::Presence => (leg.up, self.times.sent) = (true, Some(at)),
+            // No call: nothing of it is up.
+            Ask::Presence => self.times.sent = Some(at),
             Ask::EndOfCandidates | Ask::UpdateAnswer | Ask::UpdateAnswerWithOffer => {}
         }
     }
@@ -323,7 +324,6 @@ impl Call {
             if request == RequestName::PresenceUpdate {
                 self.legs[side as usize].see(Sign::Ack);
                 self.conclude(Outcome::Done, None);
-                self.abandon(side, out);
                 self.wind_down(now);
                 self.check_over(out);
             }
@@ -359,9 +359,6 @@ impl Call {
             RequestName::OutgoingCall | RequestName::Accept | RequestName::PresenceUpdate
                 if self.phase == Phase::SetUp && !self.legs[side as usize].taken_up =>
             {
-                if request == RequestName::PresenceUpdate {
-                    self.abandon(side, out);
-                }
                 self.fail(AttemptFailure::NoResponse, now, out);
             }
             RequestName::Hangup | RequestName::Decline => self.abandon(side, out),

@@ -335,8 +335,8 @@ impl Call {
                 self.abandon(side, out);
                 self.fail(AttemptFailure::Refused, now, out);
             }
-            // It crossed the caller's hang-up (protocol, section 5.6); that one's own word is on its way.
-            RequestName::Accept if self.phase == Phase::SetUp && self.own_end.is_some() => {
+            // It crossed the caller's hang-up (protocol, section 5.6), whose own word has come or is on its way.
+            RequestName::Accept if self.is_cancelled() || self.is_ended_by_cancelling() => {
                 self.abandon(side, out)
             }
             RequestName::Accept if self.phase == Phase::SetUp => {
@@ -412,6 +412,11 @@ impl Call {
         self.legs[side as usize].is_suspended = false;
         self.abandon(side, out);
         if self.is_live() {
+            if side == Side::Callee && self.is_cancelled() {
+                // One of the answers to an accept that crosses the caller's hang-up (protocol, section 5.6): what the
+                // caller hears says how the call ends.
+                return self.check_over(out);
+            }
             if self.phase == Phase::SetUp {
                 self.conclude(Outcome::Failed(AttemptFailure::ConnectionLost), None);
             }
@@ -819,6 +824,16 @@ impl Call {
             leg.quiet();
             out.push(Direction::Abandon(self.leg(side)));
         }
+    }
+
+    /// Whether the caller has hung up before an answer, and waits for the server's word on it.
+    fn is_cancelled(&self) -> bool {
+        self.phase == Phase::SetUp && self.legs[0].told
+    }
+
+    /// Whether that word has come before the callee's.
+    fn is_ended_by_cancelling(&self) -> bool {
+        self.phase == Phase::Release && self.legs[0].told && self.times.answered.is_none()
     }
 
     /// Whether we have hung up before an answer, and the server has not confirmed that yet: all other ways from the

@@ -668,7 +668,8 @@ impl Call {
                     leg.update_due = retry;
                 }
             }
-            Phase::Talk if leg.update_due == Time::NEVER => leg.refused = true,
+            // One that nothing asked for, as about a candidate that comes late (protocol, section 5.14), is no end.
+            Phase::Talk if leg.asked.is_some() || leg.offer.is_some() => leg.refused = true,
             _ => {}
         }
         self.check_over(out);

@@ -441,6 +441,7 @@ impl Play {
                 Sign::Missed => true,
                 // The server may have ended the other side before it says so.
                 Sign::Transferred => !call.has_ended(leg.side),
+                Sign::Referred => call.is_live() && !call.is_refused(leg.side.other()),
                 _ => call.is_planned() || call.is_live(),
             };
             may_come && !call.is_refused(leg.side)

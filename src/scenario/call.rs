@@ -45,6 +45,8 @@ pub(super) struct Call {
     legs: [LegState; 2],
     times: CallTimes,
     accept_sent: Option<Time>,
+    /// The callee has heard that its accept has done it.
+    is_established: bool,
     /// How it ends if the server confirms our hang-up before an answer.
     own_end: Option<Outcome>,
     has_declined: bool,
@@ -162,6 +164,7 @@ impl Call {
             legs: [LegState::NEW, LegState::NEW],
             times: CallTimes::default(),
             accept_sent: None,
+            is_established: false,
             own_end: None,
             has_declined: false,
             conclusion: None,
@@ -571,7 +574,8 @@ impl Call {
             return self.on_renegotiated(side, at, out);
         }
         if side == Side::Callee {
-            if let Some(sent) = self.accept_sent.filter(|_| self.legs[1].seen[Sign::Accepted as usize] == 0) {
+            if let Some(sent) = self.accept_sent.filter(|_| !self.is_established) {
+                self.is_established = true;
                 self.legs[1].see(Sign::Accepted);
                 out.push(Direction::Service(Metric::Establish, sent, at));
             }

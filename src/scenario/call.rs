@@ -251,6 +251,12 @@ impl Call {
         leg.is_gone || never_came || self.phase == Phase::Over
     }
 
+    /// Whether the server has said that a side is over, or never told it of the call.
+    pub fn is_hung_up(&self, side: Side) -> bool {
+        let leg = &self.legs[side as usize];
+        leg.hung_up.is_some() || !leg.is_gone && self.has_ended(side)
+    }
+
     /// Whether the callee's leg is over while the call is being set up.
     pub fn has_lost_callee(&self) -> bool {
         self.legs[1].is_gone

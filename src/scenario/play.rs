@@ -425,7 +425,7 @@ impl Play {
             // Each filler keeps its sign until all have theirs.
             let is_filler = step.leg.call == FILLERS;
             match sign {
-                Sign::Hangup => call.has_ended(leg.side),
+                Sign::Hangup => call.is_hung_up(leg.side),
                 Sign::Ringback if is_filler => call.times().ringback.is_some(),
                 _ => call.take(leg.side, sign),
             }
@@ -436,7 +436,7 @@ impl Play {
         let is_hopeless = !self.each(step.leg, |play, leg| {
             let Some(call) = play.calls.get(usize::from(leg.call)) else { return false };
             let may_come = match sign {
-                Sign::Hangup => true,
+                Sign::Hangup => return !call.has_ended(leg.side),
                 // It may come after the caller's word.
                 Sign::Missed => true,
                 // The server may have ended the other side before it says so.

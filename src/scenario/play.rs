@@ -526,7 +526,7 @@ impl Play {
             let Some((outcome, code)) = self.calls[number].take_news() else { continue };
             if number == 0 {
                 self.end(outcome, code, out);
-            } else {
+            } else if self.calls[number].times().sent.is_some() {
                 out.push(Direction::SideCallEnd(outcome));
             }
         }

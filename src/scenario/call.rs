@@ -233,6 +233,11 @@ impl Call {
         leg.up && !leg.told && self.is_live()
     }
 
+    /// Whether the server has been asked to end a side.
+    pub fn is_told(&self, side: Side) -> bool {
+        self.legs[side as usize].told
+    }
+
     /// Whether the connection of a side is gone, and is to come back.
     pub fn is_suspended(&self, side: Side) -> bool {
         self.legs[side as usize].is_suspended

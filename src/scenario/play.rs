@@ -451,15 +451,22 @@ impl Play {
             return false;
         }
         if self.step_due == Time::NEVER {
-            let ring = if step.leg.side == Side::Caller && sign == Sign::Accepted {
-                // Somebody else's phone rings as long as it likes.
-                if self.cast == Cast::Caller { self.draw.ring } else { Duration::ZERO }
-            } else {
-                Duration::ZERO
+            let is_in_setup = self.calls.get(usize::from(step.leg.call)).is_some_and(Call::is_in_setup);
+            let within = match self.cast {
+                // Somebody else's phone rings as long as it likes, whatever it does then.
+                Cast::Caller if is_in_setup && !self.has_hung_up() => {
+                    step.within.max(SETUP_TIMEOUT) + self.draw.ring
+                }
+                _ => step.within,
             };
-            self.step_due = self.since + step.within + ring;
+            self.step_due = self.since + within;
         }
         false
+    }
+
+    /// Whether we have asked for the end of the attempt's own call.
+    fn has_hung_up(&self) -> bool {
+        Side::BOTH.into_iter().any(|side| self.calls[0].is_told(side))
     }
 
     /// Lets time pass.

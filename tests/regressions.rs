@@ -33,7 +33,7 @@ fn drained_while_it_rang(events: &[EventBody<'_>]) -> Vec<Outcome> {
         on_hold: Duration::ZERO,
         hangup_by: Side::Caller,
         crossing: false,
-        update_retry: Duration::from_secs(2),
+        update_retry: [Duration::from_secs(2); 2],
         candidates: 0,
         candidate_spacing: Duration::from_secs(9),
     };

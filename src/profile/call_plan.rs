@@ -120,7 +120,9 @@ impl CallPlan {
         let think = share.think.sample(&mut draws);
         let on_hold = share.on_hold.sample(&mut draws);
         let crossing = draws.random::<f64>() < share.crossing;
-        let update_retry = Duration::from_secs_f64(draws.random_range(UPDATE_RETRY_SECONDS));
+        // One a side: if both waited the same, their updates would meet again.
+        let update_retry =
+            Side::BOTH.map(|_| Duration::from_secs_f64(draws.random_range(UPDATE_RETRY_SECONDS)));
         let hangup_by = if by_callee < share.hangup_by_callee { Side::Callee } else { Side::Caller };
         let draw = Draw {
             flow: share.flow,
@@ -234,7 +236,11 @@ mod tests {
         assert!((share(&|draw| draw.crossing) - 0.1).abs() < 0.01);
         assert!((share(&|draw| draw.hold < Duration::from_millis(3_466)) - 0.5).abs() < 0.015);
         assert!((share(&|draw| draw.ring < Duration::from_millis(600)) - 0.5).abs() < 0.015);
-        assert!((share(&|draw| draw.update_retry < Duration::from_millis(5_500)) - 0.5).abs() < 0.015);
+        for side in Side::BOTH {
+            let is_short = |draw: &Draw| draw.update_retry[side as usize] < Duration::from_millis(5_500);
+            assert!((share(&is_short) - 0.5).abs() < 0.015);
+        }
+        assert!(share(&|draw| draw.update_retry[0] == draw.update_retry[1]) < 0.001);
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub(super) struct Manner {
     pub candidates: u32,
     /// The time between two of them.
     pub candidate_spacing: Duration,
-    /// How long a side waits before it sends an update again that met the other side's.
-    pub update_retry: Duration,
+    /// How long each side waits before it sends an update again that met the other side's.
+    pub update_retry: [Duration; 2],
 }
 
 /// One call.
@@ -645,7 +645,7 @@ impl Call {
         if let Some(sent) = self.legs[side.other() as usize].reinvited.take() {
             out.push(Direction::Service(Metric::Reinvite, sent, at));
         }
-        let retry = at + self.manner.update_retry;
+        let retry = at + self.manner.update_retry[side as usize];
         let leg = &mut self.legs[side as usize];
         leg.see(Sign::UpdatingCall);
         if leg.offer.take().is_some() {
@@ -665,7 +665,7 @@ impl Call {
     }
 
     fn on_error(&mut self, side: Side, code: Option<i32>, at: Time, out: &mut Vec<Direction>) {
-        let retry = at + self.manner.update_retry;
+        let retry = at + self.manner.update_retry[side as usize];
         let leg = &mut self.legs[side as usize];
         match self.phase {
             Phase::SetUp => {

@@ -26,8 +26,8 @@ pub struct Draw {
     pub hangup_by: Side,
     /// Two requests are to cross, in flows that know of such a race.
     pub crossing: bool,
-    /// How long a side waits before it sends an update again that met the other side's.
-    pub update_retry: Duration,
+    /// How long caller and callee wait before they send an update again that met the other side's.
+    pub update_retry: [Duration; 2],
     /// Candidates that each side trickles before its end mark.
     pub candidates: u32,
     /// The time between two of them.

@@ -34,7 +34,7 @@ pub(super) fn draw(flow: Flow, hangup_by: Side) -> Draw {
         on_hold: ON_HOLD,
         hangup_by,
         crossing: false,
-        update_retry: ms(3_000),
+        update_retry: [ms(3_000), ms(4_000)],
         candidates: 2,
         candidate_spacing: ms(20),
     }

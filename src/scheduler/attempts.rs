@@ -201,7 +201,7 @@ mod tests {
             on_hold: Duration::ZERO,
             hangup_by: Side::Caller,
             crossing: false,
-            update_retry: Duration::ZERO,
+            update_retry: [Duration::ZERO; 2],
             candidates: 0,
             candidate_spacing: Duration::ZERO,
         };

@@ -423,7 +423,6 @@ impl Call {
 
     /// The connection of a side is gone for good.
     pub fn lost(&mut self, side: Side, now: Time, out: &mut Vec<Direction>) {
-        self.legs[side as usize].is_suspended = false;
         self.abandon(side, out);
         if self.is_live() {
             if side == Side::Callee && self.is_cancelled() {
@@ -835,6 +834,8 @@ impl Call {
     /// Gives up a leg on which the server says no last word.
     fn abandon(&mut self, side: Side, out: &mut Vec<Direction>) {
         let leg = &mut self.legs[side as usize];
+        // Nothing waits for it any more.
+        leg.is_suspended = false;
         if leg.up {
             (leg.up, leg.is_gone) = (false, true);
             leg.quiet();

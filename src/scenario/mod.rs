@@ -162,4 +162,10 @@ impl Flow {
 #[cfg(test)]
 mod answered_tests;
 #[cfg(test)]
+mod any_server_tests;
+#[cfg(test)]
+mod flows_tests;
+#[cfg(test)]
 mod test_owner;
+#[cfg(test)]
+mod test_server;

@@ -357,7 +357,7 @@ impl Owner {
     pub fn wait(&mut self) -> &mut Owner {
         while !self.is_over() {
             let due = self.play.next_due();
-            assert_ne!(due, Time::NEVER, "it waits for ever: {:?}", self.play);
+            assert_ne!(due, Time::NEVER, "{:?} waits for ever", self.play.flow());
             self.now = self.now.max(due);
             self.tell(|play, now, out| play.due(now, out));
         }

@@ -111,7 +111,7 @@ pub enum Direction {
     },
     /// A call that the flow needs beside the attempt's own has ended so. Said once for each that was placed.
     SideCallEnd(Outcome),
-    /// The attempt was answered, but its flow broke off at this step of the script.
+    /// The attempt was answered as intended, but its flow broke off at this step of the script.
     Broken(usize),
     /// A call was ended by a `hangup` with this code that was nobody's wish; said before its end, if it is the
     /// attempt's own.

@@ -479,3 +479,12 @@ fn an_offerless_call_that_is_confirmed_twice_is_established_once() {
     owner.event(CALLEE, Word::Accepted);
     assert_eq!(owner.samples(Metric::Establish), [HOP]);
 }
+
+#[test]
+fn a_call_that_was_not_to_be_answered_is_unintended_and_not_broken_as_well() {
+    let mut owner = Owner::with(draw(Flow::Declined, Side::Caller), Cast::All, 0);
+    owner.start().after(10).incoming().event(CALLER, Word::Accepted);
+    owner.wait();
+    assert!(owner.has(Direction::End { outcome: Outcome::Answered, intended: false }));
+    assert!(owner.broken().is_empty());
+}

@@ -63,6 +63,8 @@ pub struct Play {
     step_due: Time,
     scene: Scene,
     outcome: Option<Outcome>,
+    /// It was meant to end so.
+    is_as_intended: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,7 @@ impl Play {
             step_due: Time::NEVER,
             scene: Scene::Running,
             outcome: None,
+            is_as_intended: false,
         }
     }
 
@@ -512,7 +515,7 @@ impl Play {
             own.fail(AttemptFailure::SideCall, now, out);
         }
         self.take_news(out);
-        if self.is_attempt() && matches!(self.outcome, Some(Outcome::Answered)) {
+        if self.is_as_intended && matches!(self.outcome, Some(Outcome::Answered)) {
             out.push(Direction::Broken(self.step));
         }
         self.finish(now, out);
@@ -554,6 +557,7 @@ impl Play {
         let no_such_number =
             matches!(class, Some(HangupClass::FailedUnknownUser | HangupClass::FailedNumber));
         let intended = self.script.intends.iter().any(|intent| intent.is_met(outcome, no_such_number));
+        self.is_as_intended = intended;
         out.push(Direction::End { outcome, intended });
     }
 }

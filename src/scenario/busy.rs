@@ -1,6 +1,6 @@
 //! A call to somebody whose lines are all taken (protocol, section 5.7).
 
-use super::script::{CALLEE, CALLER, FILLERS, Intent, Parties, Script, Sign, expect, send};
+use super::script::{CALLEE, CALLER, FILLERS, Intent, Parties, SETUP_TIMEOUT, Script, Sign, expect, send};
 use super::{Ask, Leg};
 
 /// The call on each of the callee's lines.
@@ -17,7 +17,7 @@ pub(super) const SCRIPT: Script = Script {
         send(FILLER, Ask::Call),
         expect(FILLER, Sign::Ringback),
         send(CALLER, Ask::Call),
-        expect(CALLER, Sign::Hangup),
+        expect(CALLER, Sign::Hangup).within(SETUP_TIMEOUT),
         expect(CALLEE, Sign::Missed),
         send(FILLER, Ask::Hangup),
         expect(FILLER, Sign::Hangup),

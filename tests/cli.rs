@@ -266,7 +266,9 @@ fn a_report_of_nothing_names_the_directory_and_has_exit_code_3() {
 fn a_reader_that_goes_away_is_no_failure_and_a_stdout_that_is_full_is_one() {
     let (folder, _) = finished();
     fs::rename(folder.join("out"), folder.join("before")).unwrap();
-    let all: [&[&str]; 5] = [
+    let all: [&[&str]; 7] = [
+        &["flows"],
+        &["flows", "attended_transfer"],
         &["report", "before"],
         &["report", "before", "--format", "json"],
         &["check", "p.toml"],
@@ -420,13 +422,26 @@ fn every_command_has_a_help_text_with_examples() {
     for code in ["0 pass", "1 a threshold", "2 usage", "3 could not", "4 void", "130 interrupted"] {
         assert!(text.contains(code), "{code}: {}", help.stdout);
     }
-    for name in ["run", "check", "schema", "serve", "report"] {
+    for name in ["run", "check", "schema", "serve", "report", "flows"] {
         assert!(help.stdout.contains(&format!("  {name} ")), "{name}: {}", help.stdout);
         let of_command = run(folder.path(), &[name, "--help"]).with_code(0);
         assert!(of_command.stdout.contains(&format!("wtsp-load {name}")), "{name}: {}", of_command.stdout);
         assert!(of_command.stdout.contains("Example"), "{name}: {}", of_command.stdout);
     }
     assert!(run(folder.path(), &["--version"]).with_code(0).stdout.starts_with("wtsp-load "));
+}
+
+#[test]
+fn a_flow_is_drawn_and_one_that_does_not_exist_is_refused_with_the_nearest() {
+    let folder = Folder::with(SMALL);
+    let list = run(folder.path(), &["flows"]).with_code(0).stdout;
+    assert!(list.contains("\nblind_transfer "), "{list}");
+    let drawn = run(folder.path(), &["flows", "blind_transfer"]).with_code(0).stdout;
+    assert!(drawn.starts_with("blind_transfer\n") && !drawn.contains('\x1b'), "{drawn}");
+    let refused = run(folder.path(), &["flows", "blind_transfr"]).with_code(2);
+    assert_eq!(refused.stdout, "");
+    assert!(refused.stderr.contains("unknown flow `blind_transfr`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("did you mean `blind_transfer`?"), "{}", refused.stderr);
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn every_command_of_the_readme_does_what_it_says() {
     for arguments in commands() {
         let has = |word: &str| arguments.iter().any(|it| it.contains(word));
         match arguments[0].as_str() {
-            "check" | "schema" => assert!(!succeeded(&arguments, folder).is_empty()),
+            "check" | "schema" | "flows" => assert!(!succeeded(&arguments, folder).is_empty()),
             // Nobody is loaded by a test; what would be done is checked.
             "run" if has("staging.toml") => {
                 let (out, mut check) = (arguments.iter().position(|it| it == "--out"), arguments.clone());
@@ -264,7 +264,7 @@ fn the_table_of_exit_codes_is_the_programs() {
 
 #[test]
 fn every_help_has_examples_whose_options_exist() {
-    for name in ["run", "check", "serve", "report"] {
+    for name in ["run", "check", "serve", "report", "flows"] {
         let help = help(&[name]);
         let (_, examples) = help.split_once("Examples:").unwrap_or_else(|| panic!("{name} has no examples"));
         assert!(examples.contains(&format!("wtsp-load {name} ")), "{name}: {examples}");

@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod check;
+pub mod flows;
 mod progress;
 pub mod report;
 pub mod run;
@@ -49,6 +50,7 @@ enum Command {
     Schema,
     Serve(serve::ServeArgs),
     Report(report::ReportArgs),
+    Flows(flows::FlowsArgs),
     Calibrate(calibrate::CalibrateArgs),
 }
 
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Serve(args) => serve::run(args),
         Command::Report(args) => report::run(&args),
+        Command::Flows(args) => flows::run(&args),
         Command::Calibrate(args) => calibrate::run(args),
     }
 }

@@ -47,6 +47,7 @@ pub use threshold::{
     Figure, Kind, Limit, Operator, Origin, Part, Statistic, Threshold, ThresholdError, Thresholds,
 };
 pub use url::{ServerUrl, UrlError};
+pub use words::choices;
 
 use source::Source;
 

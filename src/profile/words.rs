@@ -82,7 +82,7 @@ fn plain(message: &str) -> String {
 }
 
 /// What to write instead of `name`: the nearest of the known names, or all of them.
-pub(super) fn choices(name: &str, known: &[&str], what: &str) -> String {
+pub fn choices(name: &str, known: &[&str], what: &str) -> String {
     match nearest(name, known) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => "nothing can stand here".to_owned(),

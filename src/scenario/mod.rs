@@ -16,6 +16,7 @@ mod direction;
 mod early_media;
 mod guest_line;
 mod hold_resume;
+pub mod ladder;
 mod mutual;
 mod no_answer;
 mod offerless;

@@ -10,7 +10,7 @@ const SECOND_CALLEE: Leg = Leg::callee(1);
 
 /// The script.
 pub(super) const SCRIPT: Script = Script {
-    about: "a second caller: the first call is held, the second answered, the first resumed",
+    about: "in a call a second comes in: it is answered while the first is held",
     section: "5.16",
     parties: &["first caller", "callee", "second caller"],
     calls: &[Parties::new(0, 1), Parties::new(2, 1)],

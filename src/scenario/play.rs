@@ -382,8 +382,11 @@ impl Play {
         if leg.call != FILLERS {
             return act(self, leg);
         }
-        let all = self.fillers..self.calls.len();
-        all.map(|call| act(self, Leg { call: call as u8, side: leg.side })).fold(true, |all, one| all && one)
+        let mut all = true;
+        for call in self.fillers..self.calls.len() {
+            all &= act(self, Leg { call: call as u8, side: leg.side });
+        }
+        all
     }
 
     /// Sends on a leg; `false` if it has to wait, or cannot.

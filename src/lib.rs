@@ -21,7 +21,7 @@
 //! [`client::Client`]s do it, each with a [`protocol::Session`] over a [`transport::Link`].
 //!
 //! **From one latency to the report:** a [`transport::Link`] stamps what it reads, the session says what it meant, the
-//! script of the call ([`scenario::Answered`]) says what was measured, and the worker's [`metrics::Recorder`] keeps it.
+//! play of the attempt ([`scenario::Play`]) says what was measured, and the worker's [`metrics::Recorder`] keeps it.
 //! Once a second its [`metrics::Tally`] goes to the collector, and so into a [`record::RunRecord`]. A
 //! [`verdict::Verdict`] and every [`report`] are made from that.
 //!
@@ -36,7 +36,7 @@
 //! | [`Link`](transport::Link) | the WebSocket under it |
 //! | [`Stage`](workload::Stage) | a stretch of the run with its own load |
 //! | [`Arrivals`](workload::Arrivals) | when things are due within a stage |
-//! | [`Flow`](scenario::Flow) | which script a call follows |
+//! | [`Flow`](scenario::Flow) | which script an attempt follows |
 //! | [`Recorder`](metrics::Recorder) | a worker's histograms and counters of the current second |
 //! | [`RunRecord`](record::RunRecord) | all that is kept of a run |
 //! | [`Verdict`](verdict::Verdict) | pass, fail or void, with reasons |

@@ -87,6 +87,11 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
         let calls = &plan.calls;
         writeln!(out)?;
         write_calls(out, plan, calls)?;
+        match plan.cdr_one_in() {
+            0 => {}
+            1 => writeln!(out, "  list         every call, in calls.csv")?,
+            one_in => writeln!(out, "  list         one call in {one_in}, in calls.csv")?,
+        }
     }
     write_core(out, plan)?;
     writeln!(out)?;
@@ -341,7 +346,7 @@ mod tests {
             "  duration     28s\n",
             "  sign-on       10s       500       500                   -           -  constant\n",
             "  steady        18s       500         -                  20   about 360  poisson\n",
-            "  calls        answered 100 %, between paired clients\n",
+            "  calls        answered 100 %, between two clients\n",
             "  at a time    92 calls in the busiest stage, on average\n",
         ] {
             assert!(text.contains(line), "{line:?} is not in\n{text}");

@@ -40,8 +40,8 @@ pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
 pub use law_text::{LawError, RefusalsError, parse_freeze, parse_law, parse_refusals};
 pub use plan::{
-    ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, Force, Plan, Reconnect, Server, SubscriberSource,
-    Target, TlsPlan,
+    CdrPlan, ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, Force, Plan, Reconnect, Server,
+    SubscriberSource, Target, TlsPlan,
 };
 pub use threshold::{
     Figure, Kind, Limit, Operator, Origin, Part, Statistic, Threshold, ThresholdError, Thresholds,

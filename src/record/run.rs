@@ -8,8 +8,8 @@ use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw, ProfileInfo, RecordError,
-    SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
+    CallsCsv, CallsEnd, Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw,
+    ProfileInfo, RecordError, SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
 };
 use crate::profile::Thresholds;
 
@@ -30,6 +30,9 @@ pub struct RunEnd {
     /// The threshold that ended it early, if one did. That is no interruption.
     #[serde(default)]
     pub aborted_by: Option<Aborted>,
+    /// What became of `calls.csv`, where it was written.
+    #[serde(default)]
+    pub calls_csv: Option<CallsEnd>,
 }
 
 /// A threshold that ended a run early.
@@ -99,6 +102,9 @@ pub struct RunRecord {
     /// What the figures of the run had to be; `verdict.thresholds` says which of them were.
     #[serde(default)]
     pub thresholds: Thresholds,
+    /// The list of its calls, `calls.csv`, where one was written.
+    #[serde(default)]
+    pub calls_csv: Option<CallsCsv>,
     /// Every second of the run, without histograms; they are in `intervals.jsonl`.
     pub intervals: Intervals,
 }

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod callers;
+mod cdr;
 mod collect;
 mod control;
 mod direct;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub use stop::{Stop, Urgency};
 
+use self::cdr::{CallList, Rows};
 use self::collect::{Channel, Collected, collector};
 use self::control::Role;
 use self::memory::MemoryLine;
@@ -39,8 +41,8 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{Force, Plan, Server};
 use crate::protocol::SessionSettings;
 use crate::record::{
-    Aborted, ControlInfo, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter,
-    StageInfo, TargetInfo,
+    Aborted, CallsCsv, ControlInfo, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader,
+    RunWriter, StageInfo, TargetInfo,
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
@@ -220,7 +222,7 @@ pub fn run(
         writer.discard();
         return Err(RunError::Stopped);
     }
-    if let Err(error) = prepare::check_flows(&plan, &scouted) {
+    if let Err(error) = prepare::check_flows(&plan, &prepared.subscribers, &scouted) {
         writer.discard();
         return Err(error);
     }
@@ -228,7 +230,9 @@ pub fn run(
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
     writer.begin(header)?;
-    let (mut collector, channels) = collector(plan.threads(), &plan.stages);
+    let mut calls = CallList::create(&plan, &directory)?;
+    let rows = || Rows::for_worker(&plan);
+    let (mut collector, channels) = collector(plan.threads(), &plan.stages, rows);
     let mut measured = Measured {
         scouting: Some(scouting.swap(Tally::default())),
         embedded: plan.target.server == Server::Embedded,
@@ -239,7 +243,7 @@ pub fn run(
     let Prepared { subscribers, dialer, core, .. } = prepared;
     let shared = Arc::new(Shared {
         numbers: prepare::numbers(&subscribers, plan.peak_clients()),
-        offline: prepare::offline(&subscribers, plan.peak_clients()),
+        offline: prepare::offline(&subscribers, plan.connections()),
         plan,
         subscribers,
         dialer,
@@ -257,10 +261,11 @@ pub fn run(
         match collector.next(Duration::from_millis(500)) {
             Collected::Done => break,
             Collected::Nothing => {}
-            Collected::Interval(mut interval) => {
+            Collected::Interval(mut interval, rows) => {
                 measured.interval(&mut interval);
                 interval.stage = interval.stage.filter(|_| !stopped);
-                if let Err(error) = writer.interval(&interval) {
+                let written = [writer.interval(&interval), calls.write(&rows, &shared)];
+                for error in written.into_iter().filter_map(Result::err) {
                     observer(Event::NotRecorded(&error));
                 }
                 observer(Event::Interval(&interval));
@@ -279,14 +284,18 @@ pub fn run(
     let breakdown = join(threads).err();
     // What it counted is its own; the record is the clients'.
     let truth = core.and_then(|core| core.stop().ok());
+    let (calls_csv, not_listed) = calls.finish();
     let end = RunEnd {
         ended_at: now_millis(),
         interrupted: stop.is_interrupted() || breakdown.is_some(),
         bytes_per_client: measured.bytes_per_client(),
         rss_peak_bytes: Some(measured.rss_peak),
         aborted_by: measured.aborted_by,
+        calls_csv,
     };
-    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown, truth })
+    let mut finished = report::finish(writer, &end);
+    finished.problem = finished.problem.or(not_listed);
+    Ok(Ran { finished, directory, breakdown, truth })
 }
 
 /// What is measured of the process itself while intervals come in.
@@ -435,6 +444,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
         mean_busy_us: plan.has_calls().then(|| plan.calls.mean_busy().as_micros() as u64),
         environment: Environment::here(),
         thresholds: plan.thresholds.clone(),
+        calls_csv: plan.cdr.map(|_| CallsCsv { one_in: plan.cdr_one_in(), end: None }),
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::RunError;
 use crate::client::Scouted;
 use crate::embedded_core::{CoreOptions, EmbeddedCore, Provisioned};
-use crate::profile::{Plan, Server, ServerUrl, SubscriberSource};
+use crate::profile::{FlowShare, Plan, Server, ServerUrl, SubscriberSource};
 use crate::protocol::{Dialect, normalise_number};
+use crate::scenario::{Callee, Flow};
 use crate::subscribers::{self, Secret, Subscriber};
 use crate::transport::{Clock, Dialer, Trust, connector, local_ports, raise_descriptor_limit, server_name};
 
@@ -86,8 +87,8 @@ pub(super) fn numbers(subscribers: &[Subscriber], clients: u32) -> HashMap<Box<s
 }
 
 /// The numbers of subscribers that never sign on, for calls that are to find them offline.
-pub(super) fn offline(subscribers: &[Subscriber], clients: u32) -> Vec<String> {
-    subscribers.iter().skip(clients as usize).map(|subscriber| subscriber.number.clone()).collect()
+pub(super) fn offline(subscribers: &[Subscriber], connections: u32) -> Vec<String> {
+    subscribers.iter().skip(connections as usize).map(|subscriber| subscriber.number.clone()).collect()
 }
 
 fn subscriber(provisioned: &Provisioned) -> Subscriber {
@@ -104,7 +105,9 @@ fn start_core(plan: &Plan, listed: Option<&[Subscriber]>) -> Result<EmbeddedCore
             listed.iter().map(provision).collect()
         }
         None => {
-            let count = plan.subscriber_count.max(plan.connections());
+            // Whoever is to be offline is provisioned like the others.
+            let offline = u32::from(calls_the_offline(plan));
+            let count = plan.subscriber_count.max(plan.connections() + offline);
             Provisioned::many(count).map_err(RunError::Core)?
         }
     };
@@ -130,8 +133,27 @@ fn check_subscribers(plan: &Plan, subscribers: &[Subscriber]) -> Result<(), RunE
     Ok(())
 }
 
-/// Whether the server has what the flows of the mix need: a dialect that has words for them, and lines.
-pub(super) fn check_flows(plan: &Plan, scouted: &Scouted) -> Result<(), RunError> {
+/// Whether calls are to find subscribers of the run offline.
+fn calls_the_offline(plan: &Plan) -> bool {
+    let is_to = |share: &FlowShare| {
+        let parties = share.flow.script().calls.first();
+        share.number.is_none() && parties.is_some_and(|parties| parties.callee == Callee::Offline)
+    };
+    plan.has_calls() && plan.calls.mix.iter().any(is_to)
+}
+
+/// Whether there is what the flows of the mix need: a dialect that has words for them, lines, and somebody who is
+/// offline.
+pub(super) fn check_flows(
+    plan: &Plan,
+    subscribers: &[Subscriber],
+    scouted: &Scouted,
+) -> Result<(), RunError> {
+    if calls_the_offline(plan) && subscribers.len() <= plan.connections() as usize {
+        let reason = "every subscriber signs on, so nobody is offline (list one more than clients and control group \
+                      need, or give it a `number` to dial)";
+        return Err(RunError::Flow { flow: Flow::Offline.name(), reason: reason.to_owned() });
+    }
     for share in plan.calls.mix.iter().filter(|_| plan.has_calls()) {
         let (flow, script) = (share.flow.name(), share.flow.script());
         if script.flat_only && scouted.dialect != Dialect::Flat {

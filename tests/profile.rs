@@ -654,7 +654,7 @@ fn the_profiles_that_come_along_are_good() {
     let plan = quickstart(&[]).expect("a plan");
     assert_eq!((plan.peak_clients(), plan.duration()), (500, Duration::from_secs(28)));
     assert_eq!(plan.expected_calls(), 360.0);
-    for (name, clients) in [("spike", 200), ("signon-ramp", 600)] {
+    for (name, clients) in [("spike", 200), ("signon-ramp", 600), ("busy-hour", 1_000), ("soak", 200)] {
         let path = format!("profiles/{name}.toml");
         let plan = profile::load(Path::new(&path), &Overrides::default()).expect("a plan");
         assert_eq!((plan.name.as_str(), plan.peak_clients()), (name, clients));

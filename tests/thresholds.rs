@@ -220,6 +220,8 @@ fn second(at: u64, calls: u64, refused: u64, millis: u64) -> Interval {
     (refused..calls).for_each(|_| counters.end(Outcome::Answered));
     (0..refused).for_each(|_| counters.end(Outcome::Failed(AttemptFailure::Rejected)));
     counters.rejections.count_many(Some(503), refused);
+    counters.flows.count_many(("answered", "answered"), calls - refused);
+    counters.flows.count_many(("answered", "failed"), refused);
     counters.intended = calls - refused;
     counters.completed = calls - refused;
     counters.talks = calls - refused;
@@ -424,7 +426,7 @@ fn numbers(path: &str, value: &Value, found: &mut Vec<(String, Option<f64>)>) {
 }
 
 /// What tells which run it is, rather than how it went.
-const NOT_MEASURED: [&str; 10] = [
+const NOT_MEASURED: [&str; 11] = [
     "schema_version",
     "profile.",
     "target.",
@@ -432,6 +434,7 @@ const NOT_MEASURED: [&str; 10] = [
     "started_at",
     "ended_at",
     "aborted_by",
+    "calls_csv",
     "generator.control.absent",
     "tool.",
     "verdict",
@@ -456,7 +459,8 @@ fn every_number_of_run_json_is_open_to_thresholds_and_comes_out_as_it_stands_the
     let groups: BTreeSet<&str> = found.iter().filter_map(|(name, _)| name.split('.').next()).collect();
     for name in Figure::all() {
         let group = name.split('.').next().unwrap();
-        let lists = ["signon_failures", "reconnect_failures", "disconnects", "event_errors"];
+        let lists =
+            ["signon_failures", "reconnect_failures", "disconnects", "event_errors", "attempts_broken"];
         assert!(groups.contains(group) || lists.contains(&group), "{name}");
     }
 }

@@ -92,6 +92,11 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
         let calls = &plan.calls;
         writeln!(out)?;
         write_calls(out, plan, calls)?;
+        match plan.cdr_one_in() {
+            0 => {}
+            1 => writeln!(out, "  list         every call, in calls.csv")?,
+            one_in => writeln!(out, "  list         one call in {one_in}, in calls.csv")?,
+        }
     }
     write_core(out, plan)?;
     writeln!(out)?;

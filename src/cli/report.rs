@@ -25,7 +25,7 @@ pub struct ReportArgs {
     /// The directory of the run
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// The report: text, json, hlog or csv
+    /// The report: text, json, hlog, csv or calls
     #[arg(long, value_name = "F", default_value = "text")]
     pub format: Format,
     /// Where to write it; `-` is stdout

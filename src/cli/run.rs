@@ -41,6 +41,9 @@ pub struct RunArgs {
     /// Directory for the record of this run; by default a new one below `reports`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// List all calls in `calls.csv`, as `cdr = true` in [calls] does
+    #[arg(long)]
+    cdr: bool,
     /// Say nothing while it runs
     #[arg(long, short)]
     quiet: bool,
@@ -48,13 +51,16 @@ pub struct RunArgs {
 
 /// Runs a profile and prints the summary.
 pub fn run(args: RunArgs) -> ExitCode {
-    let plan = match profile::load(&args.profile, &args.overrides.into()) {
+    let mut plan = match profile::load(&args.profile, &args.overrides.into()) {
         Ok(plan) => plan,
         Err(errors) => {
             eprint!("{}", errors.render(super::has_colour(&io::stderr())));
             return ExitCode::from(exit::USAGE);
         }
     };
+    if args.cdr {
+        plan.cdr.get_or_insert_default();
+    }
     if !args.quiet {
         plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     }

@@ -169,7 +169,16 @@ impl CallPlan {
 
     /// How many callers of a stage's closed load are busy at a time, on average.
     pub fn busy_callers(&self, stage: &Stage) -> f64 {
-        f64::from(stage.callers) * self.mean_busy().as_secs_f64() / self.mean_round().as_secs_f64()
+        self.closed_rate(stage) * self.mean_busy().as_secs_f64()
+    }
+
+    /// How many calls the callers of a stage's closed load place in a second, on average.
+    pub fn closed_rate(&self, stage: &Stage) -> f64 {
+        if stage.callers == 0 {
+            0.0
+        } else {
+            f64::from(stage.callers) / self.mean_round().as_secs_f64().max(1e-3)
+        }
     }
 
     /// How long a call keeps its clients busy on average, over the whole mix.

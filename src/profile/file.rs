@@ -369,9 +369,23 @@ pub struct CallsFile {
     pub number: Option<String>,
     /// The number that callers show in the flow `guest_line`. Default: their own.
     pub guest_number: Option<String>,
+    /// Whether a list of all calls is written, `calls.csv`: a row an attempt. `{ sample_above = N }`: of a plan that has
+    /// more than N of them due in its busiest second, every so many-th, so that there are N rows a second at the most.
+    /// `true` is N = 1000.
+    #[schemars(extend("default" = false))]
+    pub cdr: Option<CdrFile>,
     /// The flows that calls follow, by weight.
     #[schemars(extend("default" = [{"flow": "answered", "weight": 1}]))]
     pub mix: Option<Vec<FlowShareFile>>,
+}
+
+/// Whether a list of all calls is written: `true`, `false` or `{ sample_above = N }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CdrFile {
+    /// `true`, `false`
+    Whether(bool),
+    /// `{ sample_above = N }`
+    SampleAbove(u32),
 }
 
 /// The session descriptions of calls.
@@ -579,5 +593,50 @@ impl JsonSchema for ForceFile {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "enum": [true, false, "on-reconnect"] })
+    }
+}
+
+/// What can be said of `cdr` beside yes and no.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CdrSettings {
+    /// Rows a second at the most.
+    #[schemars(range(min = 1, max = 100_000))]
+    sample_above: u32,
+}
+
+impl<'de> Deserialize<'de> for CdrFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CdrFile, D::Error> {
+        deserializer.deserialize_any(CdrVisitor)
+    }
+}
+
+struct CdrVisitor;
+
+impl<'de> Visitor<'de> for CdrVisitor {
+    type Value = CdrFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or { sample_above = 1000 }")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<CdrFile, E> {
+        Ok(CdrFile::Whether(value))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<CdrFile, A::Error> {
+        let settings = CdrSettings::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok(CdrFile::SampleAbove(settings.sample_above))
+    }
+}
+
+impl JsonSchema for CdrFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cdr".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let settings = generator.subschema_for::<CdrSettings>();
+        schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, settings] })
     }
 }

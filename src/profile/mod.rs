@@ -40,7 +40,7 @@ pub use error::{Problem, ProblemKind, ProfileErrors};
 pub use file::ProfileFile;
 pub use law_text::{LawError, RefusalsError, parse_freeze, parse_law, parse_refusals};
 pub use plan::{
-    ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, Force, LoginPlan, Plan, Reconnect, Server,
+    CdrPlan, ClientPlan, ControlPlan, DialectChoice, EmbeddedPlan, Force, LoginPlan, Plan, Reconnect, Server,
     SubscriberSource, Target, TlsPlan,
 };
 pub use threshold::{

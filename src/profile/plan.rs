@@ -11,7 +11,7 @@ use super::url::ServerUrl;
 use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{Dialect, HangupCode, ServerMessage};
 use crate::subscribers::rest::Pace;
-use crate::workload::Stage;
+use crate::workload::{ArrivalLaw, Rate, Stage};
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,8 @@ pub struct Plan {
     pub embedded_core: EmbeddedPlan,
     /// What the figures of the run have to be. They are no part of the load, and of its hash.
     pub thresholds: Thresholds,
+    /// The list of all calls, if one is to be written. It is no part of the load, and of its hash.
+    pub cdr: Option<CdrPlan>,
     /// What is feasible but probably not meant, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -153,6 +155,19 @@ pub enum SubscriberSource {
     Count(u32),
 }
 
+/// A list of all calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CdrPlan {
+    /// Rows a second at the most: of a plan with more, the list is a sample.
+    pub sample_above: u32,
+}
+
+impl Default for CdrPlan {
+    fn default() -> Self {
+        CdrPlan { sample_above: 1_000 }
+    }
+}
+
 /// Quiet clients, by which the generator's own part in a latency is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ControlPlan {
@@ -255,6 +270,19 @@ impl Plan {
     pub fn expected_calls(&self) -> f64 {
         let of = |stage: &Stage| stage.expected_calls() + self.calls.expected_closed_calls(stage);
         self.stages.iter().map(of).sum()
+    }
+
+    /// One attempt in so many has a row in the list of all calls: 1, unless more are due in the busiest second than the
+    /// list is to have rows. 0 without a list.
+    pub fn cdr_one_in(&self) -> u64 {
+        let Some(CdrPlan { sample_above }) = self.cdr else { return 0 };
+        let open = |stage: &Stage| match stage.arrivals {
+            ArrivalLaw::AtOnce => stage.expected_calls(),
+            _ => stage.calls.map_or(0.0, Rate::peak),
+        };
+        let of = |stage: &Stage| open(stage) + self.calls.closed_rate(stage);
+        let busiest = self.stages.iter().map(of).fold(0.0, f64::max);
+        (busiest / f64::from(sample_above.max(1))).ceil().max(1.0) as u64
     }
 
     /// How many calls are expected to be up or ringing at the same time, in the busiest moment, if none is blocked.

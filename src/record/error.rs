@@ -35,6 +35,15 @@ pub enum RecordError {
         /// The directory.
         path: PathBuf,
     },
+    /// The run was made without a list of its calls.
+    #[error(
+        "{} has no calls.csv: a run writes it with `--cdr`, or with `cdr = true` in [calls] of its profile",
+        path.display()
+    )]
+    NoCalls {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The output directory holds a run already.
     #[error("{} holds a run already; give --out a new directory", path.display())]
     Occupied {

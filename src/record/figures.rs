@@ -55,7 +55,8 @@ impl Plain<'_> {
 }
 
 fn total<'a>(values: impl Iterator<Item = &'a Value>) -> f64 {
-    values.filter_map(Value::as_f64).sum()
+    // An empty sum of floats is -0.
+    values.filter_map(Value::as_f64).sum::<f64>() + 0.0
 }
 
 /// How many of a list of counts are of a kind: of all that stands beside the count, one thing is `part`.
@@ -343,5 +344,7 @@ mod tests {
             assert_eq!(found(&counted, name), Some(count), "{name}");
         }
         assert_eq!(found(&counted, "kpi.seer"), None);
+        let nothing = found(&Counted::default(), "disconnects.server").expect("a count");
+        assert!(nothing.is_sign_positive(), "nothing is written as 0, not as -0");
     }
 }

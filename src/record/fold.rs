@@ -5,9 +5,9 @@ use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::littles_law::LittlesLawFold;
 use super::{
-    Clients, Control, ControlCounts, Counted, Generator, HistogramError, Intervals, Latencies, MetricLatency,
-    RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram, StoredInterval, Summary,
-    Sums,
+    CallsCsv, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Intervals, Latencies,
+    MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram,
+    StoredInterval, Summary, Sums,
 };
 use crate::metrics::{Metric, Tally};
 use crate::protocol::RequestName;
@@ -138,6 +138,7 @@ impl Fold {
             littles_law: self.littles_law.finish(),
             generator,
             thresholds: header.thresholds.clone(),
+            calls_csv: header.calls_csv.map(|csv| CallsCsv { end: end.and_then(|end| end.calls_csv), ..csv }),
             counted: self.figures.counted,
             intervals,
         }

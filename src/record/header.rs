@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ControlInfo;
+use super::{CallsCsv, ControlInfo};
 use crate::profile::Thresholds;
 
 /// What is known of a run before the first connection: the first line of `intervals.jsonl`.
@@ -43,6 +43,9 @@ pub struct RunHeader {
     /// What the figures of the run have to be.
     #[serde(default)]
     pub thresholds: Thresholds,
+    /// The list of its calls, where one is written.
+    #[serde(default)]
+    pub calls_csv: Option<CallsCsv>,
 }
 
 /// The program that ran.

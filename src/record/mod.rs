@@ -7,6 +7,7 @@
 //!
 //! No secret has a place in any of these types.
 
+mod calls;
 mod control;
 mod counted;
 mod error;
@@ -24,6 +25,7 @@ mod run;
 mod save;
 mod writer;
 
+pub use calls::{CALLS_FILE, CallRow, CallsCsv, CallsEnd, CallsWriter, print_calls};
 pub use control::{Control, ControlCounts, ControlInfo};
 pub use counted::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,

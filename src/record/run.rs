@@ -8,8 +8,8 @@ use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw, ProfileInfo, RecordError,
-    SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
+    CallsCsv, CallsEnd, Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw,
+    ProfileInfo, RecordError, SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
 };
 use crate::profile::Thresholds;
 
@@ -36,6 +36,9 @@ pub struct RunEnd {
     /// Sessions that could not be deleted.
     #[serde(default)]
     pub sessions_delete_failed: u64,
+    /// What became of `calls.csv`, where it was written.
+    #[serde(default)]
+    pub calls_csv: Option<CallsEnd>,
 }
 
 /// A threshold that ended a run early.
@@ -105,6 +108,9 @@ pub struct RunRecord {
     /// What the figures of the run had to be; `verdict.thresholds` says which of them were.
     #[serde(default)]
     pub thresholds: Thresholds,
+    /// The list of its calls, `calls.csv`, where one was written.
+    #[serde(default)]
+    pub calls_csv: Option<CallsCsv>,
     /// Every second of the run, without histograms; they are in `intervals.jsonl`.
     pub intervals: Intervals,
 }

@@ -139,7 +139,7 @@ struct EndLine<'a> {
 }
 
 /// A file of lines that are appended whole or not at all.
-struct Log {
+pub(super) struct Log {
     path: PathBuf,
     file: File,
     length: u64,
@@ -148,14 +148,14 @@ struct Log {
 }
 
 impl Log {
-    fn create(path: PathBuf) -> Result<Log, RecordError> {
+    pub(super) fn create(path: PathBuf) -> Result<Log, RecordError> {
         let file = OpenOptions::new().append(true).create_new(true).open(&path);
         let file = file.map_err(|error| RecordError::write(&path, error))?;
         Ok(Log { path, file, length: 0, line: Vec::new(), problem: None })
     }
 
     /// Whether a line was lost.
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.problem.is_some()
     }
 
@@ -169,14 +169,24 @@ impl Log {
 
     /// Hands a line to the operating system.
     fn append(&mut self, line: &impl Serialize) -> Result<(), RecordError> {
-        self.line.clear();
-        let written = serde_json::to_writer(&mut self.line, line).map_err(io::Error::from).and_then(|()| {
-            self.line.push(b'\n');
-            self.file.write_all(&self.line)
-        });
-        match written {
+        let mut text = std::mem::take(&mut self.line);
+        text.clear();
+        let written = match serde_json::to_writer(&mut text, line) {
             Ok(()) => {
-                self.length += self.line.len() as u64;
+                text.push(b'\n');
+                self.append_lines(&text)
+            }
+            Err(error) => Err(self.broken(error.into())),
+        };
+        self.line = text;
+        written
+    }
+
+    /// Hands whole lines to the operating system.
+    pub(super) fn append_lines(&mut self, lines: &[u8]) -> Result<(), RecordError> {
+        match self.file.write_all(lines) {
+            Ok(()) => {
+                self.length += lines.len() as u64;
                 Ok(())
             }
             Err(error) => {
@@ -190,6 +200,18 @@ impl Log {
     /// Waits until everything is on the disk.
     fn sync(&mut self) -> Result<(), RecordError> {
         self.file.sync_all().map_err(|error| self.broken(error))
+    }
+
+    /// From now on there is no room on its disk; `false` where no disk can be had that is full.
+    #[cfg(test)]
+    pub(super) fn fill(&mut self) -> bool {
+        let full = OpenOptions::new().append(true).open("/dev/full");
+        full.map(|full| self.file = full).is_ok()
+    }
+
+    /// Why it is not whole, if it is not.
+    pub(super) fn into_problem(self) -> Option<RecordError> {
+        self.problem
     }
 
     fn broken(&mut self, error: io::Error) -> RecordError {
@@ -319,11 +341,12 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_said_once_and_the_totals_go_on() {
-        let Ok(full) = OpenOptions::new().append(true).open("/dev/full") else { return };
         let root = tempfile::tempdir().unwrap();
         let mut writer = RunWriter::create_under(root.path(), header()).unwrap();
         write_seconds(&mut writer, 1);
-        writer.log.file = full;
+        if !writer.log.fill() {
+            return;
+        }
         let error = writer.interval(&second(1)).unwrap_err().to_string();
         assert!(error.contains("intervals.jsonl") && error.contains("free some space"), "{error}");
         assert!(writer.interval(&second(2)).is_ok());

@@ -65,6 +65,12 @@ const HEALTH_COLUMNS: &[HealthColumn] = &[
     ("bytes_per_client", |health| text(health.bytes_per_client)),
 ];
 
+/// The last columns: what joined when there were others behind its like already.
+const LATER_COLUMNS: &[Column] = &[
+    ("done", |second| second.counted.attempts.done),
+    ("side_calls", |second| second.counted.side_calls.started),
+];
+
 fn text(figure: Option<u64>) -> Option<String> {
     figure.map(|figure| figure.to_string())
 }
@@ -107,6 +113,7 @@ fn header() -> Vec<String> {
         }
     }
     names.extend(HEALTH_COLUMNS.iter().map(|(name, _)| (*name).to_owned()));
+    names.extend(LATER_COLUMNS.iter().map(|(name, _)| (*name).to_owned()));
     names
 }
 
@@ -133,6 +140,7 @@ fn row(second: &StoredInterval, stages: &[StageInfo]) -> Vec<String> {
         }
     }
     cells.extend(HEALTH_COLUMNS.iter().map(|(_, figure)| figure(&second.health).unwrap_or_default()));
+    cells.extend(LATER_COLUMNS.iter().map(|(_, figure)| figure(second).to_string()));
     cells
 }
 

@@ -100,11 +100,14 @@ pub enum Format {
     Hlog,
     /// `timeline.csv`.
     Csv,
+    /// `calls.csv`, which a run has on request only.
+    Calls,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: &'static [Format] = &[Format::Text, Format::Json, Format::Hlog, Format::Csv];
+    pub const ALL: &'static [Format] =
+        &[Format::Text, Format::Json, Format::Hlog, Format::Csv, Format::Calls];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
@@ -113,13 +116,14 @@ impl Format {
             Format::Json => "json",
             Format::Hlog => "hlog",
             Format::Csv => "csv",
+            Format::Calls => "calls",
         }
     }
 
     /// Writes the report, a text without colour and with its glossary.
     ///
     /// # Errors
-    /// The run's log cannot be read, or the writer refuses.
+    /// The run's log cannot be read, it has no list of its calls, or the writer refuses.
     pub fn write(
         self,
         record: &RunRecord,
@@ -131,6 +135,7 @@ impl Format {
             Format::Json => json(record, verdict, out),
             Format::Hlog => hlog(record, verdict, out),
             Format::Csv => csv(record, verdict, out),
+            Format::Calls => record::print_calls(record, out),
         }
     }
 }
@@ -142,16 +147,16 @@ impl fmt::Display for Format {
 }
 
 /// Formats that later versions bring.
-const PLANNED: [&str; 4] = ["html", "markdown", "junit", "calls"];
+const PLANNED: [&str; 3] = ["html", "markdown", "junit"];
 
 /// There is no report of this name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownFormat {
     /// A later version brings it.
-    #[error("the format `{0}` is not supported yet; this version has text, json, hlog and csv")]
+    #[error("the format `{0}` is not supported yet; this version has text, json, hlog, csv and calls")]
     Planned(String),
     /// No version has it.
-    #[error("there is no format `{0}`; choose text, json, hlog or csv")]
+    #[error("there is no format `{0}`; choose text, json, hlog, csv or calls")]
     Unknown(String),
 }
 

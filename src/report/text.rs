@@ -1,6 +1,7 @@
 //! The summary for a terminal: what ran, what came of it, and whether to believe it. 80 columns.
 
 mod control;
+mod flows;
 mod glossary;
 mod latency;
 mod thresholds;
@@ -12,8 +13,8 @@ use super::{HLOG_FILE, TIMELINE_FILE};
 use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
 use crate::record::{
-    Disconnects, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord, SignonFailures, StageInfo, TargetInfo,
-    Validity,
+    CALLS_FILE, CallsCsv, Disconnects, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord, SignonFailures,
+    StageInfo, TargetInfo, Validity,
 };
 use crate::verdict::{Verdict, VerdictResult};
 
@@ -217,6 +218,7 @@ impl Page<'_> {
             ("cancelled", attempts.cancelled, "given up by our caller while it rang"),
             ("unavailable", attempts.unavailable, ""),
             ("redirected", attempts.redirected, ""),
+            ("done", attempts.done, "no call, and it did what it was for"),
             ("failed", attempts.failed, ""),
             ("blocked", attempts.blocked, "never sent: no idle pair of clients"),
             ("unfinished", attempts.unfinished, "the run ended first"),
@@ -230,6 +232,7 @@ impl Page<'_> {
                 self.failures(record)?;
             }
         }
+        self.flows(record)?;
         self.kpis(record)
     }
 
@@ -306,6 +309,7 @@ impl Page<'_> {
             (ledger.one_leg_only, "calls that only one leg believed up"),
             (ledger.duplicated, "calls that arrived more than once"),
             (ledger.misdelivered, "calls that arrived at the wrong client"),
+            (ledger.mixed_up, "calls that arrived with the session description of another"),
             (ledger.lost_on_reconnect, "calls lost over a reconnect"),
             (counted.recovery.stale, "calls hung up after a reconnect, as they had been given up"),
             (
@@ -452,15 +456,31 @@ impl Page<'_> {
             self.line("")?;
             // Not wrapped: a path that is cut cannot be pasted.
             writeln!(self.out, "{:<INDENT$}{}", "Files", directory.display())?;
-            let names = [RUN_FILE, INTERVALS_FILE, HLOG_FILE, TIMELINE_FILE];
+            let names = [RUN_FILE, INTERVALS_FILE, HLOG_FILE, TIMELINE_FILE, CALLS_FILE];
             let there: Vec<&str> = names.into_iter().filter(|name| directory.join(name).exists()).collect();
             self.line(&format!("{:<INDENT$}{}", "", there.join("  ")))?;
+            if let Some(listed) = record.calls_csv.as_ref().and_then(calls_listed) {
+                self.entry("", &listed)?;
+            }
             if !self.style.glossary {
                 self.entry("", "definitions of the ratios: wtsp-load report DIR")?;
             }
         }
         Ok(())
     }
+}
+
+/// What the list of calls leaves out, if it is not whole.
+fn calls_listed(csv: &CallsCsv) -> Option<String> {
+    let left_out = csv.end.map_or(0, |end| end.left_out);
+    let mut said = Vec::new();
+    if csv.one_in > 1 {
+        said.push(format!("one call in {}", count(csv.one_in)));
+    }
+    if left_out > 0 {
+        said.push(format!("{} for which there was no room are missing", of(left_out, "call", "calls")));
+    }
+    (!said.is_empty()).then(|| format!("{CALLS_FILE}: {}", said.join("; ")))
 }
 
 const fn colour_of(result: VerdictResult) -> Colour {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cdr::Noted;
 use crate::client::{AttemptRef, LegRef};
 use crate::law::Time;
 use crate::scenario::{Leg, MOST_PARTIES, Play, Side};
@@ -33,6 +34,8 @@ pub(super) struct Attempt {
     pub talking: u64,
     /// For how long its calls have been answered and up, less what is counted of it already.
     pub talk: Talk,
+    /// What its row in the list of all calls says beyond its play.
+    pub noted: Noted,
 }
 
 /// For how long the calls of an attempt have been answered and up, until what its play says of that is counted.
@@ -219,6 +222,7 @@ mod tests {
             live: 0,
             talking: 0,
             talk: Talk::default(),
+            noted: Noted::default(),
         };
         (attempts.insert(attempt), serial)
     }

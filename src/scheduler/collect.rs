@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::cdr::Rows;
 use super::health::{Surroundings, Surveyor, ThreadUse};
 use crate::metrics::{Gauges, Tally};
 use crate::record::{Health, Interval};
@@ -20,6 +21,8 @@ pub(super) struct Report {
     /// Up to when, from the start of the run.
     pub until: Duration,
     pub tally: Tally,
+    /// The attempts that are over, for the list of all calls.
+    pub rows: Rows,
     pub gauges: Gauges,
     /// What its thread has used since it was made.
     pub used: ThreadUse,
@@ -28,6 +31,13 @@ pub(super) struct Report {
     /// Whether it is the thread of the control clients: how that is makes nobody else late.
     pub is_control: bool,
     pub last: bool,
+}
+
+/// What a worker fills in a second or so.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    pub tally: Tally,
+    pub rows: Rows,
 }
 
 /// What comes to the collector.
@@ -44,15 +54,15 @@ enum Message {
 pub(super) struct Channel {
     worker: usize,
     reports: SyncSender<Message>,
-    spares: Receiver<Tally>,
+    spares: Receiver<Spare>,
 }
 
 impl Channel {
-    /// An empty tally, if the collector has given one back; for the last report there always is one.
-    pub fn spare(&self, last: bool) -> Option<Tally> {
+    /// Something empty to fill, if the collector has given one back; for the last report there always is one.
+    pub fn spare(&self, last: bool) -> Option<Spare> {
         match self.spares.try_recv() {
-            Ok(tally) => Some(tally),
-            Err(_) => last.then(Tally::default),
+            Ok(spare) => Some(spare),
+            Err(_) => last.then(Spare::default),
         }
     }
 
@@ -88,7 +98,7 @@ pub(super) struct Collector {
 
 #[derive(Debug)]
 struct WorkerEnd {
-    spares: SyncSender<Tally>,
+    spares: SyncSender<Spare>,
     waiting: VecDeque<Report>,
     /// Nothing comes after what waits.
     done: bool,
@@ -100,8 +110,8 @@ struct WorkerEnd {
 /// What the collector has to say.
 #[derive(Debug)]
 pub(super) enum Collected {
-    /// Another interval.
-    Interval(Box<Interval>),
+    /// Another interval, and the attempts that were over in it.
+    Interval(Box<Interval>, Rows),
     /// Nothing for a while.
     Nothing,
     /// All workers are done.
@@ -157,8 +167,12 @@ impl Threads {
     }
 }
 
-/// A collector for so many workers, and the workers' ends.
-pub(super) fn collector(workers: usize, stages: &[workload::Stage]) -> (Collector, Vec<Channel>) {
+/// A collector for so many workers, and the workers' ends; `rows` makes room for a worker's attempts.
+pub(super) fn collector(
+    workers: usize,
+    stages: &[workload::Stage],
+    rows: impl Fn() -> Rows,
+) -> (Collector, Vec<Channel>) {
     let (reports_in, reports) = sync_channel(workers * (TALLIES + 2));
     let mut ends = Vec::with_capacity(workers);
     let mut channels = Vec::with_capacity(workers);
@@ -166,7 +180,7 @@ pub(super) fn collector(workers: usize, stages: &[workload::Stage]) -> (Collecto
         let (spares_in, spares) = sync_channel(TALLIES);
         for _ in 1..TALLIES {
             // There is room for all of them.
-            let _ = spares_in.try_send(Tally::default());
+            let _ = spares_in.try_send(Spare { tally: Tally::default(), rows: rows() });
         }
         ends.push(WorkerEnd {
             spares: spares_in,
@@ -194,7 +208,8 @@ impl Collector {
     pub fn next(&mut self, patience: Duration) -> Collected {
         loop {
             if self.is_complete() {
-                return Collected::Interval(Box::new(self.interval()));
+                let mut rows = Rows::default();
+                return Collected::Interval(Box::new(self.interval(&mut rows)), rows);
             }
             match self.reports.recv_timeout(patience) {
                 Ok(Message::Report(report)) => {
@@ -231,7 +246,7 @@ impl Collector {
     }
 
     /// Makes one interval of the oldest report of each worker.
-    fn interval(&mut self) -> Interval {
+    fn interval(&mut self, rows: &mut Rows) -> Interval {
         let at = self.until;
         let mut tally = Tally::default();
         let mut gauges = Gauges::default();
@@ -242,8 +257,9 @@ impl Collector {
             threads.add(&report, &worker.used);
             tally.add(&report.tally);
             report.tally.clear();
+            rows.take(&mut report.rows);
             // A worker that is done wants none back.
-            let _ = worker.spares.try_send(report.tally);
+            let _ = worker.spares.try_send(Spare { tally: report.tally, rows: report.rows });
             gauges.connected += report.gauges.connected;
             gauges.signed_on += report.gauges.signed_on;
             gauges.calls += report.gauges.calls;
@@ -274,12 +290,13 @@ mod tests {
     use super::*;
 
     fn report(channel: &Channel, second: u64, due: u64, last: bool) -> bool {
-        let Some(mut tally) = channel.spare(last) else { return false };
+        let Some(Spare { mut tally, rows }) = channel.spare(last) else { return false };
         tally.counters.due = due;
         channel.send(Report {
             worker: channel.worker,
             until: Duration::from_secs(second),
             tally,
+            rows,
             gauges: Gauges { connected: 1, ..Gauges::default() },
             used: ThreadUse { cpu: Duration::from_millis(100 * second), run_delay: None },
             turn_max: Duration::ZERO,
@@ -292,7 +309,7 @@ mod tests {
 
     fn next(collector: &mut Collector) -> Option<Box<Interval>> {
         match collector.next(Duration::from_millis(1)) {
-            Collected::Interval(interval) => Some(interval),
+            Collected::Interval(interval, _) => Some(interval),
             Collected::Nothing | Collected::Done => None,
         }
     }
@@ -302,7 +319,7 @@ mod tests {
         let mut due = 0;
         loop {
             match collector.next(Duration::from_millis(1)) {
-                Collected::Interval(interval) => due += interval.tally.counters.due,
+                Collected::Interval(interval, _) => due += interval.tally.counters.due,
                 Collected::Nothing => panic!("it waits for somebody who is gone"),
                 Collected::Done => return due,
             }
@@ -311,7 +328,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_what_all_workers_reported_of_it() {
-        let (mut collector, channels) = collector(2, &[]);
+        let (mut collector, channels) = collector(2, &[], Rows::default);
         assert!(report(&channels[0], 1, 3, false));
         assert!(next(&mut collector).is_none());
         assert!(report(&channels[1], 1, 4, false));
@@ -323,7 +340,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_late_worker_is_lost_and_nobody_waits_for_room() {
-        let (mut collector, mut channels) = collector(2, &[]);
+        let (mut collector, mut channels) = collector(2, &[], Rows::default);
         let mut sent = 0;
         for second in 1..=5 {
             // What does not go with this report goes with the next: the worker keeps its tally.
@@ -342,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_dies_holds_nobody_up_and_what_it_reported_counts() {
-        let (mut collector, mut channels) = collector(2, &[]);
+        let (mut collector, mut channels) = collector(2, &[], Rows::default);
         let dead = channels.remove(0);
         assert!(report(&dead, 1, 3, false));
         drop(dead);

@@ -5,12 +5,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Tag;
-use super::worker::{Owner, Worker};
+use super::worker::{Owner, Shared, Worker};
 use crate::client::{GivenUp, LegRef, Media};
 use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
 use crate::protocol::{Candidate, Jsep, JsepKind, RequestBody, Text};
-use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Play, Side};
+use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Parties, Play, Side};
+use crate::workload::AttemptNumber;
+
+impl Shared {
+    /// The number that is dialled for a call of an attempt of this share of the mix, to this client if it is one of the
+    /// run's; nothing if it is no call.
+    pub fn number_to_dial(
+        &self,
+        share: usize,
+        attempt: AttemptNumber,
+        call: u8,
+        parties: Parties,
+        callee: Option<u32>,
+    ) -> Option<String> {
+        let share = self.plan.calls.mix.get(share)?;
+        let prefix = if call == 0 { share.prefix.as_str() } else { "" };
+        let dialled = match (callee, parties.callee) {
+            (Some(callee), _) => self.subscribers.get(callee as usize)?.number.as_str(),
+            (None, Callee::None) => return None,
+            (None, Callee::Offline) if share.number.is_none() => {
+                self.offline.get(attempt as usize % self.offline.len().max(1))?.as_str()
+            }
+            (None, _) => share.number.as_deref()?,
+        };
+        Some(format!("{prefix}{dialled}"))
+    }
+}
 
 impl Worker {
     /// Does what is due for the attempt.
@@ -78,8 +104,9 @@ impl Worker {
                 self.recorder.counters().side_calls.ended.count(outcome.name())
             }
             Direction::Broken(step) => {
-                let flow = self.attempts.get(place, serial).map(|attempt| attempt.play.flow().name());
-                self.recorder.counters().broken.count((flow.unwrap_or_default(), step));
+                let Some(attempt) = self.attempts.get(place, serial) else { return };
+                attempt.noted.broken = Some(step);
+                self.recorder.counters().broken.count((attempt.play.flow().name(), step));
             }
             Direction::Rejected(code) => self.recorder.counters().rejections.count(code),
             Direction::Talked { time, is_side_call: true, .. } => {
@@ -116,6 +143,7 @@ impl Worker {
 
     fn ended(&mut self, place: usize, serial: u32, outcome: Outcome, intended: bool) {
         let Some(attempt) = self.attempts.get(place, serial) else { return };
+        attempt.noted.intended = intended;
         let flow = attempt.play.flow().name();
         let counters = self.recorder.counters();
         counters.end(outcome);
@@ -132,6 +160,7 @@ impl Worker {
         let due = attempt.due;
         match ask {
             Ask::Call | Ask::ReferredCall | Ask::Presence if leg.call == 0 => {
+                attempt.noted.written = Some(written);
                 self.recorder.service(Metric::Lag, due, written);
                 self.recorder.counters().started += 1;
             }
@@ -201,18 +230,8 @@ impl Worker {
         let (share, number) = (attempt.share, attempt.number);
         let callee = attempt.client(on.leg.other());
         let parties = attempt.play.parties(on.leg.call);
-        let calls = &self.shared.plan.calls;
-        let share = calls.mix.get(share)?;
-        let prefix = if on.leg.call == 0 { share.prefix.as_str() } else { "" };
-        let dialled = match (callee, parties.callee) {
-            (Some(callee), _) => self.subscriber_of(callee).number.as_str(),
-            (None, Callee::Offline) if share.number.is_none() => {
-                let offline = &self.shared.offline;
-                offline.get(number as usize % offline.len().max(1))?.as_str()
-            }
-            (None, _) => share.number.as_deref()?,
-        };
-        Some(format!("{prefix}{dialled}"))
+        let callee = callee.map(|callee| self.number_of(callee));
+        self.shared.number_to_dial(share, number, on.leg.call, parties, callee)
     }
 
     fn is_on_guest_line(&mut self, on: LegRef) -> bool {
@@ -291,6 +310,7 @@ impl Worker {
             }
         }
         let Some(attempt) = self.attempts.forget(place) else { return };
+        self.list_attempt(&attempt);
         for (call, times) in attempt.play.times().enumerate() {
             let leg = Leg::callee(call as u8);
             if times.sent.is_some()

@@ -1,6 +1,7 @@
 //! What an attempt that is due needs: clients that are idle, as many as its flow has parties.
 
 use super::attempts::{Attempt, MOST_CLIENTS, Talk};
+use super::cdr::{Noted, Row};
 use super::worker::Worker;
 use crate::client::AttemptRef;
 use crate::law::Time;
@@ -26,6 +27,7 @@ impl Worker {
             let counters = self.recorder.counters();
             counters.end(Outcome::Blocked);
             counters.flows.count((draw.flow.name(), Outcome::Blocked.name()));
+            self.list(Row::blocked(number, due), number);
             self.attempt_over(number);
             return;
         };
@@ -44,6 +46,7 @@ impl Worker {
             live: 0,
             talking: 0,
             talk: Talk::default(),
+            noted: Noted::default(),
         });
     }
 
@@ -81,6 +84,7 @@ impl Worker {
             live: 0,
             talking: 0,
             talk: Talk::default(),
+            noted: Noted::default(),
         };
         let place = self.attempts.insert(attempt);
         self.put_on_line(client, line, place, serial, crate::scenario::Leg::callee(0));

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod callers;
+mod cdr;
 mod collect;
 mod control;
 mod direct;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 pub use stop::{Stop, Urgency};
 
+use self::cdr::{CallList, Rows};
 use self::collect::{Channel, Collected, collector};
 use self::control::Role;
 use self::memory::MemoryLine;
@@ -43,8 +45,8 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{Force, Plan, Server};
 use crate::protocol::SessionSettings;
 use crate::record::{
-    Aborted, ControlInfo, Environment, Interval, ProfileInfo, RecordError, RunEnd, RunHeader, RunWriter,
-    StageInfo, TargetInfo,
+    Aborted, CallsCsv, CallsEnd, ControlInfo, Environment, Interval, ProfileInfo, RecordError, RunEnd,
+    RunHeader, RunWriter, StageInfo, TargetInfo,
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
@@ -239,7 +241,7 @@ pub fn run(
     let signed_out = sessions.map(|sessions| sessions.sign_out(stop, observer)).unwrap_or_default();
     // What it counted is its own; the record is the clients'.
     let truth = core.and_then(|core| core.stop().ok());
-    let Loaded { measured, breakdown } = match loaded {
+    let Loaded { measured, breakdown, calls_csv, not_listed } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             if !is_ready {
@@ -257,8 +259,11 @@ pub fn run(
         aborted_by: measured.aborted_by,
         sessions_deleted: deleted,
         sessions_delete_failed: delete_failed,
+        calls_csv,
     };
-    Ok(Ran { finished: report::finish(writer, &end), directory, breakdown, truth })
+    let mut finished = report::finish(writer, &end);
+    finished.problem = finished.problem.or(not_listed);
+    Ok(Ran { finished, directory, breakdown, truth })
 }
 
 /// What is known of the target before it is loaded.
@@ -304,6 +309,9 @@ fn look(
 struct Loaded {
     measured: Measured,
     breakdown: Option<RunError>,
+    /// What became of the list of calls, and why it is not whole.
+    calls_csv: Option<CallsEnd>,
+    not_listed: Option<RecordError>,
 }
 
 /// Puts the load on the target, until the plan is done or `stop` ends it.
@@ -320,7 +328,9 @@ fn load(
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
     writer.begin(header)?;
-    let (mut collector, channels) = collector(plan.threads(), &plan.stages);
+    let mut calls = CallList::create(&plan, writer.directory())?;
+    let rows = || Rows::for_worker(&plan);
+    let (mut collector, channels) = collector(plan.threads(), &plan.stages, rows);
     let mut measured = Measured {
         before: Some(recorder.swap(Tally::default())),
         embedded: plan.target.server == Server::Embedded,
@@ -351,13 +361,14 @@ fn load(
         match collector.next(Duration::from_millis(500)) {
             Collected::Done => break,
             Collected::Nothing => {}
-            Collected::Interval(mut interval) => {
+            Collected::Interval(mut interval, rows) => {
                 if let Some(counted) = renewer.as_ref().and_then(|renewer| renewer.take_counted()) {
                     interval.tally.add(&counted);
                 }
                 measured.interval(&mut interval);
                 interval.stage = interval.stage.filter(|_| !stopped);
-                if let Err(error) = writer.interval(&interval) {
+                let written = [writer.interval(&interval), calls.write(&rows, &shared)];
+                for error in written.into_iter().filter_map(Result::err) {
                     observer(Event::NotRecorded(&error));
                 }
                 observer(Event::Interval(&interval));
@@ -374,7 +385,8 @@ fn load(
         }
     }
     let breakdown = join(threads).err();
-    Ok(Loaded { measured, breakdown })
+    let (calls_csv, not_listed) = calls.finish();
+    Ok(Loaded { measured, breakdown, calls_csv, not_listed })
 }
 
 /// What is measured of the process itself while intervals come in.
@@ -524,6 +536,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
         mean_busy_us: plan.has_calls().then(|| plan.calls.mean_busy().as_micros() as u64),
         environment: Environment::here(),
         thresholds: plan.thresholds.clone(),
+        calls_csv: plan.cdr.map(|_| CallsCsv { one_in: plan.cdr_one_in(), end: None }),
     }
 }
 

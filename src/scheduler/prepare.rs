@@ -155,8 +155,8 @@ pub(super) fn numbers(subscribers: &[Subscriber], clients: u32) -> HashMap<Box<s
 }
 
 /// The numbers of subscribers that never sign on, for calls that are to find them offline.
-pub(super) fn offline(subscribers: &[Subscriber], clients: u32) -> Vec<String> {
-    subscribers.iter().skip(clients as usize).map(|subscriber| subscriber.number.clone()).collect()
+pub(super) fn offline(subscribers: &[Subscriber], connections: u32) -> Vec<String> {
+    subscribers.iter().skip(connections as usize).map(|subscriber| subscriber.number.clone()).collect()
 }
 
 fn subscriber(provisioned: &Provisioned) -> Subscriber {

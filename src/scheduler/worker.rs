@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::attempts::Attempts;
+use super::attempts::{Attempt, Attempts};
 use super::callers::Callers;
+use super::cdr::{Row, Rows, has_row};
 use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
 use super::health::ThreadMeter;
@@ -22,7 +23,7 @@ use crate::protocol::{Dialect, Session, SessionSettings};
 use crate::scenario::Direction;
 use crate::subscribers::Subscriber;
 use crate::transport::{Alarm, Clock, Deadlines, Dialer, ReadySet, Received};
-use crate::workload::{self, Schedule, Segment, SignOff, What};
+use crate::workload::{self, AttemptNumber, Schedule, Segment, SignOff, What};
 
 /// How often a worker looks at the stop signal and at the second on the clock.
 const TICK: Duration = Duration::from_millis(100);
@@ -105,6 +106,10 @@ pub(super) struct Worker {
     pub media: Arc<Media>,
     pub said: Vec<Direction>,
     pub recorder: Recorder,
+    /// Rows of the list of all calls that go with the next report.
+    rows: Rows,
+    /// One attempt in so many has one; 0 without a list.
+    rows_one_in: u64,
     pub gauges: LiveGauges,
     pub deadlines: Deadlines<Owner>,
     pub buffer: Vec<u8>,
@@ -164,6 +169,7 @@ impl Worker {
         deadlines.push(shared.start, Owner::Tick);
         let connected_since = shared.start;
         let most_callers = stages.iter().map(|stage| stage.callers).max().unwrap_or(0);
+        let (rows, rows_one_in) = (Rows::for_worker(&shared.plan), shared.plan.cdr_one_in());
         let mut worker = Worker {
             tokens: Tokens::default(),
             shared,
@@ -177,6 +183,8 @@ impl Worker {
             media: Arc::new(media),
             said: Vec::new(),
             recorder: Recorder::default(),
+            rows,
+            rows_one_in,
             gauges: LiveGauges::default(),
             deadlines,
             buffer: Vec::with_capacity(8 * 1024),
@@ -377,7 +385,9 @@ impl Worker {
             self.drain(now, now);
         }
         for attempt in self.attempts.places() {
-            if let Some(attempt) = self.attempts.forget(attempt).filter(|attempt| attempt.is_unended()) {
+            let Some(attempt) = self.attempts.forget(attempt) else { continue };
+            self.list_attempt(&attempt);
+            if attempt.is_unended() {
                 let counters = self.recorder.counters();
                 counters.end(Outcome::Unfinished);
                 counters.flows.count((attempt.play.flow().name(), Outcome::Unfinished.name()));
@@ -387,6 +397,20 @@ impl Worker {
             self.leave_connection(place, now);
         }
         self.stage = Stage::Done;
+    }
+
+    /// Puts an attempt that is over into the list of all calls.
+    pub fn list_attempt(&mut self, attempt: &Attempt) {
+        if attempt.play.is_attempt() {
+            self.list(Row::of(attempt, |client| self.number_of(client)), attempt.number);
+        }
+    }
+
+    /// Puts a row into the list of all calls, if that has one of this attempt.
+    pub fn list(&mut self, row: Row, attempt: AttemptNumber) {
+        if has_row(attempt, self.rows_one_in) {
+            self.rows.push(row);
+        }
     }
 
     /// Steps a client that has something to do.
@@ -464,7 +488,8 @@ impl Worker {
         let report = Report {
             worker: self.channel.worker(),
             until: now.since(self.shared.start),
-            tally: self.recorder.swap(spare),
+            tally: self.recorder.swap(spare.tally),
+            rows: std::mem::replace(&mut self.rows, spare.rows),
             gauges: self.gauges.highest,
             used: self.meter.read(),
             turn_max: std::mem::take(&mut self.turn_max),

@@ -231,3 +231,54 @@ fn a_call_that_rings_for_the_caller_alone_is_found_lost() {
         assert_eq!(ran.count("attempts.answered"), 9);
     });
 }
+
+#[test]
+fn flows_of_all_kinds_are_what_a_server_that_shares_no_code_with_them_counted() {
+    let flows = [
+        ("answered", "answered"),
+        ("declined", "declined"),
+        ("cancelled", "cancelled"),
+        ("busy", "busy"),
+        ("unknown_number", "failed"),
+        ("offline", "unavailable"),
+        ("no_answer", "cancelled"),
+        ("hold_resume", "answered"),
+        ("renegotiate", "answered"),
+        ("second_call", "answered"),
+        ("mutual", "answered"),
+    ];
+    // Updates that meet are for the embedded core: this server takes one at a time.
+    let share = |flow: &str| {
+        let crossing = if flow == "cancelled" { 0.5 } else { 0.0 };
+        format!("{{ flow = \"{flow}\", weight = 1, crossing = {crossing} }}")
+    };
+    let mix: Vec<String> = flows.iter().map(|(flow, _)| share(flow)).collect();
+    let load = format!(
+        "control_clients = 0\n[[stages]]\nduration = \"1s\"\nclients = 60\n[[stages]]\nduration = \"6s\"\n\
+         calls_per_second = 12\n[[stages]]\nduration = \"4s\"\n[calls]\nring = {{ fixed = \"80ms\" }}\n\
+         hold = {{ fixed = \"1500ms\" }}\nthink = {{ fixed = \"60ms\" }}\non_hold = {{ fixed = \"100ms\" }}\n\
+         candidates = 1\ncandidate_spacing = \"20ms\"\nhangup_by_callee = 0.5\nmix = [ {} ]\n",
+        mix.join(", ")
+    );
+    at_once(Dialect::BOTH, |dialect| {
+        let (ran, books) = run_calls(dialect, Knobs::of(dialect, 62), &load);
+        if ran.was_overrun() {
+            return;
+        }
+        ran.agrees_with(&books);
+        ran.ends_with(0);
+        assert_eq!(ran.count("attempts.due"), 72);
+        for (flow, outcome) in flows {
+            assert!(ran.count(&format!("flows.{flow}.{outcome}")) > 0, "{flow}: {}", ran.at("flows"));
+        }
+        for what in ["attempts_unintended", "attempts.unfinished", "requests.timeouts", "stray_events"] {
+            assert_eq!(ran.count(what), 0, "{what}");
+        }
+        assert_eq!(ran.at("attempts_broken"), &serde_json::json!({}));
+        for event in
+            ["missed_call", "holding", "resuming", "updating", "updating_call", "updated", "declining"]
+        {
+            assert!(books.event(event) > 0, "{event}");
+        }
+    });
+}

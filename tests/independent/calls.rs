@@ -52,7 +52,13 @@ struct Call {
     callee: Option<Leg>,
     stranger: Option<Leg>,
     answered: bool,
+    /// Who waits for the other's answer to an `update`.
+    offered: Option<Side>,
 }
+
+/// What a server makes of its own accord, for a party whose peer holds or resumes.
+const OFFER: &str =
+    "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=inactive\r\n";
 
 impl Call {
     fn leg(&self, side: Side) -> Option<&Leg> {
@@ -220,6 +226,26 @@ impl Hub {
         if self.knobs.sip_uris { format!("sip:{number}@pbx.example.net;user=phone") } else { number }
     }
 
+    /// Tells the other side of a call of a new offer.
+    fn re_invite(&mut self, call: &Call, from: Side, jsep: &Value) {
+        let to = if from == Side::Caller { Side::Callee } else { Side::Caller };
+        let callee = call.callee.as_ref().map_or(0, |leg| leg.subscriber);
+        let event = json!({
+            "event": "updating_call", "callee": self.party(callee), "caller": self.party(call.caller.subscriber),
+            "jsep": jsep,
+        });
+        self.tell(call, to, None, event);
+    }
+
+    /// Tells somebody of a call for which there is no line.
+    fn missed(&mut self, call: &Call, callee: usize, call_id: String) {
+        let told = Call { callee: Some(Leg { subscriber: callee, line: 0, call_id }), ..call.clone() };
+        let event = json!({
+            "event": "missed_call", "callee": self.party(callee), "caller": self.party(call.caller.subscriber),
+        });
+        self.tell(&told, Side::Callee, None, event);
+    }
+
     fn incoming(&mut self, call: &Call, side: Side, callee: usize, jsep: &Value) {
         let event = json!({
             "event": "incoming_call", "callee": self.party(callee), "caller": self.party(call.caller.subscriber),
@@ -353,7 +379,30 @@ fn follow(hub: &mut Hub, peer: &Peer, asked: &Asked, fate: Fate) {
             let code = if call.answered { 200 } else { 487 };
             hub.end(number, code, "Session Terminated");
         }
+        "hold" | "unhold" => {
+            let event = if asked.name == "hold" { "holding" } else { "resuming" };
+            hub.tell(&call, side, own, json!({"event": event}));
+            hub.re_invite(&call, side, &json!({"type": "offer", "sdp": OFFER}));
+        }
+        "update" => update(hub, number, call, side, asked),
         _ => {}
+    }
+}
+
+/// An offer goes on to the other side, and an answer to who waits for it (sections 5.10 and 5.11).
+fn update(hub: &mut Hub, number: u64, mut call: Call, side: Side, asked: &Asked) {
+    let own = Some(asked.transaction.as_str());
+    let jsep = &asked.rest["jsep"];
+    if jsep["type"] == "offer" {
+        call.offered = Some(side);
+        hub.calls.insert(number, call.clone());
+        hub.tell(&call, side, own, json!({"event": "updating"}));
+        return hub.re_invite(&call, side, jsep);
+    }
+    hub.tell(&call, side, own, json!({"event": "updated"}));
+    if let Some(waits) = call.offered.take().filter(|waits| *waits != side) {
+        hub.calls.insert(number, call.clone());
+        hub.tell(&call, waits, None, json!({"event": "accepted", "jsep": jsep}));
     }
 }
 
@@ -370,6 +419,7 @@ fn place(hub: &mut Hub, peer: &Peer, asked: &Asked, line: usize, fate: Fate) {
         callee: None,
         stranger: None,
         answered: false,
+        offered: None,
     };
     // Two calls may have been made before either was acked.
     let number = if hub.calls.contains_key(&number) {
@@ -399,6 +449,7 @@ fn place(hub: &mut Hub, peer: &Peer, asked: &Asked, line: usize, fate: Fate) {
     let their_id = if hub.knobs.rewrite_call_ids { call_id.chars().rev().collect() } else { call_id };
     if fate != Fate::Lost {
         let Some(line) = hub.take_line(callee, number, Side::Callee) else {
+            hub.missed(&call, callee, their_id);
             return hub.end(number, 486, "Busy Here");
         };
         call.callee = Some(leg(callee, line, their_id));

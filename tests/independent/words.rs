@@ -149,7 +149,9 @@ fn check_properties(name: &str, rest: &Map<String, Value>) -> Result<(), String>
             _ => Err("no candidate".to_owned()),
         },
         "decline" => only(&["refer_id"]),
-        "hangup" | "keepalive" => only(&[]),
+        "hold" => only(&["direction"]),
+        "update" => only(&["jsep"]).and_then(|()| jsep("offer").or(jsep("answer"))),
+        "hangup" | "keepalive" | "unhold" => only(&[]),
         _ => Err("no such request".to_owned()),
     }
 }

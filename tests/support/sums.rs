@@ -10,6 +10,11 @@ pub fn count(value: &Value, pointer: &str) -> u64 {
     value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
 }
 
+/// The sum of a map of counts.
+fn of_map(map: Option<&Value>) -> u64 {
+    map.and_then(Value::as_object).map_or(0, |map| map.values().filter_map(Value::as_u64).sum())
+}
+
 /// What holds for each record: the parts of `due` add up to it, and the program says so.
 #[track_caller]
 pub fn assert_sums(run: &Value) {
@@ -26,6 +31,13 @@ pub fn assert_sums(run: &Value) {
     }
     let blocked = attempts["blocked"].as_u64().expect("a count");
     assert!(count(run, "/attempts/started") + blocked <= sum, "{attempts:?}");
+    let flows = run["flows"].as_object().expect("flows");
+    for name in attempts.keys().filter(|name| !["due", "started"].contains(&name.as_str())) {
+        let of_flows: u64 = flows.values().map(|flow| count(flow, &format!("/{name}"))).sum();
+        assert_eq!(attempts[name], of_flows, "{name} of all flows: {flows:?}");
+    }
+    let side = &run["side_calls"];
+    assert_eq!(count(side, "/started"), of_map(side.get("ended")), "side calls: {side}");
 }
 
 /// Disconnects by code and initiator, whatever the phase.
@@ -57,11 +69,18 @@ pub fn assert_truth(run: &Value, truth: &Value) {
     ] {
         assert_eq!(run.pointer(pointer), truth.pointer(pointer), "{pointer}{}", show());
     }
-    for name in ["started", "answered", "declined", "busy", "unavailable", "redirected", "failed"] {
+    // For the server a call beside the attempts is a call like another, and a change of presence is none.
+    let by_outcome = |name: &str| {
+        count(run, &format!("/attempts/{name}")) + count(run, &format!("/side_calls/ended/{name}"))
+    };
+    let no_calls = of_map(run.pointer("/flows/presence")) - count(run, "/flows/presence/blocked");
+    let started = count(run, "/attempts/started") + count(run, "/side_calls/started") - no_calls;
+    assert_eq!(started, count(truth, "/attempts/started"), "started{}", show());
+    for name in ["answered", "declined", "busy", "unavailable", "redirected", "failed"] {
         let pointer = format!("/attempts/{name}");
-        assert_eq!(count(run, &pointer), count(truth, &pointer), "{pointer}{}", show());
+        assert_eq!(by_outcome(name), count(truth, &pointer), "{pointer}{}", show());
     }
-    let given_up = count(run, "/attempts/cancelled") + count(run, "/attempts/unfinished");
+    let given_up = by_outcome("cancelled") + by_outcome("unfinished");
     assert_eq!(given_up, count(truth, "/attempts/cancelled"), "given up{}", show());
     assert_eq!(count(truth, "/attempts/unfinished"), 0, "unfinished{}", show());
     assert_eq!(disconnects(run), disconnects(truth), "disconnects{}", show());

@@ -6,7 +6,8 @@ use super::Resolver;
 use crate::law::Distribution;
 use crate::profile::call_plan::{CallPlan, FlowShare, SdpPlan};
 use crate::profile::duration::{WrittenDuration, write_duration};
-use crate::profile::file::{CallsFile, DistributionFile, FlowShareFile, SdpFilesFile};
+use crate::profile::file::{CallsFile, CdrFile, DistributionFile, FlowShareFile, SdpFilesFile};
+use crate::profile::plan::CdrPlan;
 use crate::profile::words;
 use crate::scenario::{Callee, Flow};
 
@@ -136,6 +137,17 @@ impl Resolver<'_> {
         }
     }
 
+    /// The list of all calls.
+    pub(super) fn cdr(&mut self, file: Option<&CallsFile>) -> Option<CdrPlan> {
+        match file?.cdr? {
+            CdrFile::Whether(wanted) => wanted.then(CdrPlan::default),
+            CdrFile::SampleAbove(sample_above) => {
+                self.within("calls.cdr.sample_above", f64::from(sample_above), (1.0, 100_000.0));
+                Some(CdrPlan { sample_above })
+            }
+        }
+    }
+
     fn number(&mut self, path: &str, written: Option<&str>) -> Option<String> {
         let number = written?;
         let is_bad = |c: char| c.is_whitespace() || c.is_control();
@@ -150,8 +162,7 @@ impl Resolver<'_> {
         let Some(written) = written else {
             return vec![of_all.clone()];
         };
-        let mut mix = Vec::new();
-        let problems = self.problems.len();
+        let (mut mix, wrong_before) = (Vec::new(), self.problems.len());
         for (index, share) in written.iter().enumerate() {
             let path = format!("calls.mix.{index}");
             if !(share.weight.is_finite() && (0.0..=1e9).contains(&share.weight)) {
@@ -169,7 +180,7 @@ impl Resolver<'_> {
             let resolved = self.share(&path, share, of_all);
             mix.extend(resolved.filter(|share| share.weight > 0.0));
         }
-        if mix.is_empty() && self.problems.len() == problems {
+        if mix.is_empty() && self.problems.len() == wrong_before {
             let message = "no flow in the mix has a weight above zero";
             self.value("calls.mix", message, "write mix = [ { flow = \"answered\", weight = 1 } ]");
         }

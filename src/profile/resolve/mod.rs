@@ -93,6 +93,7 @@ impl Resolver<'_> {
             calls,
             embedded_core,
             thresholds,
+            cdr: self.cdr(file.calls.as_ref()),
             warnings: std::mem::take(&mut self.warnings),
         };
         plan.hash = hash::of(&plan);

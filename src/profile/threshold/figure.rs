@@ -3,9 +3,10 @@
 use std::{fmt, iter};
 
 use super::ThresholdError;
-use crate::metrics::{AttemptFailure, Metric, Phase, SignonFailure};
+use crate::metrics::{AttemptFailure, Metric, Outcome, Phase, SignonFailure};
 use crate::profile::words;
 use crate::protocol::{EventName, RequestName};
+use crate::scenario::Flow;
 use crate::transport::Initiator;
 
 /// A figure of `run.json`, by its name there.
@@ -135,16 +136,17 @@ impl Statistic {
 
 /// Figures of a name and a kind.
 const PLAIN: &[(&str, Kind)] = &[
-    ("attempts.failed", Kind::Count),
-    ("attempts.due", Kind::Count),
-    ("attempts.started", Kind::Count),
-    ("attempts.blocked", Kind::Count),
     ("attempts.answered", Kind::Count),
-    ("attempts.declined", Kind::Count),
+    ("attempts.blocked", Kind::Count),
     ("attempts.busy", Kind::Count),
     ("attempts.cancelled", Kind::Count),
-    ("attempts.unavailable", Kind::Count),
+    ("attempts.declined", Kind::Count),
+    ("attempts.done", Kind::Count),
+    ("attempts.due", Kind::Count),
+    ("attempts.failed", Kind::Count),
     ("attempts.redirected", Kind::Count),
+    ("attempts.started", Kind::Count),
+    ("attempts.unavailable", Kind::Count),
     ("attempts.unfinished", Kind::Count),
     ("attempts_intended", Kind::Count),
     ("attempts_unintended", Kind::Count),
@@ -203,8 +205,10 @@ const PLAIN: &[(&str, Kind)] = &[
     ("ledger.lost", Kind::Count),
     ("ledger.lost_on_reconnect", Kind::Count),
     ("ledger.misdelivered", Kind::Count),
+    ("ledger.mixed_up", Kind::Count),
     ("ledger.one_leg_only", Kind::Count),
     ("malformed_messages", Kind::Count),
+    ("nonces_confirmed", Kind::Count),
     ("recovery.lost", Kind::Count),
     ("recovery.stale", Kind::Count),
     ("recovery.survived", Kind::Count),
@@ -215,6 +219,8 @@ const PLAIN: &[(&str, Kind)] = &[
     ("sessions.created", Kind::Count),
     ("sessions.failed", Kind::Count),
     ("sessions.renewed", Kind::Count),
+    ("side_calls.started", Kind::Count),
+    ("side_calls.talk_us", Kind::Micros),
     ("states", Kind::Count),
     ("stray_events", Kind::Count),
     ("subprotocol_missing", Kind::Count),
@@ -239,6 +245,20 @@ const WHOLE_ONLY: &[(&str, Kind)] = &[
 
 /// Counts by code, where any number may stand, or what is in [`NO_CODE`].
 const BY_CODE: [&str; 5] = ["attempts_rejected", "disconnects", "event_errors", "hangups", "requests.errors"];
+
+/// How an attempt ends, whatever its reason.
+const OUTCOMES: [Outcome; 10] = [
+    Outcome::Answered,
+    Outcome::Declined,
+    Outcome::Busy,
+    Outcome::Cancelled,
+    Outcome::Unavailable,
+    Outcome::Redirected,
+    Outcome::Failed(AttemptFailure::Rejected),
+    Outcome::Done,
+    Outcome::Blocked,
+    Outcome::Unfinished,
+];
 
 /// What stands in place of a code: there was none, or there were too many different ones.
 const NO_CODE: [&str; 2] = ["none", "others"];
@@ -361,6 +381,12 @@ fn named_counts() -> Vec<String> {
     let mut group = |group: &str, of: &mut dyn Iterator<Item = &'static str>| {
         names.extend(iter::once("total").chain(of).map(|name| format!("{group}.{name}")));
     };
+    let outcomes = || OUTCOMES.iter().map(|outcome| outcome.name());
+    for flow in Flow::ALL {
+        group(&format!("flows.{}", flow.name()), &mut outcomes());
+    }
+    group("side_calls.ended", &mut outcomes());
+    group("attempts_broken", &mut iter::empty());
     group("attempts_failed", &mut AttemptFailure::ALL.iter().map(|one| one.name()));
     for failures in ["signon_failures", "reconnect_failures"] {
         group(failures, &mut SignonFailure::ALL.iter().map(|one| one.name()).chain(["others"]));

@@ -80,6 +80,8 @@ pub struct CallTimes {
     pub ringback: Option<Time>,
     /// The caller heard that it is answered; at a foreign caller's, our client that it is established.
     pub answered: Option<Time>,
+    /// The first of its sides that are ours asked for its end.
+    pub hangup: Option<Time>,
     /// The first side heard that it is over.
     pub ended: Option<Time>,
     /// The code of the caller's `hangup`, or of the callee's if there is no other.
@@ -239,12 +241,9 @@ impl Call {
                 self.accept_sent = Some(at);
                 self.trickle(side, at);
             }
-            Ask::Hangup => {
+            Ask::Hangup | Ask::Decline => {
                 leg.hangup_sent = Some(at);
-                self.timeout = at + RELEASE_TIMEOUT;
-            }
-            Ask::Decline => {
-                leg.hangup_sent = Some(at);
+                self.times.hangup.get_or_insert(at);
                 self.timeout = at + RELEASE_TIMEOUT;
             }
             Ask::Candidate(_) => self.trickle(side, at),

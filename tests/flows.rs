@@ -340,8 +340,8 @@ fn a_call_to_somebody_offline_needs_somebody_who_stays_so() {
     };
     let folder = Folder::with(&profile(&load));
     let served = Served::start(&folder, 4, &[]);
-    let ended = folder.run(&["--target", &served.url]).with_code(3);
-    for said in ["`offline`", "every subscriber signs on", "`number`"] {
+    let ended = folder.run(&["--target", &served.url]).with_code(2);
+    for said in ["p.toml:", "`offline`", "a subscriber beyond the 4 of the clients", "number = "] {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
     served.stop();

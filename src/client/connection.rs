@@ -96,6 +96,8 @@ pub struct GivenUp {
     pub caller: usize,
     /// The server has said that the call is over: its `hangup` follows here too.
     pub confirmed: bool,
+    /// When.
+    pub at: Time,
 }
 
 /// A sign-on under way.

@@ -287,10 +287,8 @@ pub(crate) fn count_fact(recorder: &mut Recorder, fact: &Fact<'_>) {
     match fact {
         Fact::State { .. } => counters.states += 1,
         Fact::KeepaliveAnswered { .. } => counters.keepalives_answered += 1,
-        Fact::KeepaliveRefused { code } => {
-            counters.keepalives_missed += 1;
-            counters.request_errors.count(*code);
-        }
+        // It is no answer to one of the requests that are counted.
+        Fact::KeepaliveRefused { .. } => counters.keepalives_missed += 1,
         Fact::Response { outcome: ResponseOutcome::Ack, .. } => counters.acked += 1,
         Fact::Response { outcome: ResponseOutcome::Error { code, .. }, .. } => {
             counters.request_errors.count(*code);

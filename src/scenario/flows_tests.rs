@@ -98,7 +98,9 @@ fn measures(way: Way) -> Vec<(Metric, Vec<u64>)> {
         Flow::Cancelled | Flow::NoAnswer => [placed, vec![(Cancel, vec![10])]].concat(),
         Flow::Busy => {
             let each = |metric| (metric, vec![10; way.fillers]);
-            vec![each(Ringback), each(Alert), each(Cancel), (Reject, vec![10])]
+            // They were due when the attempt was, 3 ms before they were sent.
+            let late = |metric| (metric, vec![13; way.fillers]);
+            vec![late(Ringback), each(Alert), each(Cancel), (Reject, vec![10])]
         }
         Flow::UnknownNumber | Flow::Offline => vec![(Reject, vec![10])],
         Flow::HoldResume => with(vec![(Hold, vec![10]), (Resume, vec![10]), (Reinvite, vec![10, 10])]),

@@ -237,6 +237,11 @@ impl Play {
         self.on(leg, at, out, |call, out| call.event(leg.side, event, at, out));
     }
 
+    /// The call of a leg was answered while its caller's connection was away: when, nobody knows.
+    pub fn answered_unheard(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
+        self.on(leg, now, out, |call, _| call.answered_unheard(now));
+    }
+
     /// The connection of a leg is gone for good.
     pub fn lost(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
         self.on(leg, now, out, |call, out| call.lost(leg.side, now, out));
@@ -249,7 +254,7 @@ impl Play {
 
     /// The connection of a leg has come back, and the server still holds the call on it.
     pub fn resumed(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
-        self.on(leg, now, out, |call, out| call.resumed(leg.side, out));
+        self.on(leg, now, out, |call, _| call.resumed(leg.side));
         // Unless what it waited for was to hang up.
         if let Some(call) = self.calls.get_mut(usize::from(leg.call)) {
             call.restart_media(leg.side, out);
@@ -391,7 +396,8 @@ impl Play {
 
     /// Sends on a leg; `false` if it has to wait, or cannot.
     fn send(&mut self, leg: Leg, ask: Ask, now: Time, out: &mut Vec<Direction>) -> bool {
-        let due = if leg.call == 0 { self.due } else { now };
+        // What comes later is due when its turn has come: until then it is the server that takes its time.
+        let due = if self.step == 0 { self.due } else { now };
         let Some(call) = self.calls.get_mut(usize::from(leg.call)) else { return false };
         if call.is_suspended(leg.side) {
             return false;

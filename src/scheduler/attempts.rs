@@ -36,6 +36,8 @@ pub(super) struct Attempt {
     pub talk: Talk,
     /// What its row in the list of all calls says beyond its play.
     pub noted: Noted,
+    /// Something has been sent for it.
+    pub has_begun: bool,
 }
 
 /// For how long the calls of an attempt have been answered and up, until what its play says of that is counted.
@@ -223,6 +225,7 @@ mod tests {
             talking: 0,
             talk: Talk::default(),
             noted: Noted::default(),
+            has_begun: false,
         };
         (attempts.insert(attempt), serial)
     }

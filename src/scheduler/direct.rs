@@ -10,7 +10,7 @@ use crate::client::{GivenUp, LegRef, Media};
 use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
 use crate::protocol::{Candidate, Jsep, JsepKind, RequestBody, Text};
-use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Parties, Play, Side};
+use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Parties, Play};
 use crate::workload::AttemptNumber;
 
 impl Shared {
@@ -79,7 +79,9 @@ impl Worker {
     /// Keeps the gauges of calls true to an attempt.
     fn gauge(&mut self, place: usize, serial: u32) {
         let Some(attempt) = self.attempts.get(place, serial) else { return };
-        let (live, talking) = (attempt.play.live() as u64, attempt.play.talking() as u64);
+        // Somebody else's call is none of the run's, and nobody counts its talk.
+        let counts = u64::from(attempt.play.is_attempt());
+        let (live, talking) = (attempt.play.live() as u64, attempt.play.talking() as u64 * counts);
         let before = (mem::replace(&mut attempt.live, live), mem::replace(&mut attempt.talking, talking));
         if before != (live, talking) {
             let now = self.now();
@@ -157,11 +159,16 @@ impl Worker {
         let Some(attempt) = self.attempts.get(place, serial) else { return };
         let Some((sent, written)) = sent else { return attempt.play.lost(leg, now, said) };
         attempt.play.sent(leg, ask, sent);
-        let due = attempt.due;
+        let (due, is_first) = (attempt.due, !mem::replace(&mut attempt.has_begun, true));
+        if is_first && attempt.play.is_attempt() {
+            // Whichever request it is: only the first one's delay is the generator's alone.
+            self.recorder.service(Metric::Lag, due, written);
+        }
         match ask {
             Ask::Call | Ask::ReferredCall | Ask::Presence if leg.call == 0 => {
-                attempt.noted.written = Some(written);
-                self.recorder.service(Metric::Lag, due, written);
+                if let Some(attempt) = self.attempts.get(place, serial) {
+                    attempt.noted.written = Some(written);
+                }
                 self.recorder.counters().started += 1;
             }
             Ask::Call | Ask::ReferredCall => self.recorder.counters().side_calls.started += 1,
@@ -310,6 +317,7 @@ impl Worker {
             }
         }
         let Some(attempt) = self.attempts.forget(place) else { return };
+        let now = self.now();
         self.list_attempt(&attempt);
         for (call, times) in attempt.play.times().enumerate() {
             let leg = Leg::callee(call as u8);
@@ -318,7 +326,7 @@ impl Worker {
                 && let (Some(callee), Some(caller)) = (attempt.client(leg), attempt.client(leg.other()))
             {
                 let confirmed = attempt.play.is_confirmed_over(call as u8);
-                self.clients[callee].given_up = Some(GivenUp { caller, confirmed });
+                self.clients[callee].given_up = Some(GivenUp { caller, confirmed, at: now });
             }
         }
         for client in attempt.clients.into_iter().flatten() {
@@ -345,14 +353,13 @@ impl Worker {
         }
     }
 
-    /// The sides of a client's attempt that have no line of their own, for when its connection is gone.
+    /// The legs of a client's attempt that have no line, for when its connection is gone: that of a call that has not come
+    /// in yet, and that of an attempt that is no call.
     pub fn legs_without_line(&mut self, place: usize) -> Vec<LegRef> {
         let Some(at_client) = self.clients[place].attempt else { return Vec::new() };
         let Some(attempt) = self.attempts.of(at_client) else { return Vec::new() };
         let (place_of_attempt, serial) = (at_client.attempt, at_client.serial);
-        let without = attempt.legs().filter(|(leg, client)| {
-            *client == place && attempt.line(*leg).is_none() && leg.side == Side::Callee
-        });
+        let without = attempt.legs().filter(|(leg, client)| *client == place && attempt.line(*leg).is_none());
         without.map(|(leg, _)| LegRef { attempt: place_of_attempt, serial, leg }).collect()
     }
 }

@@ -47,6 +47,7 @@ impl Worker {
             talking: 0,
             talk: Talk::default(),
             noted: Noted::default(),
+            has_begun: false,
         });
     }
 
@@ -85,6 +86,7 @@ impl Worker {
             talking: 0,
             talk: Talk::default(),
             noted: Noted::default(),
+            has_begun: false,
         };
         let place = self.attempts.insert(attempt);
         self.put_on_line(client, line, place, serial, crate::scenario::Leg::callee(0));

@@ -2,6 +2,8 @@
 
 use super::attempts::{Referral, Tag};
 use super::worker::{Stage, Worker};
+use std::time::Duration;
+
 use crate::client::LegRef;
 use crate::law::Time;
 use crate::protocol::{
@@ -9,6 +11,9 @@ use crate::protocol::{
     normalise_number,
 };
 use crate::scenario::{Leg, Side};
+
+/// How long a call that its caller has given up may be on its way to its callee: as long as any set-up may take.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(32);
 
 impl Worker {
     /// A response to a request of an attempt.
@@ -67,8 +72,9 @@ impl Worker {
             self.check_nonce(leg, parties);
             return;
         }
-        let given_up =
-            self.clients[place].given_up.filter(|given_up| self.is_number_of(given_up.caller, caller));
+        let given_up = self.clients[place]
+            .given_up
+            .filter(|given_up| given_up.at + GIVEN_UP_FOR > at && self.is_number_of(given_up.caller, caller));
         if let Some(given_up) = given_up {
             // It crossed its caller's hang-up: the server has delivered it where it belongs, and ends it here too.
             self.clients[place].given_up = None;
@@ -144,6 +150,12 @@ impl Worker {
                 .is_some_and(|attempt| attempt.play.is_going_on(leg.leg))
     }
 
+    /// Whether both sides of the leg's call are clients of the run.
+    pub fn is_between_ours(&mut self, leg: LegRef) -> bool {
+        let attempt = self.attempts.get(leg.attempt, leg.serial);
+        attempt.is_some_and(|attempt| attempt.client(leg.leg.other()).is_some())
+    }
+
     /// The connection of a leg is gone, and may come back.
     pub fn leg_suspended(&mut self, leg: LegRef, now: Time) {
         let LegRef { attempt, serial, leg } = leg;
@@ -157,8 +169,7 @@ impl Worker {
             attempt.set_line(leg, line);
         }
         if log.is_accepted && leg.side == Side::Caller {
-            let accepted = EventBody::Accepted { jsep: None, is_focus: None, callee: None };
-            self.direct(attempt, serial, |play, out| play.event(leg, &accepted, now, out));
+            self.direct(attempt, serial, |play, out| play.answered_unheard(leg, now, out));
         }
         self.direct(attempt, serial, |play, out| play.resumed(leg, now, out));
     }

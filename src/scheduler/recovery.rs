@@ -92,6 +92,8 @@ impl Worker {
             let Some(leg) = leg else { continue };
             let client = &mut self.clients[place];
             match client.session.lines().call_id(line) {
+                // Lost twice within a moment: it is kept already.
+                Some(call_id) if client.kept.iter().any(|kept| *kept.call_id == *call_id) => {}
                 Some(call_id) if may_come_back && !client.leaving => {
                     client.kept.push(KeptCall { leg, call_id: call_id.into(), is_ringing: false });
                     client.kept_until = now + KEPT_FOR;
@@ -131,17 +133,20 @@ impl Worker {
             let log = state.lines.get(line).and_then(Option::as_ref).or(state.guest_line.held());
             let log = log.map(|line| line.call_log());
             let log = log.unwrap_or_default();
-            if log.is_over {
-                self.clients[place].session.free_line(line, at);
-                continue;
-            }
             let known = kept.iter().position(|kept| *kept.call_id == *call_id);
             let known = known.map(|known| kept.swap_remove(known).leg);
+            if log.is_over {
+                // It ended in good order while the client was away.
+                self.clients[place].session.free_line(line, at);
+                known.into_iter().for_each(|leg| self.leg_lost(leg, at));
+                continue;
+            }
             self.recover_call(place, line, known, log, at);
         }
         for KeptCall { leg, .. } in kept {
             // Once a leg is lost its call no longer goes on: of both legs the first one back counts.
-            if self.leg_goes_on(leg) {
+            // Somebody else's phone may have ended it.
+            if self.leg_goes_on(leg) && self.is_between_ours(leg) {
                 self.recorder.counters().recovered.lost += 1;
                 self.recorder.counters().ledger.lost_on_reconnect += 1;
             }

@@ -93,9 +93,14 @@ async fn serve(renewal: Renewal, asked: mpsc::Receiver<Ask>, counted: &Mutex<Opt
     let asked = tokio::sync::Mutex::new(asked);
     let waiting: RefCell<HashMap<usize, oneshot::Sender<Secret>>> = RefCell::default();
     let next = async || {
-        let Ask { client, answer } = asked.lock().await.recv().await?;
-        waiting.borrow_mut().insert(client, answer);
-        Some(client)
+        loop {
+            let Ask { client, answer } = asked.lock().await.recv().await?;
+            // Whoever has not waited so long asks again, or is gone.
+            if !answer.is_closed() {
+                waiting.borrow_mut().insert(client, answer);
+                return Some(client);
+            }
+        }
     };
     let done = |client: usize, is_made: bool| {
         let answer = waiting.borrow_mut().remove(&client);

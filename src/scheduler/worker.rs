@@ -447,6 +447,8 @@ impl Worker {
         let client = &mut self.clients[place];
         let next = client.next_due();
         if next < client.wake_at {
+            // "At once" is no time that could be missed.
+            let next = if next == Time::ZERO { self.shared.clock.now() } else { next };
             client.wake_at = next;
             self.deadlines.push(next, Owner::Client(place));
         }

@@ -365,15 +365,16 @@ impl Call {
 
     /// The connection of a side is gone, and is to come back.
     pub fn suspended(&mut self, side: Side) {
-        self.legs[side as usize].is_suspended = true;
+        let leg = &mut self.legs[side as usize];
+        leg.is_suspended = true;
+        // What it waits for may come while nobody hears it, and would be timed by when the client is back.
+        (leg.offer, leg.reinvited, leg.asked) = (None, None, None);
     }
 
-    /// The connection of a side has come back, and the server still holds the call on it.
-    pub fn resumed(&mut self, side: Side, out: &mut Vec<Direction>) {
+    /// The connection of a side has come back, and the server still holds the call on it. What is to end is ended by
+    /// whoever has found it.
+    pub fn resumed(&mut self, side: Side) {
         self.legs[side as usize].is_suspended = false;
-        if self.phase == Phase::Release && !self.legs[side.other() as usize].told {
-            self.hang_up(side, out);
-        }
     }
 
     /// The media of a side whose connection has come back are made anew, if the call goes on: as the mobile client does

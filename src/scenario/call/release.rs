@@ -74,9 +74,14 @@ impl Call {
             return;
         }
         let is_told = self.legs.iter().any(|leg| leg.told);
+        // Whoever has asked for a transfer may have no dialog any more, and a hangup then costs the connection
+        // (protocol, section 5.12).
+        let is_transferring =
+            |side: Side| matches!(self.legs[side as usize].asked, Some((Metric::Transfer, _)));
+        let first = if is_transferring(Side::Caller) { Side::Callee } else { Side::Caller };
         self.wind_down(now);
-        if !is_told && !self.hang_up(Side::Caller, out) {
-            self.hang_up(Side::Callee, out);
+        if !is_told && !self.hang_up(first, out) {
+            self.hang_up(first.other(), out);
         }
         self.check_over(out);
     }

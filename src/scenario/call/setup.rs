@@ -68,6 +68,15 @@ impl Call {
         }
     }
 
+    /// It was answered while nobody heard it: it goes on, and no latency is taken of that.
+    pub fn answered_unheard(&mut self, now: Time) {
+        if self.phase == Phase::SetUp {
+            self.legs[0].see(Sign::Accepted);
+            self.talk_from(now);
+            self.conclude(Outcome::Answered, None);
+        }
+    }
+
     pub(super) fn talk_from(&mut self, at: Time) {
         self.phase = Phase::Talk;
         self.times.answered = Some(at);

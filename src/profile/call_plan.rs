@@ -73,8 +73,7 @@ pub struct FlowShare {
 impl FlowShare {
     /// Whether its calls go to somebody else's phone.
     pub fn is_foreign(&self) -> bool {
-        let callee = self.flow.script().calls.first().map(|parties| parties.callee);
-        self.number.is_some() && matches!(callee, Some(Callee::Party(_)))
+        self.number.is_some() && matches!(self.flow.script().callee(), Callee::Party(_))
     }
 
     /// How many clients of this run a call needs.
@@ -96,10 +95,7 @@ impl FlowShare {
 impl CallPlan {
     /// Whether calls are to find a subscriber of the list who is not signed on.
     pub fn needs_offline(&self) -> bool {
-        self.mix.iter().any(|share| {
-            let callee = share.flow.script().calls.first().map(|parties| parties.callee);
-            callee == Some(Callee::Offline) && share.number.is_none()
-        })
+        self.mix.iter().any(|share| share.number.is_none() && share.flow.script().callee() == Callee::Offline)
     }
 
     /// How many clients of this run a call needs at the most.

@@ -133,7 +133,7 @@ impl Flow {
     /// Whether it can be played with somebody else's phone at the other end: what our caller does is all of it.
     pub fn can_call_others(self) -> bool {
         let script = self.script();
-        script.calls.len() == 1 && matches!(script.calls[0].callee, Callee::Party(_))
+        script.calls.len() == 1 && matches!(script.callee(), Callee::Party(_))
     }
 
     /// What happens in it.

@@ -100,6 +100,11 @@ impl Script {
         busy
     }
 
+    /// Whom the attempt's own call is to.
+    pub fn callee(&self) -> Callee {
+        self.calls.first().map_or(Callee::None, |parties| parties.callee)
+    }
+
     /// How many clients of the run it needs.
     pub const fn clients(&self) -> usize {
         self.parties.len()

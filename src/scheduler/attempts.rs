@@ -8,9 +8,6 @@ use crate::law::Time;
 use crate::scenario::{Leg, MOST_PARTIES, Play, Side};
 use crate::workload::AttemptNumber;
 
-/// The most clients that play in an attempt.
-pub(super) const MOST_CLIENTS: usize = MOST_PARTIES;
-
 /// An attempt under way, or a call that somebody else has made to a client of this worker.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -21,7 +18,7 @@ pub(super) struct Attempt {
     /// The share of the mix that it belongs to.
     pub share: usize,
     /// The places of the clients that play in it, by party.
-    pub clients: [Option<usize>; MOST_CLIENTS],
+    pub clients: [Option<usize>; MOST_PARTIES],
     /// The lines of each call's caller and callee, once there is one.
     pub lines: Vec<[Option<usize>; 2]>,
     /// Whom a `transfer` event has asked a client of it to call.
@@ -72,6 +69,34 @@ pub(super) struct Referral {
 }
 
 impl Attempt {
+    /// The attempt with this number, due at `due`, before anything of it has been sent; `share` of the mix is its place
+    /// there.
+    pub fn new(
+        play: Play,
+        serial: u32,
+        number: AttemptNumber,
+        share: usize,
+        clients: [Option<usize>; MOST_PARTIES],
+        due: Time,
+    ) -> Attempt {
+        Attempt {
+            lines: vec![[None; 2]; play.calls()],
+            play,
+            serial,
+            number,
+            share,
+            clients,
+            referral: None,
+            wake_at: Time::NEVER,
+            due,
+            live: 0,
+            talking: 0,
+            talk: Talk::default(),
+            noted: Noted::default(),
+            has_begun: false,
+        }
+    }
+
     /// Whether it is an attempt whose outcome has not been counted.
     pub fn is_unended(&self) -> bool {
         self.play.is_attempt() && self.play.outcome().is_none()
@@ -211,22 +236,8 @@ mod tests {
             candidate_spacing: Duration::ZERO,
         };
         let serial = attempts.next_serial();
-        let attempt = Attempt {
-            play: Play::new(draw, Cast::All, Time::ZERO, 0),
-            serial,
-            number: 0,
-            share: 0,
-            clients: [None; MOST_CLIENTS],
-            lines: vec![[None; 2]],
-            referral: None,
-            wake_at: Time::NEVER,
-            due: Time::ZERO,
-            live: 0,
-            talking: 0,
-            talk: Talk::default(),
-            noted: Noted::default(),
-            has_begun: false,
-        };
+        let play = Play::new(draw, Cast::All, Time::ZERO, 0);
+        let attempt = Attempt::new(play, serial, 0, 0, [None; MOST_PARTIES], Time::ZERO);
         (attempts.insert(attempt), serial)
     }
 

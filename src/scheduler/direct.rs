@@ -193,7 +193,7 @@ impl Worker {
         let body = match ask {
             Ask::Call => {
                 number = self.number_to_dial(on)?;
-                let is_guest = on.leg.call == 0 && self.is_on_guest_line(on);
+                let is_guest = self.is_on_guest_line(on);
                 let from = shared.plan.calls.guest_number.as_deref().filter(|_| is_guest).map(Text::Borrowed);
                 let number = Text::Borrowed(number.as_str());
                 RequestBody::OutgoingCall { number, jsep: offer, from, refer_id: None, replaces: None }
@@ -241,15 +241,16 @@ impl Worker {
         self.shared.number_to_dial(share, number, on.leg.call, parties, callee)
     }
 
+    /// Whether the leg's call is placed on its caller's guest line.
     fn is_on_guest_line(&mut self, on: LegRef) -> bool {
         let attempt = self.attempts.get(on.attempt, on.serial);
-        attempt.is_some_and(|attempt| attempt.play.flow().script().on_guest_line)
+        on.leg.call == 0 && attempt.is_some_and(|attempt| attempt.play.flow().script().on_guest_line)
     }
 
     /// A line for a call to be made.
     fn take_line(&mut self, on: LegRef, client: usize) -> Option<usize> {
         let now = self.now();
-        let is_guest = on.leg.call == 0 && self.is_on_guest_line(on);
+        let is_guest = self.is_on_guest_line(on);
         let party = self.clients[client].attempt.map(|at_client| at_client.party);
         let attempt = self.attempts.get(on.attempt, on.serial)?;
         let is_called = party.is_some_and(|party| attempt.play.is_called(party));
@@ -306,15 +307,13 @@ impl Worker {
     /// Nothing of the attempt is up any more.
     fn over(&mut self, place: usize, serial: u32) {
         self.gauge(place, serial);
-        let legs: Vec<(Leg, usize)> = match self.attempts.get(place, serial) {
-            Some(attempt) => attempt.legs().collect(),
+        let legs: Vec<Leg> = match self.attempts.get(place, serial) {
+            Some(attempt) => attempt.legs().map(|(leg, _)| leg).collect(),
             None => return,
         };
-        for (leg, client) in &legs {
-            // Neither a hangup nor a give-up has done it: the call was never sent.
-            if self.line_of(LegRef { attempt: place, serial, leg: *leg }, *client).is_some() {
-                self.abandon(LegRef { attempt: place, serial, leg: *leg });
-            }
+        for leg in legs {
+            // Where neither a hangup nor a give-up has done it: the call was never sent.
+            self.abandon(LegRef { attempt: place, serial, leg });
         }
         let Some(attempt) = self.attempts.forget(place) else { return };
         let now = self.now();

@@ -1,17 +1,17 @@
 //! What an attempt that is due needs: clients that are idle, as many as its flow has parties.
 
-use super::attempts::{Attempt, MOST_CLIENTS, Talk};
-use super::cdr::{Noted, Row};
+use super::attempts::Attempt;
+use super::cdr::Row;
 use super::worker::Worker;
 use crate::client::AttemptRef;
 use crate::law::Time;
 use crate::metrics::Outcome;
-use crate::scenario::{Callee, Cast, Draw, Flow, Play};
+use crate::scenario::{Callee, Cast, Draw, Flow, Leg, MOST_PARTIES, Play};
 use crate::workload::AttemptNumber;
 
 /// The clients of a play, by party, and how many calls fill up the lines of one.
 struct Group {
-    clients: [Option<usize>; MOST_CLIENTS],
+    clients: [Option<usize>; MOST_PARTIES],
     fillers: usize,
 }
 
@@ -33,22 +33,7 @@ impl Worker {
         };
         let play = Play::new(draw, cast, due, fillers);
         let serial = self.attempts.next_serial();
-        self.begin(Attempt {
-            lines: vec![[None; 2]; play.calls()],
-            play,
-            serial,
-            number,
-            share,
-            clients,
-            referral: None,
-            wake_at: Time::NEVER,
-            due,
-            live: 0,
-            talking: 0,
-            talk: Talk::default(),
-            noted: Noted::default(),
-            has_begun: false,
-        });
+        self.begin(Attempt::new(play, serial, number, share, clients, due));
     }
 
     /// Starts a play with its clients.
@@ -72,24 +57,10 @@ impl Worker {
         let number = 1 << 63 | u64::from(self.number_of(client)) << 32 | u64::from(serial);
         let calls = &self.shared.plan.calls;
         let draw = Draw { flow: Flow::Answered, ..calls.draw(self.shared.plan.seed, number).1 };
-        let attempt = Attempt {
-            play: Play::new(draw, Cast::Callee, at, 0),
-            serial,
-            number,
-            share: 0,
-            clients: [None, Some(client), None],
-            lines: vec![[None, Some(line)]],
-            referral: None,
-            wake_at: Time::NEVER,
-            due: at,
-            live: 0,
-            talking: 0,
-            talk: Talk::default(),
-            noted: Noted::default(),
-            has_begun: false,
-        };
+        let play = Play::new(draw, Cast::Callee, at, 0);
+        let attempt = Attempt::new(play, serial, number, 0, [None, Some(client), None], at);
         let place = self.attempts.insert(attempt);
-        self.put_on_line(client, line, place, serial, crate::scenario::Leg::callee(0));
+        self.put_on_line(client, line, place, serial, Leg::callee(0));
         self.direct(place, serial, |play, out| play.start(at, out));
     }
 
@@ -97,8 +68,8 @@ impl Worker {
     fn take_group(&mut self, flow: Flow, cast: Cast, now: Time) -> Option<Group> {
         let script = flow.script();
         let count = if cast == Cast::All { script.clients() } else { 1 };
-        let mut group = Group { clients: [None; MOST_CLIENTS], fillers: 0 };
-        for party in 0..count.min(MOST_CLIENTS) {
+        let mut group = Group { clients: [None; MOST_PARTIES], fillers: 0 };
+        for party in 0..count.min(MOST_PARTIES) {
             let is_full = script.fills.is_some_and(|fills| cast == Cast::All && fills.caller == party as u8);
             let calls = script.calls.iter().any(|parties| parties.caller == party as u8);
             let callee = script.fills.is_some_and(|fills| fills.callee == Callee::Party(party as u8));

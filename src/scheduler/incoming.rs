@@ -106,10 +106,9 @@ impl Worker {
     fn awaited(&mut self, place: usize, caller: &str) -> Option<LegRef> {
         let at_client = self.clients[place].attempt?;
         let clients = self.attempts.of(at_client)?.clients;
-        let calling = (0..clients.len())
-            .filter(|party| clients[*party].is_some_and(|client| self.is_number_of(client, caller)));
-        let calling: Option<usize> = calling.into_iter().next();
-        let leg = self.attempts.of(at_client)?.play.awaited(at_client.party, calling? as u8)?;
+        let calls = |client: &Option<usize>| client.is_some_and(|client| self.is_number_of(client, caller));
+        let calling = clients.iter().position(calls)?;
+        let leg = self.attempts.of(at_client)?.play.awaited(at_client.party, calling as u8)?;
         Some(LegRef { attempt: at_client.attempt, serial: at_client.serial, leg })
     }
 
@@ -125,13 +124,15 @@ impl Worker {
 
     /// Whether a number is that of the client at this place, or the one that it shows on its guest line.
     fn is_number_of(&self, place: usize, number: &str) -> bool {
-        normalise_number(&self.subscriber_of(place).number) == number
-            || self.shared.plan.calls.guest_number.as_deref().is_some_and(|guest| guest == number)
+        normalise_number(&self.subscriber_of(place).number) == number || self.is_guest_number(number)
     }
 
     fn is_own_number(&self, number: &str) -> bool {
-        self.shared.numbers.contains_key(number)
-            || self.shared.plan.calls.guest_number.as_deref().is_some_and(|guest| guest == number)
+        self.shared.numbers.contains_key(number) || self.is_guest_number(number)
+    }
+
+    fn is_guest_number(&self, number: &str) -> bool {
+        self.shared.plan.calls.guest_number.as_deref() == Some(number)
     }
 
     // How calls live through a lost connection: what `recovery.rs` asks and tells of their legs.

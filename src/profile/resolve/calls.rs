@@ -199,7 +199,7 @@ impl Resolver<'_> {
             return None;
         };
         let script = flow.script();
-        let callee = script.calls.first().map_or(Callee::None, |parties| parties.callee);
+        let callee = script.callee();
         let number = self.number(&key("number"), file.number.as_deref());
         if number.is_some()
             && (callee == Callee::None || matches!(callee, Callee::Party(_)) && !flow.can_call_others())

@@ -24,7 +24,7 @@ use crate::protocol::{
     CloseCode, CoreSession, Dialect, EventName, Heard, ServerMessage, SessionRules, Violation,
 };
 use crate::transport::{
-    Alarm, Clock, Deadlines, End, FrameError, Initiator, Link, ReadySet, ReadyWaker, Received, Utf8Bytes,
+    Alarm, Buffers, Clock, Deadlines, FrameError, Initiator, Link, ReadySet, ReadyWaker, Received, Utf8Bytes,
 };
 
 /// How many messages of one connection are taken before the others have their turn.
@@ -110,6 +110,8 @@ pub(super) struct Core {
     pub(super) truth: Truth,
     pub(super) signed_on_now: u64,
     pub(super) scratch: Vec<u8>,
+    /// What its links read into and write from.
+    buffers: Buffers,
     pub(super) draws: Draws,
     pub(super) delays: Drawn,
     /// Which calls are refused as the options want it; a stream of its own.
@@ -141,6 +143,7 @@ impl Core {
             truth: Truth::default(),
             signed_on_now: 0,
             scratch: Vec::new(),
+            buffers: Buffers::default(),
             draws: options.seed.stream("embedded core", 0),
             delays: Drawn::new(&options.all_delays(), options.seed),
             refusals: options.seed.stream("refusals", 0),
@@ -324,9 +327,10 @@ impl Core {
             let Some(connection) = self.connections.get_mut(id) else { return };
             connection.ready.stepping();
             let mut cx = Context::from_waker(&connection.waker);
-            match connection.link.poll_receive(End::Server, &mut cx) {
+            match connection.link.poll_receive(&mut self.buffers, &mut cx) {
                 Poll::Pending => return self.settle(id),
-                Poll::Ready(Received::Text { text, at }) => self.hear(id, text, at),
+                // A call's log keeps texts: a copy of its own does not hold the read buffer of all links.
+                Poll::Ready(Received::Text { text, at }) => self.hear(id, text.as_str().into(), at),
                 Poll::Ready(Received::Binary(_)) => self.violated(id, Violation::Binary),
                 Poll::Ready(Received::Closed(closed)) => {
                     return self.ended(id, closed.code, closed.initiator);
@@ -416,7 +420,7 @@ impl Core {
         connection.closed_with = Some(code);
         connection.held = Vec::new();
         let mut cx = Context::from_waker(&connection.waker);
-        connection.link.close(End::Server, code.code(), reason, self.now, &mut cx);
+        connection.link.close(code.code(), reason, self.now, &mut self.buffers, &mut cx);
         self.detach(id);
         self.due.push(self.now + CLOSING, Due::Drop(id));
     }
@@ -428,7 +432,7 @@ impl Core {
             return;
         };
         let mut cx = Context::from_waker(&connection.waker);
-        match connection.link.queue(text, &mut cx) {
+        match connection.link.queue(&text, &mut self.buffers, &mut cx) {
             Ok(()) => {
                 if connection.unwritten.is_empty() {
                     self.unwritten.push(to);
@@ -452,7 +456,7 @@ impl Core {
             // The time of the turn may be some way back by now.
             let now = self.clock.now();
             let mut cx = Context::from_waker(&connection.waker);
-            connection.link.flush(&mut cx);
+            connection.link.flush(&mut self.buffers, &mut cx);
             for held in connection.unwritten.drain(..) {
                 let to = if held.cause.from == Some(id) { Recipient::Asker } else { Recipient::Other };
                 let micros = now.micros_since(held.cause.at);

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::frames::Frames;
 use super::upgrade::{UpgradeError, upgrade};
-use super::{Clock, Link, Stream};
+use super::{Clock, End, Link, Stream};
 use crate::law::Time;
 
 /// What RFC 3986 leaves as it is in a query value.
@@ -194,7 +194,7 @@ impl Dialer {
         let target = format!("{}?token={token}&force={force}", self.path);
         let upgraded = upgrade(&mut stream, &self.host, &target).await?;
         let at = stream.last_read();
-        let link = Link::new(Frames::client(stream, upgraded.rest).await);
+        let link = Link::new(Frames::new(stream, End::Client, &upgraded.rest));
         Ok(Dialled { link, started, connected, secured, upgraded: at, subprotocol: upgraded.subprotocol })
     }
 

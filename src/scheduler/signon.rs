@@ -84,7 +84,7 @@ impl Worker {
 
     /// The connection is open.
     pub fn opened(&mut self, place: usize, dialled: Dialled) {
-        let Dialled { link, started, connected, secured, upgraded, subprotocol } = dialled;
+        let Dialled { link, started, connected, secured, upgraded, subprotocol, .. } = dialled;
         let is_quiet = self.is_quiet(place);
         if !is_quiet {
             self.recorder.service(Metric::Tcp, started, connected);

@@ -119,8 +119,8 @@ pub enum Incoming {
     /// A ping; it is to be answered with the same payload.
     Ping(Bytes),
     /// A pong.
-    Pong,
-    /// A close frame.
+    Pong(Bytes),
+    /// A close frame: its code and reason, if it has them. A code that may not be sent has become 1002.
     Close(Option<(u16, String)>),
 }
 
@@ -212,7 +212,7 @@ impl FrameReader {
     fn take(&mut self, head: &Head, payload: BytesMut) -> Result<Option<Incoming>, FrameError> {
         match head.opcode {
             Opcode::Ping => Ok(Some(Incoming::Ping(payload.freeze()))),
-            Opcode::Pong => Ok(Some(Incoming::Pong)),
+            Opcode::Pong => Ok(Some(Incoming::Pong(payload.freeze()))),
             Opcode::Close => close(&payload).map(|close| Some(Incoming::Close(close))),
             Opcode::Text if head.is_final => {
                 let text = Utf8Bytes::try_from(payload).map_err(|_| FrameError::NotUtf8)?;
@@ -238,13 +238,16 @@ fn close(payload: &[u8]) -> Result<Option<(u16, String)>, FrameError> {
         [_] => Err(FrameError::Protocol),
         [high, low, reason @ ..] => {
             let reason = str::from_utf8(reason).map_err(|_| FrameError::NotUtf8)?;
-            Ok(Some((u16::from_be_bytes([*high, *low]), reason.to_owned())))
+            match u16::from_be_bytes([*high, *low]) {
+                code if may_be_sent(code) => Ok(Some((code, reason.to_owned()))),
+                _ => Ok(Some((1002, "Protocol violation".to_owned()))),
+            }
         }
     }
 }
 
 /// Whether a close frame may carry `code` (section 7.4, and the registry of codes).
-pub(super) const fn may_be_sent(code: u16) -> bool {
+const fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999)
 }
 

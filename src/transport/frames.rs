@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::AsyncWrite;
 
-use super::frame::{FrameReader, Incoming, MAX_CONTROL_BYTES, Opcode, frame_len, may_be_sent, write_frame};
+use super::frame::{FrameReader, Incoming, MAX_CONTROL_BYTES, Opcode, frame_len, write_frame};
 use super::{Buffers, End, Stream, Utf8Bytes};
 
 /// What may be queued before it is written without being asked to.
@@ -156,7 +156,7 @@ impl Frames {
                 Some(Incoming::Text(text)) => return Poll::Ready(Ok(Frame::Text(text))),
                 Some(Incoming::Binary(bytes)) => return Poll::Ready(Ok(Frame::Binary(bytes))),
                 Some(Incoming::Ping(payload)) => self.answer(&payload, buffers, cx),
-                Some(Incoming::Pong) => {}
+                Some(Incoming::Pong(_)) => {}
                 Some(Incoming::Close(close)) => return Poll::Ready(Ok(self.closed(close, buffers, cx))),
                 None => match ready!(self.poll_read(buffers, cx)) {
                     Ok(0) | Err(_) => return Poll::Ready(Err(FrameError::Lost)),
@@ -211,12 +211,6 @@ impl Frames {
     /// The other end's close frame has come: answers it, if it is no answer itself.
     fn closed(&mut self, close: Option<(u16, String)>, buffers: &mut Buffers, cx: &mut Context<'_>) -> Frame {
         self.has_received_close = true;
-        let close = match close {
-            Some((code, _)) if !self.has_sent_close && !may_be_sent(code) => {
-                Some((1002, "Protocol violation".to_owned()))
-            }
-            close => close,
-        };
         if !self.has_sent_close {
             let payload = close.as_ref().map_or(Vec::new(), |(code, reason)| close_payload(*code, reason));
             self.has_sent_close = true;

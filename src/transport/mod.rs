@@ -34,7 +34,7 @@ pub use limits::{local_ports, raise_descriptor_limit};
 pub use link::{Closed, End, Initiator, Link, MAX_MESSAGE_BYTES, Received};
 pub use ready::{ReadySet, ReadyWaker};
 pub use stream::{Stamped, Stream};
-pub use tls::{TlsError, Trust, connector, own_acceptor, server_name};
+pub use tls::{Resumption, TlsError, Trust, connector, own_acceptor, server_name};
 
 /// The text of a message: UTF-8 in a shared buffer.
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;

@@ -130,7 +130,9 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(options: CoreOptions, clock: Clock) -> Core {
+    pub(super) fn new(mut options: CoreOptions, clock: Clock) -> Core {
+        // The accounts have all of it.
+        let subscribers = std::mem::take(&mut options.subscribers);
         let now = clock.now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let epoch = since_epoch.as_millis() as i64 - now.as_nanos() as i64 / 1_000_000;
@@ -140,7 +142,7 @@ impl Core {
             clock,
             now,
             epoch,
-            accounts: Accounts::new(&options.subscribers, options.lines, dialect),
+            accounts: Accounts::new(&subscribers, options.lines, dialect),
             calls: Slab::default(),
             transfers: HashMap::new(),
             connections: Slab::default(),

@@ -56,7 +56,13 @@ pub(super) struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    pub(super) fn new(from: Id, account: u32, request: &'a Request<'a>, text: &'a str, due: Time) -> Order<'a> {
+    pub(super) fn new(
+        from: Id,
+        account: u32,
+        request: &'a Request<'a>,
+        text: &'a str,
+        due: Time,
+    ) -> Order<'a> {
         Order { from, account, request, due, text, kept: OnceCell::new() }
     }
 
@@ -204,12 +210,7 @@ impl Core {
         self.post_of(envelope, body, None)
     }
 
-    fn post_of(
-        &mut self,
-        envelope: Envelope<'_>,
-        body: EventBody<'_>,
-        call: Option<Id>,
-    ) -> Option<Rc<str>> {
+    fn post_of(&mut self, envelope: Envelope<'_>, body: EventBody<'_>, call: Option<Id>) -> Option<Rc<str>> {
         let account = self.accounts.get(envelope.account);
         let connection = account.connection.and_then(|id| Some((id, self.connections.get(id)?)));
         let dialect = connection.map_or(account.dialect, |(_, connection)| connection.session.dialect());

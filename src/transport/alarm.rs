@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::io::unix::AsyncFd;
@@ -59,27 +58,25 @@ impl Alarm {
 
     /// Ready once `deadline` has come; else the task is woken when it does. [`Time::NEVER`] never comes.
     pub fn poll(&mut self, deadline: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut is_new = false;
         loop {
             if self.clock.now() >= deadline {
                 return Poll::Ready(Ok(()));
             }
             if self.set_for != deadline {
                 self.set(deadline)?;
+                is_new = true;
             }
             match self.timer.poll_read_ready(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                // Expirations are not read, which saves a system call for each: the runtime is told of every one
+                // (edge-triggered), and setting the timer anew takes back one that it was not told of yet. So what is
+                // ready here is of the deadline before; or the timer was early by the clock, and is set again.
                 Poll::Ready(Ok(mut ready)) => {
-                    // The expirations are read only to make the descriptor unready again.
-                    let mut expirations = [0; 8];
-                    let timer = ready.get_inner();
-                    match nix::unistd::read(&timer.0, &mut expirations) {
-                        Err(Errno::EAGAIN) => ready.clear_ready(),
-                        Err(error) => return Poll::Ready(Err(error.into())),
-                        Ok(_) => {
-                            ready.clear_ready();
-                            self.set_for = Time::NEVER;
-                        }
+                    ready.clear_ready();
+                    if !is_new {
+                        self.set_for = Time::NEVER;
                     }
                 }
             }

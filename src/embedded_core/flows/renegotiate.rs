@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::super::calls::{CallState, Hold, LegRef, Reinvite, Sdp, is_plausible};
+use super::super::calls::{CallState, Hold, LegRef, Reinvite, is_plausible};
 use super::super::core::Core;
 use super::super::post::Order;
 use super::error;

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::super::CallIds;
 use super::super::accounts::Slot;
-use super::super::calls::{Call, CallState, Leg, LegRef, Log, Sdp, Side, is_plausible};
+use super::super::calls::{Call, CallState, Leg, LegRef, Log, Side, is_plausible};
 use super::super::core::Core;
 use super::super::post::{Envelope, Order};
 use super::error;

@@ -94,3 +94,29 @@ impl Alarm {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::thread::sleep;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_comes_also_behind_one_that_expired_unseen() {
+        let clock = Clock::start();
+        let mut alarm = Alarm::new(clock).unwrap();
+        for _ in 0..20 {
+            let missed = clock.now() + Duration::from_micros(200);
+            let waits = poll_fn(|cx| Poll::Ready(alarm.poll(missed, cx).is_pending())).await;
+            assert!(waits || clock.now() >= missed);
+            sleep(Duration::from_micros(300));
+            // The runtime is told, and nobody asks.
+            tokio::task::yield_now().await;
+            let next = clock.now() + Duration::from_micros(300);
+            let came = tokio::time::timeout(Duration::from_secs(10), poll_fn(|cx| alarm.poll(next, cx)));
+            came.await.expect("woken").unwrap();
+            assert!(clock.now() >= next);
+        }
+    }
+}

@@ -137,8 +137,8 @@ impl Link {
     ///
     /// # Errors
     /// As [`Link::send`].
-    pub fn queue(&mut self, text: &str, cx: &mut Context<'_>) -> Result<(), FrameError> {
-        self.frames.send(Utf8Bytes::from(text), cx)
+    pub fn queue(&mut self, text: Utf8Bytes, cx: &mut Context<'_>) -> Result<(), FrameError> {
+        self.frames.send(text, cx)
     }
 
     /// Writes as much of what is queued as the socket takes; the rest goes with [`Link::poll_receive`].

@@ -32,6 +32,7 @@ fn header() -> RunHeader {
             dialect_detected: Some("flat".into()),
             subprotocol: Some(true),
             tls_insecure: true,
+            tls_session_resumption: false,
             lines: Some(2),
             keepalive_interval_ms: Some(30_000),
             ..TargetInfo::default()

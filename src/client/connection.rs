@@ -10,7 +10,7 @@ use crate::law::Time;
 use crate::metrics::Phase;
 use crate::protocol::{NotInDialect, RequestBody, Session};
 use crate::scenario::Leg;
-use crate::transport::{DialError, Dialled, End, FrameError, Link, ReadyWaker, Received, Utf8Bytes};
+use crate::transport::{Buffers, DialError, Dialled, FrameError, Link, ReadyWaker, Received};
 
 /// A dial under way.
 type Dialling = Pin<Box<dyn Future<Output = Result<Dialled, DialError>>>>;
@@ -196,9 +196,9 @@ impl Client {
     }
 
     /// What comes next off the link; pending if there is none.
-    pub fn poll_receive(&mut self) -> Poll<Received> {
+    pub fn poll_receive(&mut self, buffers: &mut Buffers) -> Poll<Received> {
         let Connection::Open { link, .. } = &mut self.connection else { return Poll::Pending };
-        link.poll_receive(End::Client, &mut Context::from_waker(&self.task))
+        link.poll_receive(buffers, &mut Context::from_waker(&self.task))
     }
 
     /// Sends the request `body` on `line`, or without one; when it was handed over and when it was written to the socket.
@@ -212,28 +212,34 @@ impl Client {
         tag: u64,
         now: Time,
         buffer: &mut Vec<u8>,
+        buffers: &mut Buffers,
     ) -> Result<Time, SendError> {
         self.link()?;
         self.session.request(line, body, tag, now, buffer)?;
-        self.write(now, buffer)
+        self.write(now, buffer, buffers)
     }
 
     /// Sends a keepalive.
     ///
     /// # Errors
     /// [`SendError`].
-    pub fn keepalive(&mut self, now: Time, buffer: &mut Vec<u8>) -> Result<Time, SendError> {
+    pub fn keepalive(
+        &mut self,
+        now: Time,
+        buffer: &mut Vec<u8>,
+        buffers: &mut Buffers,
+    ) -> Result<Time, SendError> {
         self.link()?;
         self.session.keepalive(now, buffer);
-        self.write(now, buffer)
+        self.write(now, buffer, buffers)
     }
 
     /// Starts to close; the connection is over when [`Client::poll_receive`] says so, or at `timeout`.
-    pub fn close(&mut self, code: u16, now: Time, timeout: Time) {
+    pub fn close(&mut self, code: u16, now: Time, timeout: Time, buffers: &mut Buffers) {
         if let Connection::Open { link, close_timeout, .. } = &mut self.connection
             && !link.is_closing()
         {
-            link.close(End::Client, code, "", now, &mut Context::from_waker(&self.task));
+            link.close(code, "", now, buffers, &mut Context::from_waker(&self.task));
             *close_timeout = timeout;
             // What the socket says to it is seen at once.
             self.task.wake_by_ref();
@@ -312,11 +318,11 @@ impl Client {
         }
     }
 
-    fn write(&mut self, now: Time, buffer: &[u8]) -> Result<Time, SendError> {
+    fn write(&mut self, now: Time, buffer: &[u8], buffers: &mut Buffers) -> Result<Time, SendError> {
         // The encoders write UTF-8 and nothing else; checking costs less than an `unsafe` is worth.
         let text = std::str::from_utf8(buffer).map_err(|_| SendError::NotOpen)?;
         let Connection::Open { link, .. } = &mut self.connection else { return Err(SendError::NotOpen) };
-        let sent = link.send(Utf8Bytes::from(text), &mut Context::from_waker(&self.task));
+        let sent = link.send(text, buffers, &mut Context::from_waker(&self.task));
         // The socket's last write may be an earlier one's, where it takes no more for now.
         let written = link.last_write().max(now);
         if let Err(error) = sent {

@@ -15,7 +15,7 @@ use crate::metrics::{Counters, DisconnectKey, Metric, Phase, Recorder};
 use crate::protocol::{
     CloseCode, Dialect, Event, EventBody, Fact, RegistrationStatus, ResponseOutcome, Session, SessionSettings,
 };
-use crate::transport::{Closed, DialError, Dialer, End, Initiator, Link, Received, Utf8Bytes};
+use crate::transport::{Buffers, Closed, DialError, Dialer, Initiator, Link, Received};
 
 /// The scout's number among the clients, which go from 0 up; seen in its transaction ids alone.
 const SCOUT: u32 = 9_999_999;
@@ -128,6 +128,7 @@ struct Visit<'r> {
     opened: Time,
     closed: Option<Closed>,
     buffer: Vec<u8>,
+    buffers: Buffers,
     patience: Duration,
 }
 
@@ -156,6 +157,7 @@ impl<'r> Visit<'r> {
             opened: dialled.upgraded,
             closed: None,
             buffer: Vec::new(),
+            buffers: Buffers::default(),
             patience: wishes.settings.request_timeout,
         })
     }
@@ -197,9 +199,8 @@ impl<'r> Visit<'r> {
         let now = self.dialer.clock.now();
         self.session.keepalive(now, &mut self.buffer);
         let Ok(text) = std::str::from_utf8(&self.buffer) else { return false };
-        let text = Utf8Bytes::from(text);
-        let link = &mut self.link;
-        if poll_fn(|cx| std::task::Poll::Ready(link.send(text.clone(), cx))).await.is_err() {
+        let (link, buffers) = (&mut self.link, &mut self.buffers);
+        if poll_fn(|cx| std::task::Poll::Ready(link.send(text, buffers, cx))).await.is_err() {
             return false;
         }
         self.recorder.counters().keepalives_sent += 1;
@@ -219,9 +220,9 @@ impl<'r> Visit<'r> {
     async fn sign_off(mut self) {
         if self.closed.is_none() {
             let now = self.dialer.clock.now();
-            let link = &mut self.link;
+            let (link, buffers) = (&mut self.link, &mut self.buffers);
             poll_fn(|cx| {
-                link.close(End::Client, 1000, "", now, cx);
+                link.close(1000, "", now, buffers, cx);
                 std::task::Poll::Ready(())
             })
             .await;
@@ -254,8 +255,8 @@ impl<'r> Visit<'r> {
         }
         let end = Instant::now() + patience;
         while self.closed.is_none() {
-            let link = &mut self.link;
-            let Ok(received) = timeout_at(end, poll_fn(|cx| link.poll_receive(End::Client, cx))).await else {
+            let (link, buffers) = (&mut self.link, &mut self.buffers);
+            let Ok(received) = timeout_at(end, poll_fn(|cx| link.poll_receive(buffers, cx))).await else {
                 return false;
             };
             match received {

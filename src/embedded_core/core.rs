@@ -24,7 +24,7 @@ use crate::protocol::{
     CloseCode, CoreSession, Dialect, EventName, Heard, ServerMessage, SessionRules, Violation,
 };
 use crate::transport::{
-    Alarm, Clock, Deadlines, End, FrameError, Initiator, Link, ReadySet, ReadyWaker, Received,
+    Alarm, Buffers, Clock, Deadlines, FrameError, Initiator, Link, ReadySet, ReadyWaker, Received,
 };
 
 /// How many messages of one connection are taken before the others have their turn.
@@ -115,6 +115,8 @@ pub(super) struct Core {
     pub(super) truth: Truth,
     pub(super) signed_on_now: u64,
     pub(super) scratch: Vec<u8>,
+    /// What its links read into and write from.
+    buffers: Buffers,
     pub(super) draws: Draws,
     pub(super) delays: Drawn,
     /// Which calls are refused as the options want it; a stream of its own.
@@ -152,6 +154,7 @@ impl Core {
             truth: Truth::default(),
             signed_on_now: 0,
             scratch: Vec::new(),
+            buffers: Buffers::default(),
             draws: options.seed.stream("embedded core", 0),
             delays: Drawn::new(&options.all_delays(), options.seed),
             refusals: options.seed.stream("refusals", 0),
@@ -344,7 +347,7 @@ impl Core {
             let Some(connection) = self.connections.get_mut(id) else { return };
             connection.ready.stepping();
             let mut cx = Context::from_waker(&connection.waker);
-            match connection.link.poll_receive(End::Server, &mut cx) {
+            match connection.link.poll_receive(&mut self.buffers, &mut cx) {
                 Poll::Pending => return self.settle(id),
                 Poll::Ready(Received::Text { text, at }) => self.hear(id, &text, at),
                 Poll::Ready(Received::Binary(_)) => self.violated(id, Violation::Binary),
@@ -436,7 +439,7 @@ impl Core {
         connection.closed_with = Some(code);
         connection.held = Vec::new();
         let mut cx = Context::from_waker(&connection.waker);
-        connection.link.close(End::Server, code.code(), reason, self.now, &mut cx);
+        connection.link.close(code.code(), reason, self.now, &mut self.buffers, &mut cx);
         self.detach(id);
         self.due.push(self.now + CLOSING, Due::Drop(id));
     }
@@ -448,7 +451,7 @@ impl Core {
             return;
         };
         let mut cx = Context::from_waker(&connection.waker);
-        match connection.link.queue(text, &mut cx) {
+        match connection.link.queue(text, &mut self.buffers, &mut cx) {
             Ok(()) => {
                 if !std::mem::replace(&mut connection.is_unwritten, true) {
                     self.unwritten.push(to);
@@ -473,7 +476,7 @@ impl Core {
             connection.written = self.clock.now();
             connection.is_unwritten = false;
             let mut cx = Context::from_waker(&connection.waker);
-            connection.link.flush(&mut cx);
+            connection.link.flush(&mut self.buffers, &mut cx);
         }
         for (id, held) in self.queued.drain(..) {
             let Some(connection) = self.connections.get(id) else { continue };

@@ -109,6 +109,10 @@ pub struct TlsFile {
     pub insecure: bool,
     /// The name to ask for and to check, where it is not the URL's host.
     pub server_name: Option<String>,
+    /// Take up an earlier TLS session where the server offers one, as a phone does that comes back. Default: each
+    /// sign-on pays for a whole handshake.
+    #[serde(default)]
+    pub session_resumption: bool,
 }
 
 /// Who signs on: `file` or `count`.

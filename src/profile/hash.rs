@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::call_plan::SdpPlan;
 use super::plan::{Force, Plan, Reconnect, Server};
 use crate::law::Distribution;
+use crate::transport::Resumption;
 use crate::workload::{Rate, SignOff, Stage};
 
 /// The hash of a plan's load: 32 hexadecimal digits. What it covers is said at [`Plan::hash`].
@@ -30,6 +31,10 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     let timeout = plan.target.connect_timeout.as_nanos();
     write!(out, ";dialect={dialect};force={force};connect_timeout={timeout}")?;
     write!(out, ";tls_insecure={};subscribers={}", plan.target.tls.insecure, plan.subscriber_count)?;
+    // A plan without resumption keeps the hash that it had before there was any.
+    if plan.target.tls.session_resumption == Resumption::On {
+        out.write_str(";tls_session_resumption=true")?;
+    }
     let request_timeout = plan.clients.request_timeout.as_nanos();
     write!(out, ";jitter={:?};request_timeout={request_timeout}", plan.clients.keepalive_jitter)?;
     // A plan without reconnects keeps the hash that it had before there were any.

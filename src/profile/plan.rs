@@ -11,6 +11,7 @@ use super::url::ServerUrl;
 use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{Dialect, HangupCode, ServerMessage};
 use crate::subscribers::rest::Pace;
+use crate::transport::Resumption;
 use crate::workload::{ArrivalLaw, Rate, Stage};
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
@@ -142,6 +143,8 @@ pub struct TlsPlan {
     pub insecure: bool,
     /// The name to ask for and to check, where it is not the URL's host.
     pub server_name: Option<String>,
+    /// Whether earlier TLS sessions are taken up.
+    pub session_resumption: Resumption,
 }
 
 /// Where subscribers come from.

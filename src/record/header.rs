@@ -92,6 +92,9 @@ pub struct TargetInfo {
     pub subprotocol: Option<bool>,
     /// Whether certificates were not checked, because the profile said so.
     pub tls_insecure: bool,
+    /// Whether earlier TLS sessions were taken up where the server offered it, because the profile said so.
+    #[serde(default)]
+    pub tls_session_resumption: bool,
     /// Lines that the server gave the scout.
     pub lines: Option<u32>,
     /// The keepalive interval that the server gave the scout, in milliseconds.

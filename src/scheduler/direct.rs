@@ -282,7 +282,7 @@ impl Worker {
     ) -> Option<(Time, Time)> {
         let name = body.name();
         let now = self.now();
-        let written = self.clients[place].request(line, body, tag, now, &mut self.buffer);
+        let written = self.clients[place].request(line, body, tag, now, &mut self.buffer, &mut self.buffers);
         // A server that says nothing more would not wake it in time for the timeout.
         self.wake_client(place);
         let written = written.ok()?;

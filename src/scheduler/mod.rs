@@ -51,7 +51,7 @@ use crate::record::{
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
 use crate::subscribers::rest::RestError;
-use crate::transport::{Clock, TlsError};
+use crate::transport::{Clock, Resumption, TlsError};
 use crate::verdict::Watch;
 use crate::workload::{Rate, Segment, Stage};
 
@@ -520,6 +520,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
             dialect_detected: scouted.map(|scouted| scouted.dialect.name().to_owned()),
             subprotocol: scouted.map(|scouted| scouted.subprotocol),
             tls_insecure: target.tls.insecure,
+            tls_session_resumption: target.tls.session_resumption == Resumption::On,
             lines: scouted.map(|scouted| scouted.lines as u32),
             keepalive_interval_ms: scouted.map(|scouted| scouted.keepalive_interval.as_millis() as u64),
         },

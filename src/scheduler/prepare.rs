@@ -277,7 +277,10 @@ fn tls(
         (Some(path), false) => Trust::CaFile(path.clone()),
         (None, false) => Trust::Platform,
     };
-    Ok((connector(&trust)?, server_name(settings.server_name.as_deref().unwrap_or(&url.host))?))
+    Ok((
+        connector(&trust, settings.session_resumption)?,
+        server_name(settings.server_name.as_deref().unwrap_or(&url.host))?,
+    ))
 }
 
 fn dialer_of(plan: &Plan, addresses: Vec<SocketAddr>, host: String, path: &str, clock: Clock) -> Dialer {

@@ -78,13 +78,13 @@ impl Worker {
             self.signon_failed(place, SignonFailure::Unfinished, None);
         }
         self.give_up_kept_calls(place);
-        self.clients[place].close(1000, now, now + CLOSE_TIMEOUT);
+        self.clients[place].close(1000, now, now + CLOSE_TIMEOUT, &mut self.buffers);
         self.wake_client(place);
     }
 
     /// The connection is open.
     pub fn opened(&mut self, place: usize, dialled: Dialled) {
-        let Dialled { link, started, connected, secured, upgraded, subprotocol } = dialled;
+        let Dialled { link, started, connected, secured, upgraded, subprotocol, .. } = dialled;
         let is_quiet = self.is_quiet(place);
         if !is_quiet {
             self.recorder.service(Metric::Tcp, started, connected);
@@ -271,7 +271,9 @@ impl Worker {
             let Some(due) = self.clients[place].session.due(now) else { break };
             match due {
                 Due::Keepalive => {
-                    if let Ok(written) = self.clients[place].keepalive(now, &mut self.buffer) {
+                    if let Ok(written) =
+                        self.clients[place].keepalive(now, &mut self.buffer, &mut self.buffers)
+                    {
                         self.recorder.counters().keepalives_sent += 1;
                         if !self.is_quiet(place) {
                             self.recorder.service(Metric::KeepaliveLag, at, written);
@@ -290,7 +292,7 @@ impl Worker {
                 }
                 Due::StateTimeout => {
                     self.signon_failed(place, SignonFailure::StateTimeout, None);
-                    self.clients[place].close(1000, now, now + CLOSE_TIMEOUT);
+                    self.clients[place].close(1000, now, now + CLOSE_TIMEOUT, &mut self.buffers);
                     return;
                 }
             }
@@ -324,7 +326,7 @@ impl Worker {
             self.stay_away(place);
         }
         self.clients[place].leaving = true;
-        self.clients[place].close(1000, now, now);
+        self.clients[place].close(1000, now, now, &mut self.buffers);
         self.drop_connection(place, now);
     }
 

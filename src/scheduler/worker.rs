@@ -22,7 +22,7 @@ use crate::profile::{CallPlan, Force, Plan};
 use crate::protocol::{Dialect, Session, SessionSettings};
 use crate::scenario::Direction;
 use crate::subscribers::Subscriber;
-use crate::transport::{Alarm, Clock, Deadlines, Dialer, ReadySet, Received};
+use crate::transport::{Alarm, Buffers, Clock, Deadlines, Dialer, ReadySet, Received};
 use crate::workload::{self, AttemptNumber, Schedule, Segment, SignOff, What};
 
 /// How often a worker looks at the stop signal and at the second on the clock.
@@ -113,6 +113,8 @@ pub(super) struct Worker {
     pub gauges: LiveGauges,
     pub deadlines: Deadlines<Owner>,
     pub buffer: Vec<u8>,
+    /// What its links read into and write from.
+    pub buffers: Buffers,
     pub stage: Stage,
     schedule: Peekable<Schedule>,
     ready: ReadySet,
@@ -188,6 +190,7 @@ impl Worker {
             gauges: LiveGauges::default(),
             deadlines,
             buffer: Vec::with_capacity(8 * 1024),
+            buffers: Buffers::default(),
             stage: Stage::Running,
             schedule,
             ready,
@@ -423,7 +426,7 @@ impl Worker {
             Poll::Ready(Some(Err(error))) => self.dial_failed(place, &error),
         }
         for left in (0..MESSAGES_A_TURN).rev() {
-            let Poll::Ready(received) = self.clients[place].poll_receive() else { break };
+            let Poll::Ready(received) = self.clients[place].poll_receive(&mut self.buffers) else { break };
             match received {
                 Received::Text { text, at } => {
                     self.received(place, &text, at);

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::frames::Frames;
 use super::http::UpgradeRequest;
-use super::{Clock, HttpConnection, HttpRequest, Link, SUB_PROTOCOL, Stream};
+use super::{Clock, End, HttpConnection, HttpRequest, Link, SUB_PROTOCOL, Stream};
 
 /// What a client asked for in its upgrade request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub async fn accept(
     stream.write_all(answer.as_bytes()).await.ok()?;
     stream.flush().await.ok()?;
     let (stream, rest) = connection.into_parts();
-    Some(Accepted::Link(Link::new(Frames::server(stream, rest).await), asked))
+    Some(Accepted::Link(Link::new(Frames::new(stream, End::Server, &rest)), asked))
 }
 
 /// The answer to an upgrade (RFC 6455, section 4.2.2). No extension is taken up.

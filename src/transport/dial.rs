@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::frames::Frames;
 use super::upgrade::{UpgradeError, upgrade};
-use super::{Clock, Link, Stream};
+use super::{Clock, End, Link, Stream};
 use crate::law::Time;
 
 /// What RFC 3986 leaves as it is in a query value.
@@ -46,6 +47,8 @@ pub struct Opened {
     pub connected: Time,
     /// When the TLS handshake was done; without TLS the same as `connected`.
     pub secured: Time,
+    /// The TLS handshake took up an earlier session.
+    pub resumed: bool,
 }
 
 /// A connection that is open, and how long each step took.
@@ -61,6 +64,8 @@ pub struct Dialled {
     pub secured: Time,
     /// When the server had agreed to the upgrade.
     pub upgraded: Time,
+    /// The TLS handshake took up an earlier session.
+    pub resumed: bool,
     /// The server selected the sub-protocol. One that does not is taken all the same, and counted
     /// (protocol, section 1.2).
     pub subprotocol: bool,
@@ -189,13 +194,21 @@ impl Dialer {
         token: String,
         force: bool,
     ) -> Result<Dialled, DialError> {
-        let Opened { mut stream, started, connected, secured } = self.open(number).await?;
+        let Opened { mut stream, started, connected, secured, resumed } = self.open(number).await?;
         let token = utf8_percent_encode(&token, QUERY_VALUE);
         let target = format!("{}?token={token}&force={force}", self.path);
         let upgraded = upgrade(&mut stream, &self.host, &target).await?;
         let at = stream.last_read();
-        let link = Link::new(Frames::client(stream, upgraded.rest).await);
-        Ok(Dialled { link, started, connected, secured, upgraded: at, subprotocol: upgraded.subprotocol })
+        let link = Link::new(Frames::new(stream, End::Client, &upgraded.rest));
+        Ok(Dialled {
+            link,
+            started,
+            connected,
+            secured,
+            upgraded: at,
+            resumed,
+            subprotocol: upgraded.subprotocol,
+        })
     }
 
     /// Opens a stream to the server for the client `number`: TCP, and TLS where that is set.
@@ -212,12 +225,14 @@ impl Dialer {
                 started,
                 connected,
                 secured: connected,
+                resumed: false,
             });
         };
         let tls = connector.connect(name.clone(), Stream::stamped(tcp, self.clock)).await;
         let tls = tls.map_err(|error| DialError::from_tls(&error))?;
+        let resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
         let stream = Stream::Tls(Box::new(tls.into()));
-        Ok(Opened { stream, started, connected, secured: self.clock.now() })
+        Ok(Opened { stream, started, connected, secured: self.clock.now(), resumed })
     }
 
     async fn connect(&self, number: usize) -> io::Result<TcpStream> {

@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::Buffers;
 use super::frames::{Frame, FrameError, Frames};
 use crate::law::Time;
 
@@ -14,8 +15,7 @@ pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Link {
     frames: Frames,
-    ending: Option<Closed>,
-    unflushed: bool,
+    ending: Option<Box<Closed>>,
 }
 
 /// What comes off a link.
@@ -96,55 +96,60 @@ impl End {
 
 impl Link {
     pub(super) fn new(frames: Frames) -> Link {
-        Link { frames, ending: None, unflushed: false }
+        Link { frames, ending: None }
     }
 
     /// What comes next. Texts still come after [`Link::close`], until the other end has closed too.
-    pub fn poll_receive(&mut self, end: End, cx: &mut Context<'_>) -> Poll<Received> {
-        if self.unflushed {
-            // An error shows in the next frame.
-            self.unflushed = self.frames.poll_flush(cx).is_pending();
-        }
+    pub fn poll_receive(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Poll<Received> {
         loop {
-            let Poll::Ready(frame) = self.frames.poll_frame(cx) else { return Poll::Pending };
+            let Poll::Ready(frame) = self.frames.poll_frame(buffers, cx) else { return Poll::Pending };
             let at = self.frames.stream().last_read();
             match frame {
                 Ok(Frame::Text(text)) => return Poll::Ready(Received::Text { text, at }),
                 Ok(Frame::Binary(bytes)) => return Poll::Ready(Received::Binary(bytes)),
-                // The reply goes out with the next poll, and then the connection ends.
+                // The reply is out, or goes out with the next poll, and then the connection ends.
                 Ok(Frame::Close { code, reason }) => {
-                    let close = Closed { initiator: end.them(), code: code.unwrap_or(1005), reason, at };
-                    self.ending.get_or_insert(close);
+                    let initiator = self.frames.end().them();
+                    let close = || Box::new(Closed { initiator, code: code.unwrap_or(1005), reason, at });
+                    self.ending.get_or_insert_with(close);
                 }
-                Err(error) => return Poll::Ready(Received::Closed(self.ended(error, end, at, cx))),
+                Err(error) => return Poll::Ready(Received::Closed(self.ended(error, at, buffers, cx))),
             }
         }
     }
 
-    /// Queues `text` and writes as much of it as the socket takes; the rest goes with [`Link::poll_receive`], which the
+    /// Sends `text`: writes as much of it as the socket takes; the rest goes with [`Link::poll_receive`], which the
     /// task is woken for.
     ///
     /// # Errors
     /// The connection has ended or its other end does not read: [`Link::poll_receive`] tells the rest, except for
     /// [`FrameError::Stuck`], on which the owner ends the connection.
-    pub fn send(&mut self, text: Utf8Bytes, cx: &mut Context<'_>) -> Result<(), FrameError> {
-        self.frames.send(text, cx)?;
-        self.unflushed = self.frames.poll_flush(cx).is_pending();
-        Ok(())
+    pub fn send(
+        &mut self,
+        text: &str,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+    ) -> Result<(), FrameError> {
+        self.frames.send(text, buffers, cx)
     }
 
     /// Queues `text`, to be written by [`Link::flush`]: one write for all that is said to a client at a time.
     ///
     /// # Errors
     /// As [`Link::send`].
-    pub fn queue(&mut self, text: Utf8Bytes, cx: &mut Context<'_>) -> Result<(), FrameError> {
-        self.frames.send(text, cx)
+    pub fn queue(
+        &mut self,
+        text: &str,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+    ) -> Result<(), FrameError> {
+        self.frames.queue(text, buffers, cx)
     }
 
     /// Writes as much of what is queued as the socket takes; the rest goes with [`Link::poll_receive`].
-    pub fn flush(&mut self, cx: &mut Context<'_>) {
+    pub fn flush(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) {
         // An error shows in the next frame.
-        self.unflushed = self.frames.poll_flush(cx).is_pending();
+        let _ = self.frames.poll_flush(buffers, cx);
     }
 
     /// When bytes last went to the socket.
@@ -154,18 +159,18 @@ impl Link {
 
     /// Starts the closing handshake. The owner goes on receiving until [`Received::Closed`], and drops the link
     /// if that takes too long (protocol, section 1.6: 3 s).
-    pub fn close(&mut self, end: End, code: u16, reason: &str, now: Time, cx: &mut Context<'_>) {
+    pub fn close(&mut self, code: u16, reason: &str, now: Time, buffers: &mut Buffers, cx: &mut Context<'_>) {
         if self.ending.is_none() {
-            self.ending = Some(Closed { initiator: end.us(), code, reason: reason.to_owned(), at: now });
+            let initiator = self.frames.end().us();
+            self.ending = Some(Box::new(Closed { initiator, code, reason: reason.to_owned(), at: now }));
             // If it cannot be sent any more, the next receive says how the connection ended.
-            let _ = self.frames.close(code, reason, cx);
-            self.unflushed = self.frames.poll_flush(cx).is_pending();
+            self.frames.close(code, reason, buffers, cx);
         }
     }
 
     /// How the connection is being ended, once either end has begun to close.
     pub fn ending(&self) -> Option<&Closed> {
-        self.ending.as_ref()
+        self.ending.as_deref()
     }
 
     /// Whether either end has begun to close.
@@ -173,9 +178,9 @@ impl Link {
         self.ending.is_some()
     }
 
-    fn ended(&mut self, error: FrameError, end: End, at: Time, cx: &mut Context<'_>) -> Closed {
+    fn ended(&mut self, error: FrameError, at: Time, buffers: &mut Buffers, cx: &mut Context<'_>) -> Closed {
         if let Some(ending) = self.ending.take() {
-            return ending;
+            return *ending;
         }
         let ours = match error {
             FrameError::Protocol => Some(1002),
@@ -185,9 +190,8 @@ impl Link {
         };
         match ours {
             Some(code) => {
-                let _ = self.frames.close(code, "", cx);
-                let _ = self.frames.poll_flush(cx);
-                Closed { initiator: end.us(), code, reason: error.to_string(), at }
+                self.frames.close(code, "", buffers, cx);
+                Closed { initiator: self.frames.end().us(), code, reason: error.to_string(), at }
             }
             None => Closed { initiator: Initiator::Network, code: 1006, reason: String::new(), at },
         }

@@ -2,13 +2,16 @@
 //!
 //! [`Dialer`] and [`accept`] make a [`Link`]; a [`Link`] is polled by its owner. [`ReadySet`] tells which links have
 //! something to do, [`Deadlines`] and [`Alarm`] when the next thing is due. Every read is stamped beneath TLS and
-//! the WebSocket layer ([`Stream`]); the frame codec has a seam of its own ([`Frames`]).
+//! the WebSocket layer ([`Stream`]). A link reads into and writes from the [`Buffers`] of its thread, and has none of its
+//! own while nothing is to be read or written ([`Frames`]).
 
 mod accept;
 mod alarm;
+mod buffers;
 mod clock;
 mod deadlines;
 mod dial;
+mod frame;
 mod frames;
 mod http;
 mod limits;
@@ -20,16 +23,18 @@ mod upgrade;
 
 pub use accept::{Accepted, Asked, Refusal, SubProtocolRule, accept};
 pub use alarm::Alarm;
+pub use buffers::Buffers;
 pub use clock::Clock;
 pub use deadlines::Deadlines;
 pub use dial::{DialError, Dialer, Dialled, Opened};
+pub use frame::{FrameReader, Incoming, Opcode, write_frame};
 pub use frames::{Frame, FrameError, Frames};
 pub use http::{HttpConnection, HttpRequest, HttpResponse};
 pub use limits::{local_ports, raise_descriptor_limit};
 pub use link::{Closed, End, Initiator, Link, MAX_MESSAGE_BYTES, Received};
 pub use ready::{ReadySet, ReadyWaker};
 pub use stream::{Stamped, Stream};
-pub use tls::{TlsError, Trust, connector, own_acceptor, server_name};
+pub use tls::{Resumption, TlsError, Trust, connector, own_acceptor, server_name};
 
 /// The text of a message: UTF-8 in a shared buffer.
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;

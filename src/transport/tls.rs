@@ -60,12 +60,21 @@ impl From<rcgen::Error> for TlsError {
     }
 }
 
-/// A connector that trusts `trust`. Sessions are not resumed: each sign-on pays for its own handshake, as that of a
-/// phone which was not there before does.
+/// Whether a TLS handshake may take up a session of an earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resumption {
+    /// Each pays in full, as that of a phone which was not there before does.
+    #[default]
+    Off,
+    /// Whoever finds a ticket takes it, as a phone does that comes back.
+    On,
+}
+
+/// A connector that trusts `trust`.
 ///
 /// # Errors
 /// [`TlsError`], with the file or the cure.
-pub fn connector(trust: &Trust) -> Result<TlsConnector, TlsError> {
+pub fn connector(trust: &Trust, resumption: Resumption) -> Result<TlsConnector, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
@@ -77,7 +86,11 @@ pub fn connector(trust: &Trust) -> Result<TlsConnector, TlsError> {
             .with_custom_certificate_verifier(Arc::new(Unchecked { provider }))
             .with_no_client_auth(),
     };
-    config.resumption = rustls::client::Resumption::disabled();
+    config.resumption = match resumption {
+        Resumption::Off => rustls::client::Resumption::disabled(),
+        // The tickets of one server, the target: the library keeps the latest eight of each.
+        Resumption::On => rustls::client::Resumption::in_memory_sessions(1),
+    };
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
@@ -106,10 +119,12 @@ pub fn own_acceptor() -> Result<(TlsAcceptor, String), TlsError> {
     let certificate = leaf.signed_by(&key, &authority)?;
     let key =
         PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| TlsError::Library(error.to_owned()))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)?;
+    // What a client needs to resume is in its ticket: the core keeps no session for it.
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
     Ok((TlsAcceptor::from(Arc::new(config)), authority.pem()))
 }
 

@@ -1,9 +1,11 @@
 //! `serve` as a program: its URL, its files, its end.
 
 use std::fs;
+use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +13,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use wtsp_load::embedded_core::Provisioned;
-use wtsp_load::transport::{Trust, connector, server_name};
+use wtsp_load::transport::{Buffers, Clock, Dialer, Received, Resumption, Trust, connector, server_name};
 
 /// A running `serve` and its URL; killed if a test fails before its end.
 struct Serve {
@@ -147,11 +149,39 @@ async fn wss_is_served_with_a_certificate_that_its_authority_signed() {
     let serve = Serve::start(&["--tls", "--write-ca", ca.to_str().unwrap()]);
     let address = serve.url.strip_prefix("wss://").and_then(|rest| rest.split('/').next()).unwrap();
     let tcp = TcpStream::connect(address).await.unwrap();
-    let tls = connector(&Trust::CaFile(ca)).unwrap();
+    let tls = connector(&Trust::CaFile(ca), Resumption::Off).unwrap();
     let tls = tls.connect(server_name("127.0.0.1").unwrap(), tcp).await.unwrap();
     let url = format!("{}?token=unknown", serve.url);
     let (mut socket, _) = tokio_tungstenite::client_async(url, tls).await.unwrap();
     let close = socket.next().await.unwrap().unwrap();
     assert!(close.is_close(), "{close}");
+    assert_eq!(serve.end(Signal::SIGTERM).0, Some(0));
+}
+
+#[tokio::test]
+async fn an_earlier_tls_session_is_taken_up_if_that_is_wanted_and_not_if_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let serve = Serve::start(&["--tls", "--write-ca", ca.to_str().unwrap()]);
+    let host = serve.url.strip_prefix("wss://").and_then(|rest| rest.split('/').next()).unwrap();
+    for (resumption, resumed) in [(Resumption::Off, [false; 3]), (Resumption::On, [false, true, true])] {
+        let tls = connector(&Trust::CaFile(ca.clone()), resumption).unwrap();
+        let dialer = Arc::new(Dialer {
+            addresses: vec![host.parse().unwrap()],
+            host: host.to_owned(),
+            path: "/signaling/v1".to_owned(),
+            source_addresses: Vec::new(),
+            tls: Some((tls, server_name("127.0.0.1").unwrap())),
+            clock: Clock::start(),
+        });
+        let mut buffers = Buffers::default();
+        for expected in resumed {
+            let mut dialled = Arc::clone(&dialer).dial(0, "unknown".to_owned(), false).await.unwrap();
+            assert_eq!(dialled.resumed, expected, "{resumption:?}");
+            // The ticket comes with what the server says first.
+            let received = poll_fn(|cx| dialled.link.poll_receive(&mut buffers, cx)).await;
+            assert!(matches!(received, Received::Closed(_)), "{received:?}");
+        }
+    }
     assert_eq!(serve.end(Signal::SIGTERM).0, Some(0));
 }

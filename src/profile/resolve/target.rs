@@ -7,6 +7,7 @@ use super::Resolver;
 use crate::profile::file::{DialectFile, ForceFile, TargetFile};
 use crate::profile::plan::{DialectChoice, Force, Server, Target, TlsPlan};
 use crate::profile::url::{ServerUrl, UrlError};
+use crate::transport::Resumption;
 
 impl Resolver<'_> {
     pub(super) fn target(&mut self, file: &TargetFile) -> Target {
@@ -55,6 +56,7 @@ impl Resolver<'_> {
             ca_file: file.tls.ca_file.as_deref().map(|written| self.path("target.tls.ca_file", written)),
             insecure: file.tls.insecure,
             server_name: file.tls.server_name.clone(),
+            session_resumption: if file.tls.session_resumption { Resumption::On } else { Resumption::Off },
         };
         let secure = matches!(server, Server::Url(url) if url.secure);
         if !secure && tls != TlsPlan::default() {

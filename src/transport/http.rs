@@ -11,8 +11,6 @@ use super::Stream;
 /// The longest request line and headers that are read.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
-/// How much is read at a time at the least.
-const READ_BYTES: usize = 1024;
 /// The longest body that is read.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -137,8 +135,6 @@ impl HttpConnection {
     }
 
     async fn read_more(&mut self) -> Result<(), NoRequest> {
-        // Room for the head of an upgrade: left to itself the buffer begins with 64 bytes, and each doubling is a read.
-        self.read.reserve(READ_BYTES);
         match self.stream.read_buf(&mut self.read).await? {
             0 => Err(NoRequest::Gone),
             _ => Ok(()),

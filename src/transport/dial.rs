@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::frames::Frames;
-use super::upgrade::{UpgradeError, upgrade};
+use super::upgrade::{Request, UpgradeError, upgrade};
 use super::{Clock, End, Link, Stream};
 use crate::law::Time;
 
@@ -195,9 +195,9 @@ impl Dialer {
         force: bool,
     ) -> Result<Dialled, DialError> {
         let Opened { mut stream, started, connected, secured, resumed } = self.open(number).await?;
-        let token = utf8_percent_encode(&token, QUERY_VALUE);
-        let target = format!("{}?token={token}&force={force}", self.path);
-        let upgraded = upgrade(&mut stream, &self.host, &target).await?;
+        let query = utf8_percent_encode(&token, QUERY_VALUE);
+        let request = Request::new(&self.host, format_args!("{}?token={query}&force={force}", self.path));
+        let upgraded = upgrade(&mut stream, request).await?;
         let at = stream.last_read();
         let link = Link::new(Frames::new(stream, End::Client, &upgraded.rest));
         Ok(Dialled {

@@ -11,6 +11,8 @@ use super::Stream;
 /// The longest request line and headers that are read.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
+/// What is read at once.
+const READ_BYTES: usize = 2 * 1024;
 /// The longest body that is read.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -135,6 +137,8 @@ impl HttpConnection {
     }
 
     async fn read_more(&mut self) -> Result<(), NoRequest> {
+        // Room for most requests: what does not fill it has emptied the socket, which is not asked again.
+        self.read.reserve(READ_BYTES);
         match self.stream.read_buf(&mut self.read).await? {
             0 => Err(NoRequest::Gone),
             _ => Ok(()),

@@ -3,6 +3,7 @@
 //! The library's own handshake cannot serve here: it gives the connection up when the server does not select the
 //! sub-protocol, which this harness must survive and count (protocol, section 1.2).
 
+use std::fmt::{self, Write};
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,8 @@ use super::{SUB_PROTOCOL, Stream};
 /// The longest answer to an upgrade that is read.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
+/// Room for a request with a token of some length.
+const REQUEST_BYTES: usize = 512;
 
 /// An upgrade that the server agreed to.
 #[derive(Debug)]
@@ -37,23 +40,41 @@ pub(super) enum UpgradeError {
     Reset,
 }
 
-/// Asks for the upgrade to `target` (path and query) and reads the answer.
-pub(super) async fn upgrade(stream: &mut Stream, host: &str, target: &str) -> Result<Upgraded, UpgradeError> {
-    let key = generate_key();
-    let request = format!(
-        "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {SUB_PROTOCOL}\r\n\
-         User-Agent: wtsp-load/{}\r\n\r\n",
-        env!("CARGO_PKG_VERSION"),
-    );
-    stream.write_all(request.as_bytes()).await.map_err(lost)?;
+/// A request for an upgrade.
+#[derive(Debug)]
+pub(super) struct Request {
+    text: String,
+    /// What the answer to its key is.
+    accept: String,
+}
+
+impl Request {
+    /// For the upgrade to `target` (path and query) at `host`.
+    pub fn new(host: &str, target: fmt::Arguments<'_>) -> Request {
+        let key = generate_key();
+        let mut text = String::with_capacity(REQUEST_BYTES);
+        // A string takes everything that is written to it.
+        let _ = write!(
+            text,
+            "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {SUB_PROTOCOL}\r\n\
+             User-Agent: wtsp-load/{}\r\n\r\n",
+            env!("CARGO_PKG_VERSION"),
+        );
+        Request { text, accept: derive_accept_key(key.as_bytes()) }
+    }
+}
+
+/// Asks for an upgrade and reads the answer.
+pub(super) async fn upgrade(stream: &mut Stream, request: Request) -> Result<Upgraded, UpgradeError> {
+    stream.write_all(request.text.as_bytes()).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     let mut answer = Vec::with_capacity(1024);
     loop {
         if stream.read_buf(&mut answer).await.map_err(lost)? == 0 {
             return Err(UpgradeError::Closed);
         }
-        if let Some(upgraded) = parse(&answer, &derive_accept_key(key.as_bytes()))? {
+        if let Some(upgraded) = parse(&answer, &request.accept)? {
             return Ok(upgraded);
         }
         if answer.len() > MAX_ANSWER_BYTES {

@@ -1,5 +1,6 @@
 //! The frame codec against tungstenite.
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
+#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,6 +8,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use wtsp_load::transport::{End, FrameError, Incoming, MAX_MESSAGE_BYTES, Opcode, write_frame};
 
+#[path = "../support/counting.rs"]
+mod counting;
 mod links;
 #[path = "../support/frame_oracle.rs"]
 mod oracle;

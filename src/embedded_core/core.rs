@@ -66,6 +66,10 @@ pub(super) enum Due {
     Drop(Id),
 }
 
+// A heap moves its entries about. With the messages themselves in it, taking out those of an answered call cost 6,700
+// instructions, with their numbers 2,800 (60 clients; the difference grows with them).
+const _: () = assert!(size_of::<Due>() <= 24);
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {

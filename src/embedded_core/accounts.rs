@@ -156,7 +156,8 @@ impl Accounts {
         for (index, subscriber) in (0..).zip(subscribers) {
             let number: Rc<str> = Rc::from(subscriber.number.as_str());
             let token: Rc<str> = Rc::from(subscriber.token.as_str());
-            let mut sessions = Vec::new();
+            // Room for one: few ever have another.
+            let mut sessions = Vec::with_capacity(1);
             if !token.is_empty() {
                 accounts.by_token.entry(Rc::clone(&token)).or_insert(index);
                 sessions.push(Session { token, identifier: Box::default() });

@@ -2,6 +2,7 @@
 //! and 2.7).
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -134,9 +135,9 @@ impl Core {
         connection.session.state_sent(self.now);
         let silent_at = connection.session.silent_at();
         if silent_at < crate::law::Time::NEVER {
-            self.due.push(silent_at, Due::Supervise(id));
+            self.silences.push(silent_at, id);
         }
-        self.schedule(id, self.now, text, Mark::State { is_registered }, None);
+        self.schedule(id, self.now, &text, Mark::State { is_registered }, None);
         if !is_registered {
             self.await_registration(id);
         }
@@ -212,7 +213,7 @@ fn line_state((call_id, log): &(String, Vec<(i64, Box<RawValue>)>)) -> LineState
 /// The entries of a log as they are shown: newest first, and without `line` and `call_id`, which the line itself has
 /// (decisions 12.25 and 12.27).
 fn shown_log(log: &Log) -> Vec<(i64, Box<RawValue>)> {
-    let shown = |(stamp, text): &(i64, crate::transport::Utf8Bytes)| {
+    let shown = |(stamp, text): &(i64, Rc<str>)| {
         let mut message: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
         message.remove("line");
         message.remove("call_id");

@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 use super::slab::Id;
 use crate::law::Time;
 use crate::protocol::{Jsep, Line};
-use crate::transport::Utf8Bytes;
 
 /// How much of a call's log is kept; nothing that is real comes near it.
 const MAX_LOG: usize = 48;
@@ -165,23 +164,23 @@ pub(super) struct Leg {
 /// An SDP, where it lies in the text that brought it.
 #[derive(Clone, Debug)]
 pub(super) struct Sdp {
-    text: Utf8Bytes,
+    text: Rc<str>,
     start: usize,
     end: usize,
 }
 
 impl Sdp {
-    /// The SDP of `jsep`, which was read from `text`.
-    pub(super) fn of(jsep: &Jsep<'_>, text: &Utf8Bytes) -> Option<Sdp> {
+    /// The SDP of `jsep`, which was read from `text`, of which `kept` is a copy.
+    pub(super) fn of(jsep: &Jsep<'_>, text: &str, kept: &Rc<str>) -> Option<Sdp> {
         let raw = jsep.sdp.get();
-        let start = (raw.as_ptr() as usize).checked_sub(text.as_str().as_ptr() as usize)?;
+        let start = (raw.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
         let end = start + raw.len();
-        (text.as_str().get(start..end) == Some(raw)).then(|| Sdp { text: text.clone(), start, end })
+        (kept.get(start..end) == Some(raw)).then(|| Sdp { text: Rc::clone(kept), start, end })
     }
 
     /// The SDP with its media in this direction, as far as it says `sendrecv`.
     pub(super) fn directed(&self, hold: Option<Hold>) -> Option<Box<RawValue>> {
-        let raw = self.text.as_str().get(self.start..self.end)?;
+        let raw = self.text.get(self.start..self.end)?;
         let raw = match hold {
             None => raw.to_owned(),
             Some(hold) => raw.replace("a=sendrecv", hold.attribute()),
@@ -199,13 +198,13 @@ pub(super) fn is_plausible(jsep: &Jsep<'_>) -> bool {
 /// What was said about a call on one leg, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    entries: Vec<(i64, Utf8Bytes)>,
+    entries: Vec<(i64, Rc<str>)>,
 }
 
 impl Log {
     /// Adds what was said at `stamp`, milliseconds since the epoch. The first entry, which tells a call's direction, is
     /// never given up.
-    pub(super) fn add(&mut self, stamp: i64, text: Utf8Bytes) {
+    pub(super) fn add(&mut self, stamp: i64, text: Rc<str>) {
         if self.entries.len() == MAX_LOG {
             self.entries.remove(1);
         }
@@ -213,7 +212,7 @@ impl Log {
     }
 
     /// The entries, newest first (protocol, decision 12.25).
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = &(i64, Utf8Bytes)> {
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &(i64, Rc<str>)> {
         self.entries.iter().rev()
     }
 }
@@ -225,23 +224,25 @@ mod tests {
 
     #[test]
     fn an_sdp_is_found_again_in_its_text_and_turned_to_a_direction() {
-        let text = Utf8Bytes::from(r#"{"x":1,"sdp":"v=0\r\nm=audio\r\na=sendrecv\r\n"}"#);
-        let start = text.as_str().find("\"v=0").unwrap();
-        let raw: &RawValue = serde_json::from_str(&text.as_str()[start..text.len() - 1]).unwrap();
+        let text: Rc<str> = Rc::from(r#"{"x":1,"sdp":"v=0\r\nm=audio\r\na=sendrecv\r\n"}"#);
+        let start = text.find("\"v=0").unwrap();
+        let raw: &RawValue = serde_json::from_str(&text[start..text.len() - 1]).unwrap();
         let jsep = Jsep { kind: JsepKind::Offer, sdp: raw };
         assert!(is_plausible(&jsep));
-        let sdp = Sdp::of(&jsep, &text).unwrap();
+        let kept = Rc::from(&*text);
+        let sdp = Sdp::of(&jsep, &text, &kept).unwrap();
         assert_eq!(sdp.directed(None).unwrap().get(), raw.get());
         let held = sdp.directed(Some(Hold::Inactive)).unwrap();
         assert_eq!(held.get(), r#""v=0\r\nm=audio\r\na=inactive\r\n""#);
-        assert!(Sdp::of(&jsep, &Utf8Bytes::from("another")).is_none());
+        assert!(Sdp::of(&jsep, "another", &kept).is_none());
+        assert!(Sdp::of(&jsep, &text, &Rc::from("another")).is_none());
     }
 
     #[test]
     fn a_long_log_keeps_its_first_and_its_newest_entries() {
         let mut log = Log::default();
         for stamp in 0..100 {
-            log.add(stamp, Utf8Bytes::from(""));
+            log.add(stamp, Rc::from(""));
         }
         let stamps: Vec<_> = log.newest_first().map(|(stamp, _)| *stamp).collect();
         assert_eq!((stamps.len(), stamps[0], stamps[MAX_LOG - 1]), (MAX_LOG, 99, 0));

@@ -1,17 +1,17 @@
 //! What goes out: encoded once, logged, due at its time, counted when it is written.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
-use super::calls::LegRef;
+use super::calls::{LegRef, Sdp};
 use super::core::{Core, Due};
 use super::injected::Held;
 use super::slab::Id;
 use crate::law::Time;
 use crate::protocol::{
-    Answer, Dialect, EarlyRequests, Event, EventBody, EventName, Group, Keepalive, Line, Request,
+    Answer, Dialect, EarlyRequests, Event, EventBody, EventName, Group, Jsep, Keepalive, Line, Request,
     RequestName, RequestRefusal, Response, ResponseOutcome, ServerMessage, Text, Violation,
 };
-use crate::transport::Utf8Bytes;
 
 /// As what a text is counted once it is written.
 #[derive(Clone, Copy, Debug)]
@@ -42,15 +42,48 @@ impl Mark {
 }
 
 /// A request under way: where it came from, and when what it causes goes out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Order<'a> {
     pub(super) from: Id,
     pub(super) account: u32,
     pub(super) request: &'a Request<'a>,
-    /// The text of the request.
-    pub(super) text: &'a Utf8Bytes,
     /// When its response goes out, and the events that it causes behind it.
     pub(super) due: Time,
+    /// The text of the request. It lies in a buffer that the next read uses again.
+    text: &'a str,
+    /// A copy of it, once somebody keeps it.
+    kept: OnceCell<Rc<str>>,
+}
+
+impl<'a> Order<'a> {
+    pub(super) fn new(
+        from: Id,
+        account: u32,
+        request: &'a Request<'a>,
+        text: &'a str,
+        due: Time,
+    ) -> Order<'a> {
+        Order { from, account, request, due, text, kept: OnceCell::new() }
+    }
+
+    /// The text of the request, to be kept: copied the first time.
+    pub(super) fn kept(&self) -> Rc<str> {
+        Rc::clone(self.kept.get_or_init(|| Rc::from(self.text)))
+    }
+
+    /// The SDP of its `jsep`, to be kept.
+    pub(super) fn sdp(&self, jsep: &Jsep<'_>) -> Option<Sdp> {
+        Sdp::of(jsep, self.text, &self.kept())
+    }
+}
+
+/// A text that is held back until it is due.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) to: Id,
+    pub(super) text: Rc<str>,
+    pub(super) mark: Mark,
+    pub(super) held: Held,
 }
 
 /// Where an event goes, and when.
@@ -65,7 +98,7 @@ pub(super) struct Envelope<'a> {
 
 impl Core {
     /// Answers a request, and notes that it was. Gives back the response for the call's log.
-    pub(super) fn respond(&mut self, order: &Order<'_>, answer: Answer) -> Option<Utf8Bytes> {
+    pub(super) fn respond(&mut self, order: &Order<'_>, answer: Answer) -> Option<Rc<str>> {
         let session = &mut self.connections.get_mut(order.from)?.session;
         session.answered(&order.request.transaction, answer);
         let response = self.encode_response(order.from, order.request, answer)?;
@@ -77,7 +110,7 @@ impl Core {
                 law.map_or(order.due, |delay| self.cause.at + delay)
             }
         };
-        self.schedule(order.from, due, response.clone(), Mark::Response(answer), None);
+        self.schedule(order.from, due, &response, Mark::Response(answer), None);
         Some(response)
     }
 
@@ -103,15 +136,16 @@ impl Core {
         self.truth.violated(Violation::Retransmission);
         let due = at + self.ack_delay();
         if let Some(response) = self.encode_response(to, request, answer) {
-            self.schedule(to, due, response, Mark::Repeated(answer), None);
+            self.schedule(to, due, &response, Mark::Repeated(answer), None);
         }
     }
 
     /// Answers a keepalive in kind, at once unless told otherwise: a flat one byte for byte (protocol, section 4).
-    pub(super) fn keepalive(&mut self, to: Id, keepalive: &Keepalive<'_>, text: &Utf8Bytes) {
+    pub(super) fn keepalive(&mut self, to: Id, keepalive: &Keepalive<'_>, text: &str) {
         self.truth.keepalives.sent += 1;
+        let acknowledged;
         let answer = match keepalive.form {
-            Dialect::Flat => Some(text.clone()),
+            Dialect::Flat => text,
             Dialect::Nested => {
                 let response = Response {
                     transaction: keepalive.transaction.as_deref().map(Text::Borrowed),
@@ -119,13 +153,21 @@ impl Core {
                     call_id: None,
                     outcome: ResponseOutcome::Ack,
                 };
-                let is_written = response.encode(Dialect::Nested, &mut self.scratch).is_ok();
-                is_written.then(|| self.written()).flatten()
+                if response.encode(Dialect::Nested, &mut self.scratch).is_err() {
+                    return;
+                }
+                let Some(written) = self.written() else { return };
+                acknowledged = written;
+                &*acknowledged
             }
         };
-        if let Some(answer) = answer {
-            let due = self.cause.at + self.delays.next(ServerMessage::Keepalive).unwrap_or_default();
-            self.schedule(to, due, answer, Mark::Keepalive, None);
+        let delay = self.delays.next(ServerMessage::Keepalive).unwrap_or_default();
+        let (due, mark) = (self.cause.at + delay, Mark::Keepalive);
+        let held = Held { message: mark.message(), cause: self.cause, call: None };
+        if due <= self.now {
+            self.deliver(to, answer, mark, held);
+        } else {
+            self.hold_back(due, Post { to, text: Rc::from(answer), mark, held });
         }
     }
 
@@ -155,7 +197,7 @@ impl Core {
     }
 
     /// Adds what was said at `at` to the log of a leg.
-    pub(super) fn log(&mut self, leg: LegRef, at: Time, text: Utf8Bytes) {
+    pub(super) fn log(&mut self, leg: LegRef, at: Time, text: Rc<str>) {
         let stamp = self.stamp(at);
         if let Some(call) = self.calls.get_mut(leg.call) {
             call.leg_mut(leg.side).log.add(stamp, text);
@@ -164,16 +206,11 @@ impl Core {
 
     /// Sends an event to an account, if it is there to receive it. Gives back its text for a log, unless the
     /// dialect has no words for it.
-    pub(super) fn post(&mut self, envelope: Envelope<'_>, body: EventBody<'_>) -> Option<Utf8Bytes> {
+    pub(super) fn post(&mut self, envelope: Envelope<'_>, body: EventBody<'_>) -> Option<Rc<str>> {
         self.post_of(envelope, body, None)
     }
 
-    fn post_of(
-        &mut self,
-        envelope: Envelope<'_>,
-        body: EventBody<'_>,
-        call: Option<Id>,
-    ) -> Option<Utf8Bytes> {
+    fn post_of(&mut self, envelope: Envelope<'_>, body: EventBody<'_>, call: Option<Id>) -> Option<Rc<str>> {
         let account = self.accounts.get(envelope.account);
         let connection = account.connection.and_then(|id| Some((id, self.connections.get(id)?)));
         let dialect = connection.map_or(account.dialect, |(_, connection)| connection.session.dialect());
@@ -194,24 +231,29 @@ impl Core {
         event.encode(dialect, &mut self.scratch).ok()?;
         let text = self.written()?;
         if let Some(to) = to {
-            self.schedule(to, envelope.due, text.clone(), Mark::Event(name, code), call);
+            self.schedule(to, envelope.due, &text, Mark::Event(name, code), call);
         }
         Some(text)
     }
 
     /// Sends `text` when it is due: now, or later.
-    pub(super) fn schedule(&mut self, to: Id, due: Time, text: Utf8Bytes, mark: Mark, call: Option<Id>) {
+    pub(super) fn schedule(&mut self, to: Id, due: Time, text: &Rc<str>, mark: Mark, call: Option<Id>) {
         let held = Held { message: mark.message(), cause: self.cause, call };
         if due <= self.now {
             self.deliver(to, text, mark, held);
         } else {
-            self.due.push(due, Due::Send(to, text, mark, held));
+            self.hold_back(due, Post { to, text: Rc::clone(text), mark, held });
         }
     }
 
+    fn hold_back(&mut self, due: Time, post: Post) {
+        let id = self.posts.insert_with(|_| post);
+        self.due.push(due, Due::Send(id));
+    }
+
     /// What has been encoded last, as a text of its own.
-    pub(super) fn written(&self) -> Option<Utf8Bytes> {
-        std::str::from_utf8(&self.scratch).ok().map(Utf8Bytes::from)
+    pub(super) fn written(&self) -> Option<Rc<str>> {
+        std::str::from_utf8(&self.scratch).ok().map(Rc::from)
     }
 
     /// Counts a text that was written to a connection.
@@ -241,7 +283,7 @@ impl Core {
         }
     }
 
-    fn encode_response(&mut self, to: Id, request: &Request<'_>, answer: Answer) -> Option<Utf8Bytes> {
+    fn encode_response(&mut self, to: Id, request: &Request<'_>, answer: Answer) -> Option<Rc<str>> {
         let dialect = self.connections.get(to)?.session.dialect();
         // A line that cannot be written back has been refused by its type, or is none of this dialect's.
         let line = match (request.line, dialect) {

@@ -447,27 +447,37 @@ fn dialect_of(request: &Request<'_>, text: &str) -> Dialect {
 }
 
 /// The last responses of a connection. A repeated request brings its own line and call id, so nothing is kept but
-/// how it was answered.
+/// how it was answered: of an acknowledged one, as nearly all are, 8 bytes.
 #[derive(Debug, Default)]
 struct Answered {
     hasher: RandomState,
-    ring: Vec<(u64, Answer)>,
+    /// The hashes of their transactions, a ring once they are [`REMEMBERED_RESPONSES`].
+    marks: Vec<u64>,
     oldest: usize,
+    /// Those of them that were refused.
+    refused: Vec<(u64, RequestRefusal)>,
 }
 
 impl Answered {
     fn find(&self, transaction: &str) -> Option<Answer> {
         let mark = self.hasher.hash_one(transaction);
-        self.ring.iter().find(|(known, _)| *known == mark).map(|(_, answer)| *answer)
+        self.marks.contains(&mark).then(|| {
+            let refused = self.refused.iter().find(|(known, _)| *known == mark);
+            refused.map_or(Ok(()), |(_, refusal)| Err(*refusal))
+        })
     }
 
     fn remember(&mut self, transaction: &str, answer: Answer) {
-        let entry = (self.hasher.hash_one(transaction), answer);
-        if self.ring.len() < REMEMBERED_RESPONSES {
-            self.ring.push(entry);
+        let mark = self.hasher.hash_one(transaction);
+        if self.marks.len() < REMEMBERED_RESPONSES {
+            self.marks.push(mark);
         } else {
-            self.ring[self.oldest] = entry;
+            let forgotten = std::mem::replace(&mut self.marks[self.oldest], mark);
+            self.refused.retain(|(known, _)| *known != forgotten);
             self.oldest = (self.oldest + 1) % REMEMBERED_RESPONSES;
+        }
+        if let Err(refusal) = answer {
+            self.refused.push((mark, refusal));
         }
     }
 }

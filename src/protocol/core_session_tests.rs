@@ -165,8 +165,9 @@ fn a_transaction_that_was_answered_is_a_retransmission_for_a_while() {
     for number in 0..1_000 {
         session.answered(&format!("other-{number}"), Ok(()));
     }
-    assert_eq!(session.answered.ring.len(), REMEMBERED_RESPONSES);
+    assert_eq!((session.answered.marks.len(), session.answered.refused.len()), (REMEMBERED_RESPONSES, 0));
     assert_eq!(word(&session.receive(&text, Time::ZERO, &ThreeLines)), "hangup");
+    assert_eq!(word(&session.receive(&busy, Time::ZERO, &ThreeLines)), "error 503");
 }
 
 #[test]

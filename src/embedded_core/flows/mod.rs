@@ -17,7 +17,6 @@ use crate::protocol::{
     EventBody, EventErrorCode, HangupCode, JsepKind, Request, RequestBody, RequestName, RequestRefusal, Text,
     Violation,
 };
-use crate::transport::Utf8Bytes;
 
 impl Core {
     /// Executes a request that came `at` this time; a late one is about a call that has just ended.
@@ -26,13 +25,13 @@ impl Core {
         from: Id,
         account: u32,
         request: &Request<'_>,
-        text: &Utf8Bytes,
+        text: &str,
         at: Time,
         is_late: bool,
     ) {
         self.truth.requests[request.body.name().index()] += 1;
         let due = at + self.ack_delay();
-        let mut order = Order { from, account, request, text, due };
+        let mut order = Order::new(from, account, request, text, due);
         if is_late {
             return self.late(&order);
         }
@@ -46,7 +45,7 @@ impl Core {
             let on = call.leg_mut(leg.side);
             order.due = order.due.max(on.not_before);
             on.not_before = order.due;
-            self.log(leg, at, text.clone());
+            self.log(leg, at, order.kept());
         }
         self.execute_on(&order, leg);
     }

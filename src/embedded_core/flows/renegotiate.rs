@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::super::calls::{CallState, Hold, LegRef, Reinvite, Sdp, is_plausible};
+use super::super::calls::{CallState, Hold, LegRef, Reinvite, is_plausible};
 use super::super::core::Core;
 use super::super::post::Order;
 use super::error;
@@ -78,7 +78,7 @@ impl Core {
         if !call.is_answered() {
             return self.acknowledge_in_vain(order, leg, EventErrorCode::WrongState, Violation::WrongState);
         }
-        call.leg_mut(leg.side).sdp = Sdp::of(jsep, order.text);
+        call.leg_mut(leg.side).sdp = order.sdp(jsep);
         self.acknowledge(order, leg);
         self.event(leg, order.due, Some(&order.request.transaction), EventBody::Updating);
         self.reinvite(leg, *jsep, true, order.due);
@@ -98,7 +98,7 @@ impl Core {
             return self.refuse_sdp(order);
         }
         call.state = CallState::InCall;
-        call.leg_mut(leg.side).sdp = Sdp::of(jsep, order.text);
+        call.leg_mut(leg.side).sdp = order.sdp(jsep);
         let number = Rc::clone(&call.leg(leg.side).number);
         self.acknowledge(order, leg);
         self.event(leg, order.due, Some(&order.request.transaction), EventBody::Updated);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::super::CallIds;
 use super::super::accounts::Slot;
-use super::super::calls::{Call, CallState, Leg, LegRef, Log, Sdp, Side, is_plausible};
+use super::super::calls::{Call, CallState, Leg, LegRef, Log, Side, is_plausible};
 use super::super::core::Core;
 use super::super::post::{Envelope, Order};
 use super::error;
@@ -18,7 +18,6 @@ use crate::protocol::{
     CallId, CallParties, EventBody, EventErrorCode, EventName, HangupCode, Jsep, JsepKind, Line, RequestBody,
     Text, Violation,
 };
-use crate::transport::Utf8Bytes;
 
 /// The answer of a gateway that plays its own ringback.
 const EARLY_MEDIA: &str = r#""v=0\r\no=- 1 1 IN IP4 192.0.2.200\r\ns=early media\r\nt=0 0\r\na=group:BUNDLE 0\r\nm=audio 20480 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 192.0.2.200\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\na=setup:active\r\na=rtpmap:111 opus/48000/2\r\n""#;
@@ -56,7 +55,7 @@ impl Core {
             self.truth.attempts.failed += 1;
             return self.refuse(order, code, reason, why);
         }
-        let mut log = vec![Some(order.text.clone()), self.respond(order, Ok(()))];
+        let mut log = vec![Some(order.kept()), self.respond(order, Ok(()))];
         let envelope = self.envelope(order);
         let Some(jsep) = jsep else {
             self.truth.attempts.failed += 1;
@@ -85,12 +84,12 @@ impl Core {
         outgoing: &Outgoing,
         to: &Destination,
         jsep: &Jsep<'_>,
-        log: Vec<Option<Utf8Bytes>>,
+        log: Vec<Option<Rc<str>>>,
     ) {
         let Outgoing { line, call_id, number, calling, .. } = outgoing;
         let mut caller = leg(order.account, *line, Rc::clone(number), Rc::clone(call_id), *calling);
         caller.transaction = Some(Rc::from(&*order.request.transaction));
-        caller.sdp = Sdp::of(jsep, order.text);
+        caller.sdp = order.sdp(jsep);
         let stamp = self.stamp(*calling);
         log.into_iter().flatten().for_each(|text| caller.log.add(stamp, text));
         let call_id = self.callee_call_id(Rc::clone(call_id));
@@ -217,7 +216,7 @@ impl Core {
     fn tell_caller_of_ringing(&mut self, caller: LegRef, callee: &str, is_early: bool, due: Time) {
         let transaction = self.call_transaction(caller);
         let transaction = transaction.as_deref();
-        let (event, code) = match early_media().filter(|_| is_early) {
+        let (event, code) = match is_early.then(early_media).flatten() {
             None => (EventBody::Ringing, 180),
             Some(sdp) => {
                 let jsep = Some(Jsep { kind: JsepKind::Answer, sdp });
@@ -249,7 +248,7 @@ impl Core {
         let Some(call) = self.calls.get_mut(leg.call) else { return };
         let had_answer = call.state == CallState::Early;
         call.state = CallState::InCall;
-        call.callee.sdp = Sdp::of(jsep, order.text);
+        call.callee.sdp = order.sdp(jsep);
         let referred = call.referred.take();
         self.truth.attempts.answered += 1;
         self.tell_accepter(order, leg);

@@ -15,6 +15,7 @@ use super::control::{Role, quiet};
 use super::health::ThreadMeter;
 use super::renewal::{Renewer, Tokens};
 use super::stop::{Stop, Urgency};
+use super::timers::Timers;
 use crate::client::{Client, Media, Reconnection};
 use crate::law::Time;
 use crate::metrics::{Gauges, Metric, Outcome, Recorder};
@@ -70,14 +71,9 @@ pub(super) enum Stage {
     Done,
 }
 
-/// Whose deadline it is.
+/// Whose deadline it is, where it is neither a client's nor an attempt's: each of those has one that moves.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
-    Client(usize),
-    Attempt {
-        place: usize,
-        serial: u32,
-    },
     /// The sign-on of a quiet client.
     Quiet(usize),
     /// A caller of the closed load, by its number.
@@ -112,6 +108,10 @@ pub(super) struct Worker {
     rows_one_in: u64,
     pub gauges: LiveGauges,
     pub deadlines: Deadlines<Owner>,
+    /// When each client has something to do next, by its place.
+    client_timers: Timers,
+    /// Likewise each attempt.
+    attempt_timers: Timers,
     pub buffer: Vec<u8>,
     pub stage: Stage,
     schedule: Peekable<Schedule>,
@@ -187,6 +187,8 @@ impl Worker {
             rows_one_in,
             gauges: LiveGauges::default(),
             deadlines,
+            client_timers: Timers::default(),
+            attempt_timers: Timers::default(),
             buffer: Vec::with_capacity(8 * 1024),
             stage: Stage::Running,
             schedule,
@@ -249,7 +251,7 @@ impl Worker {
     /// no timeout of the server's. The first turn may know only of what was there before the pause.
     fn has_read_up(&mut self, begun: Time) -> bool {
         let turns = 1 + self.clients.len().div_ceil(SOCKETS_A_TURN);
-        let stood_still = begun.since(self.deadlines.next()) > STOOD_STILL;
+        let stood_still = begun.since(self.next_timer()) > STOOD_STILL;
         self.reading = if stood_still && self.reading < turns { self.reading + 1 } else { 0 };
         self.reading == 0
     }
@@ -284,7 +286,11 @@ impl Worker {
             Stage::Running => self.schedule.peek().map_or(Time::NEVER, |due| start + due.at),
             _ => Time::NEVER,
         };
-        scheduled.min(self.deadlines.next())
+        scheduled.min(self.next_timer())
+    }
+
+    fn next_timer(&self) -> Time {
+        self.deadlines.next().min(self.client_timers.next()).min(self.attempt_timers.next())
     }
 
     /// Does what the schedule says is due by `now`.
@@ -308,17 +314,23 @@ impl Worker {
     }
 
     fn meet_deadlines(&mut self, now: Time) {
-        while let Some((at, owner)) = self.deadlines.pop(now) {
-            self.own(Metric::TimerLag, at, now);
+        // Whatever was due first: what a call has to do does not wait for the keepalives that came due meanwhile.
+        loop {
+            let due = self.next_timer();
+            if due > now {
+                return;
+            }
+            self.own(Metric::TimerLag, due, now);
+            if self.attempt_timers.next() == due {
+                self.attempt_timers.pop(now).into_iter().for_each(|(_, place)| self.attempt_due(place, now));
+                continue;
+            }
+            if self.client_timers.next() == due {
+                self.client_timers.pop(now).into_iter().for_each(|(_, place)| self.client_due(place, now));
+                continue;
+            }
+            let Some((at, owner)) = self.deadlines.pop(now) else { return };
             match owner {
-                Owner::Client(place) => {
-                    // Another deadline may have taken this one's place.
-                    if self.clients[place].wake_at == at {
-                        self.clients[place].wake_at = Time::NEVER;
-                        self.client_due(place, now);
-                    }
-                }
-                Owner::Attempt { place, serial } => self.attempt_due(place, serial, at, now),
                 Owner::Quiet(place) if self.stage == Stage::Running => self.sign_on(place, at),
                 Owner::Quiet(_) => {}
                 Owner::Caller(number) => self.caller_due(number, at),
@@ -427,8 +439,7 @@ impl Worker {
             match received {
                 Received::Text { text, at } => {
                     self.received(place, &text, at);
-                    let handled = self.now();
-                    self.own(Metric::Handling, self.begun, handled);
+                    self.own(Metric::Handling, self.begun, self.now());
                 }
                 Received::Binary(_) => self.recorder.counters().binary_messages += 1,
                 Received::Closed(closed) => self.closed(place, &closed),
@@ -437,21 +448,24 @@ impl Worker {
                 self.clients[place].wake();
             }
         }
-        let timeout = self.now() + CLOSE_TIMEOUT;
-        self.clients[place].closing(timeout);
+        if self.clients[place].is_closing() {
+            let timeout = self.now() + CLOSE_TIMEOUT;
+            self.clients[place].closing(timeout);
+        }
         self.wake_client(place);
     }
 
     /// Sees to it that the client is asked when its next thing is due.
     pub fn wake_client(&mut self, place: usize) {
-        let client = &mut self.clients[place];
-        let next = client.next_due();
-        if next < client.wake_at {
-            // "At once" is no time that could be missed.
-            let next = if next == Time::ZERO { self.shared.clock.now() } else { next };
-            client.wake_at = next;
-            self.deadlines.push(next, Owner::Client(place));
-        }
+        let next = self.clients[place].next_due();
+        // "At once" is no time that could be missed.
+        let next = if next == Time::ZERO { self.now() } else { next };
+        self.client_timers.set(place, next);
+    }
+
+    /// Sees to it that the attempt is asked when its next thing is due, if it has one.
+    pub fn wake_attempt(&mut self, place: usize, next: Time) {
+        self.attempt_timers.set(place, next);
     }
 
     /// Counts the time for which clients were connected, up to `now`; called before their number changes.

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::io::unix::AsyncFd;
@@ -59,31 +58,25 @@ impl Alarm {
 
     /// Ready once `deadline` has come; else the task is woken when it does. [`Time::NEVER`] never comes.
     pub fn poll(&mut self, deadline: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.clock.now() >= deadline {
+            return Poll::Ready(Ok(()));
+        }
         loop {
-            if self.clock.now() >= deadline {
-                return Poll::Ready(Ok(()));
-            }
-            if self.set_for != deadline {
-                self.set(deadline)?;
-            }
             match self.timer.poll_read_ready(cx) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => break,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                // It has gone off, for this deadline or for one before. Its expirations need not be read: setting it
+                // anew takes them back, and the runtime is told of each going off, not of a state.
                 Poll::Ready(Ok(mut ready)) => {
-                    // The expirations are read only to make the descriptor unready again.
-                    let mut expirations = [0; 8];
-                    let timer = ready.get_inner();
-                    match nix::unistd::read(&timer.0, &mut expirations) {
-                        Err(Errno::EAGAIN) => ready.clear_ready(),
-                        Err(error) => return Poll::Ready(Err(error.into())),
-                        Ok(_) => {
-                            ready.clear_ready();
-                            self.set_for = Time::NEVER;
-                        }
-                    }
+                    ready.clear_ready();
+                    self.set_for = Time::NEVER;
                 }
             }
         }
+        if self.set_for != deadline {
+            self.set(deadline)?;
+        }
+        Poll::Pending
     }
 
     fn set(&mut self, deadline: Time) -> io::Result<()> {

@@ -67,7 +67,8 @@ pub struct TargetFile {
     /// How long a connection may take, from dialling to the upgraded WebSocket.
     #[schemars(extend("default" = "10s"))]
     pub connect_timeout: Option<WrittenDuration>,
-    /// Local addresses to dial from, in turn. Each has some 28,000 ports per destination.
+    /// Local addresses to dial from, in turn. Each has some 28,000 ports per destination; beyond half of them connecting
+    /// gets slow.
     #[serde(default)]
     pub source_addresses: Vec<IpAddr>,
     /// TLS, for a `wss` target.

@@ -48,8 +48,6 @@ pub struct Client {
     pub signed_on: bool,
     /// It stands in the queue of idle clients.
     pub queued: bool,
-    /// The earliest time for which its worker has a deadline of this client.
-    pub wake_at: Time,
     /// Since when the other end of its connection does not read; [`Time::NEVER`] if it does.
     stuck_since: Time,
     waker: Arc<ReadyWaker>,
@@ -160,7 +158,6 @@ impl Client {
             returning: false,
             signed_on: false,
             queued: false,
-            wake_at: Time::NEVER,
             stuck_since: Time::NEVER,
             waker,
             task,

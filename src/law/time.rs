@@ -32,6 +32,12 @@ impl Time {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The latest instant until this one that is a whole multiple of `grid` after the clock's start.
+    pub const fn rounded_down_to(self, grid: Duration) -> Time {
+        let grid = grid.as_nanos() as u64;
+        if grid == 0 { self } else { Time(self.0 - self.0 % grid) }
+    }
+
     /// Whole microseconds from `earlier` to this instant; zero if `earlier` is the later one.
     pub const fn micros_since(self, earlier: Time) -> u64 {
         self.0.saturating_sub(earlier.0) / 1_000
@@ -81,5 +87,13 @@ mod tests {
         assert_eq!(Time::from_nanos(1) + Duration::MAX, Time::NEVER);
         assert_eq!(Time::from_nanos(1) - Duration::from_secs(1), Time::ZERO);
         assert_eq!(Time::ZERO.since(Time::from_nanos(5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_instant_is_rounded_down_to_the_grid_and_no_grid_leaves_it() {
+        let (grid, whole) = (Duration::from_millis(1), Time::from_nanos(2_000_000));
+        assert_eq!(Time::from_nanos(2_999_999).rounded_down_to(grid), whole);
+        assert_eq!(whole.rounded_down_to(grid), whole);
+        assert_eq!(Time::from_nanos(3).rounded_down_to(Duration::ZERO), Time::from_nanos(3));
     }
 }

@@ -19,7 +19,7 @@ const UPDATE_RETRY_SECONDS: std::ops::Range<f64> = 2.0..9.0;
 pub struct CallPlan {
     /// The flows that calls follow; at least one, with weights that are finite and above zero.
     pub mix: Vec<FlowShare>,
-    /// ICE candidates that each side trickles before the end mark.
+    /// ICE candidates that each side trickles before the end mark; 0 for neither.
     pub candidates: u32,
     /// The time from one trickled candidate to the next.
     pub candidate_spacing: Duration,

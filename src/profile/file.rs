@@ -67,7 +67,8 @@ pub struct TargetFile {
     /// How long a connection may take, from dialling to the upgraded WebSocket.
     #[schemars(extend("default" = "10s"))]
     pub connect_timeout: Option<WrittenDuration>,
-    /// Local addresses to dial from, in turn. Each has some 28,000 ports per destination.
+    /// Local addresses to dial from, in turn. Each has some 28,000 ports per destination; beyond half of them connecting
+    /// gets slow.
     #[serde(default)]
     pub source_addresses: Vec<IpAddr>,
     /// TLS, for a `wss` target.
@@ -160,6 +161,9 @@ pub struct ClientsFile {
     /// By what share of the server's interval keepalives may come early, at random; 0 is exactly the interval.
     #[schemars(range(min = 0.0, max = 0.9), extend("default" = 0.1))]
     pub keepalive_jitter: Option<f64>,
+    /// The interval between a client's keepalives where it is shorter than the one that the server asks for; at least 10 ms. A
+    /// server has to accept more frequent ones. Default: the server's.
+    pub keepalive_interval: Option<WrittenDuration>,
     /// How long a request may wait for its response.
     #[schemars(extend("default" = "10s"))]
     pub request_timeout: Option<WrittenDuration>,
@@ -350,7 +354,7 @@ pub struct CallsFile {
     /// How long a call stays on hold.
     #[schemars(extend("default" = {"exponential": "2s"}))]
     pub on_hold: Option<DistributionFile>,
-    /// ICE candidates that each side trickles before the end mark.
+    /// ICE candidates that each side trickles before the end mark. 0: its SDP has them all, and it sends no end mark either.
     #[schemars(range(max = 100), extend("default" = 6))]
     pub candidates: Option<u32>,
     /// The time from one trickled candidate to the next.

@@ -37,6 +37,10 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     }
     let request_timeout = plan.clients.request_timeout.as_nanos();
     write!(out, ";jitter={:?};request_timeout={request_timeout}", plan.clients.keepalive_jitter)?;
+    // A plan without one keeps the hash that it had before there were any; so below.
+    if let Some(interval) = plan.clients.keepalive_interval {
+        write!(out, ";keepalive_interval={}", interval.as_nanos())?;
+    }
     // A plan without reconnects keeps the hash that it had before there were any.
     match plan.clients.reconnect {
         Reconnect::None => {}

@@ -201,6 +201,8 @@ pub struct LoginPlan {
 pub struct ClientPlan {
     /// By what share of the server's interval keepalives may come early, at random; 0 is exactly the interval.
     pub keepalive_jitter: f64,
+    /// An interval between keepalives that holds where it is shorter than the server's.
+    pub keepalive_interval: Option<Duration>,
     /// How long a request may wait for its response.
     pub request_timeout: Duration,
     /// What a client does that lost its connection, or found none.

@@ -302,7 +302,7 @@ fn notes(flow: Flow) -> Vec<String> {
     );
     note(
         has(&|step| matches!(step.act, Act::Send(Ask::Call))),
-        "After outgoing_call and accept each side trickles calls.candidates candidates, calls.candidate_spacing apart, and an end mark (ice_trickle).",
+        "After outgoing_call and accept each side trickles calls.candidates candidates, calls.candidate_spacing apart, and an end mark (ice_trickle); with calls.candidates = 0 neither.",
     );
     note(true, "Every request is to be answered with ack, which the metric `ack` times; that is not drawn.");
     note(

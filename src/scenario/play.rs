@@ -28,7 +28,7 @@ pub struct Draw {
     pub crossing: bool,
     /// How long caller and callee wait before they send an update again that met the other side's.
     pub update_retry: [Duration; 2],
-    /// Candidates that each side trickles before its end mark.
+    /// Candidates that each side trickles before its end mark; 0 for neither.
     pub candidates: u32,
     /// The time between two of them.
     pub candidate_spacing: Duration,

@@ -23,8 +23,6 @@ pub(super) struct Attempt {
     pub lines: Vec<[Option<usize>; 2]>,
     /// Whom a `transfer` event has asked a client of it to call.
     pub referral: Option<Referral>,
-    /// The earliest time for which the worker has a deadline of it.
-    pub wake_at: Time,
     pub due: Time,
     /// What it adds to the gauges: calls that are up or being set up, and answered ones.
     pub live: u64,
@@ -87,7 +85,6 @@ impl Attempt {
             share,
             clients,
             referral: None,
-            wake_at: Time::NEVER,
             due,
             live: 0,
             talking: 0,

@@ -1,16 +1,17 @@
 //! A worker carries out what its plays ask for.
 
+use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Tag;
-use super::worker::{Owner, Shared, Worker};
+use super::worker::{Shared, Worker};
 use crate::client::{GivenUp, LegRef, Media};
 use crate::law::Time;
 use crate::metrics::{Metric, Outcome};
 use crate::protocol::{Candidate, Jsep, JsepKind, RequestBody, Text};
-use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Parties, Play};
+use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Parties, Play, Side};
 use crate::workload::AttemptNumber;
 
 impl Shared {
@@ -23,7 +24,7 @@ impl Shared {
         call: u8,
         parties: Parties,
         callee: Option<u32>,
-    ) -> Option<String> {
+    ) -> Option<Cow<'_, str>> {
         let share = self.plan.calls.mix.get(share)?;
         let prefix = if call == 0 { share.prefix.as_str() } else { "" };
         let dialled = match (callee, parties.callee) {
@@ -34,16 +35,18 @@ impl Shared {
             }
             (None, _) => share.number.as_deref()?,
         };
-        Some(format!("{prefix}{dialled}"))
+        Some(if prefix.is_empty() {
+            Cow::Borrowed(dialled)
+        } else {
+            Cow::Owned(format!("{prefix}{dialled}"))
+        })
     }
 }
 
 impl Worker {
     /// Does what is due for the attempt.
-    pub fn attempt_due(&mut self, place: usize, serial: u32, at: Time, now: Time) {
-        let Some(attempt) = self.attempts.get(place, serial) else { return };
-        if attempt.wake_at == at {
-            attempt.wake_at = Time::NEVER;
+    pub fn attempt_due(&mut self, place: usize, now: Time) {
+        if let Some(serial) = self.attempts.serial_at(place) {
             self.direct(place, serial, |play, out| play.due(now, out));
         }
     }
@@ -69,10 +72,7 @@ impl Worker {
         self.said = said;
         let Some(attempt) = self.attempts.get(place, serial) else { return };
         let due = attempt.play.next_due();
-        if due < attempt.wake_at {
-            attempt.wake_at = due;
-            self.deadlines.push(due, Owner::Attempt { place, serial });
-        }
+        self.wake_attempt(place, due);
         self.gauge(place, serial);
     }
 
@@ -192,16 +192,16 @@ impl Worker {
         let number;
         let body = match ask {
             Ask::Call => {
-                number = self.number_to_dial(on)?;
+                number = self.number_to_dial(on, &shared)?;
                 let is_guest = self.is_on_guest_line(on);
                 let from = shared.plan.calls.guest_number.as_deref().filter(|_| is_guest).map(Text::Borrowed);
-                let number = Text::Borrowed(number.as_str());
+                let number = Text::Borrowed(&number);
                 RequestBody::OutgoingCall { number, jsep: offer, from, refer_id: None, replaces: None }
             }
             Ask::ReferredCall => {
                 let referral = attempt.referral.take()?;
-                number = referral.number;
-                let (number, refer_id) = (Text::Borrowed(number.as_str()), Some(referral.refer_id));
+                number = Cow::Owned(referral.number);
+                let (number, refer_id) = (Text::Borrowed(&number), Some(referral.refer_id));
                 RequestBody::OutgoingCall { number, jsep: offer, from: None, refer_id, replaces: None }
             }
             Ask::Accept => RequestBody::Accept { jsep: answer },
@@ -232,13 +232,13 @@ impl Worker {
     }
 
     /// The number that the caller of a call dials.
-    fn number_to_dial(&mut self, on: LegRef) -> Option<String> {
+    fn number_to_dial<'a>(&mut self, on: LegRef, shared: &'a Shared) -> Option<Cow<'a, str>> {
         let attempt = self.attempts.get(on.attempt, on.serial)?;
         let (share, number) = (attempt.share, attempt.number);
         let callee = attempt.client(on.leg.other());
         let parties = attempt.play.parties(on.leg.call);
         let callee = callee.map(|callee| self.number_of(callee));
-        self.shared.number_to_dial(share, number, on.leg.call, parties, callee)
+        shared.number_to_dial(share, number, on.leg.call, parties, callee)
     }
 
     /// Whether the leg's call is placed on its caller's guest line.
@@ -307,15 +307,15 @@ impl Worker {
     /// Nothing of the attempt is up any more.
     fn over(&mut self, place: usize, serial: u32) {
         self.gauge(place, serial);
-        let legs: Vec<Leg> = match self.attempts.get(place, serial) {
-            Some(attempt) => attempt.legs().map(|(leg, _)| leg).collect(),
-            None => return,
-        };
-        for leg in legs {
-            // Where neither a hangup nor a give-up has done it: the call was never sent.
-            self.abandon(LegRef { attempt: place, serial, leg });
+        let Some(attempt) = self.attempts.get(place, serial) else { return };
+        for call in 0..attempt.play.calls() as u8 {
+            for side in Side::BOTH {
+                // Where neither a hangup nor a give-up has done it: the call was never sent.
+                self.abandon(LegRef { attempt: place, serial, leg: Leg { call, side } });
+            }
         }
         let Some(attempt) = self.attempts.forget(place) else { return };
+        self.wake_attempt(place, Time::NEVER);
         let now = self.now();
         self.list_attempt(&attempt);
         for (call, times) in attempt.play.times().enumerate() {

@@ -19,6 +19,7 @@ mod renewal;
 mod sessions;
 mod signon;
 mod stop;
+mod timers;
 mod worker;
 
 use std::future::poll_fn;
@@ -294,6 +295,7 @@ fn look(
     let settings = SessionSettings {
         request_timeout: plan.clients.request_timeout,
         keepalive_jitter: plan.clients.keepalive_jitter,
+        keepalive_interval: plan.clients.keepalive_interval,
         ..SessionSettings::default()
     };
     let scouted = send_scout(plan, prepared, settings, run_number, recorder, stop)?;

@@ -15,6 +15,7 @@ use super::control::{Role, quiet};
 use super::health::ThreadMeter;
 use super::renewal::{Renewer, Tokens};
 use super::stop::{Stop, Urgency};
+use super::timers::Timers;
 use crate::client::{Client, Media, Reconnection};
 use crate::law::Time;
 use crate::metrics::{Gauges, Metric, Outcome, Recorder};
@@ -70,14 +71,9 @@ pub(super) enum Stage {
     Done,
 }
 
-/// Whose deadline it is.
+/// Whose deadline it is, where it is neither a client's nor an attempt's: each of those has one that moves.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
-    Client(usize),
-    Attempt {
-        place: usize,
-        serial: u32,
-    },
     /// The sign-on of a quiet client.
     Quiet(usize),
     /// A caller of the closed load, by its number.
@@ -112,10 +108,16 @@ pub(super) struct Worker {
     rows_one_in: u64,
     pub gauges: LiveGauges,
     pub deadlines: Deadlines<Owner>,
+    /// When each client has something to do next, by its place.
+    client_timers: Timers,
+    /// Likewise each attempt.
+    attempt_timers: Timers,
     pub buffer: Vec<u8>,
     /// What its links read into and write from.
     pub buffers: Buffers,
     pub stage: Stage,
+    /// How many clients have been told to sign off, at the end of the run.
+    signed_off: usize,
     schedule: Peekable<Schedule>,
     ready: ReadySet,
     turn: Vec<u32>,
@@ -189,9 +191,12 @@ impl Worker {
             rows_one_in,
             gauges: LiveGauges::default(),
             deadlines,
+            client_timers: Timers::default(),
+            attempt_timers: Timers::default(),
             buffer: Vec::with_capacity(8 * 1024),
             buffers: Buffers::default(),
             stage: Stage::Running,
+            signed_off: 0,
             schedule,
             ready,
             turn: Vec::new(),
@@ -252,7 +257,7 @@ impl Worker {
     /// no timeout of the server's. The first turn may know only of what was there before the pause.
     fn has_read_up(&mut self, begun: Time) -> bool {
         let turns = 1 + self.clients.len().div_ceil(SOCKETS_A_TURN);
-        let stood_still = begun.since(self.deadlines.next()) > STOOD_STILL;
+        let stood_still = begun.since(self.next_timer()) > STOOD_STILL;
         self.reading = if stood_still && self.reading < turns { self.reading + 1 } else { 0 };
         self.reading == 0
     }
@@ -284,10 +289,15 @@ impl Worker {
     fn next_deadline(&mut self) -> Time {
         let start = self.shared.start;
         let scheduled = match self.stage {
+            Stage::SigningOff if self.has_to_sign_off() => Time::ZERO,
             Stage::Running => self.schedule.peek().map_or(Time::NEVER, |due| start + due.at),
             _ => Time::NEVER,
         };
-        scheduled.min(self.deadlines.next())
+        scheduled.min(self.next_timer())
+    }
+
+    fn next_timer(&self) -> Time {
+        self.deadlines.next().min(self.client_timers.next()).min(self.attempt_timers.next())
     }
 
     /// Does what the schedule says is due by `now`.
@@ -311,17 +321,23 @@ impl Worker {
     }
 
     fn meet_deadlines(&mut self, now: Time) {
-        while let Some((at, owner)) = self.deadlines.pop(now) {
-            self.own(Metric::TimerLag, at, now);
+        // Whatever was due first: what a call has to do does not wait for the keepalives that came due meanwhile.
+        loop {
+            let due = self.next_timer();
+            if due > now {
+                return;
+            }
+            self.own(Metric::TimerLag, due, now);
+            if self.attempt_timers.next() == due {
+                self.attempt_timers.pop(now).into_iter().for_each(|(_, place)| self.attempt_due(place, now));
+                continue;
+            }
+            if self.client_timers.next() == due {
+                self.client_timers.pop(now).into_iter().for_each(|(_, place)| self.client_due(place, now));
+                continue;
+            }
+            let Some((at, owner)) = self.deadlines.pop(now) else { return };
             match owner {
-                Owner::Client(place) => {
-                    // Another deadline may have taken this one's place.
-                    if self.clients[place].wake_at == at {
-                        self.clients[place].wake_at = Time::NEVER;
-                        self.client_due(place, now);
-                    }
-                }
-                Owner::Attempt { place, serial } => self.attempt_due(place, serial, at, now),
                 Owner::Quiet(place) if self.stage == Stage::Running => self.sign_on(place, at),
                 Owner::Quiet(_) => {}
                 Owner::Caller(number) => self.caller_due(number, at),
@@ -369,16 +385,26 @@ impl Worker {
             let settling = || now < by && self.clients.iter().any(is_due);
             if self.attempts.is_empty() && !settling() {
                 self.stage = Stage::SigningOff;
-                for place in 0..self.clients.len() {
-                    self.sign_off(place, SignOff::Close);
-                }
             }
         }
+        if self.has_to_sign_off() {
+            let most = (self.signed_off + SOCKETS_A_TURN).min(self.clients.len());
+            for place in self.signed_off..most {
+                self.sign_off(place, SignOff::Close);
+            }
+            self.signed_off = most;
+        }
         let open = self.gauges.now.connected + self.gauges.now.control;
-        let is_last = self.stage == Stage::SigningOff && open == 0;
+        let is_last = self.stage == Stage::SigningOff && !self.has_to_sign_off() && open == 0;
         if is_last && self.clients.iter().all(|client| !client.is_on()) {
             self.stage = Stage::Done;
         }
+    }
+
+    /// Whether there are clients that have not been told yet to sign off at the end. A turn's worth of them is told at a
+    /// time: all 18,000 at once would be a turn of a quarter of a second, in which nobody else is served.
+    fn has_to_sign_off(&self) -> bool {
+        self.stage == Stage::SigningOff && self.signed_off < self.clients.len()
     }
 
     /// Waits for nobody any more: the second request to stop. What is up is told to end all the same.
@@ -430,8 +456,7 @@ impl Worker {
             match received {
                 Received::Text { text, at } => {
                     self.received(place, &text, at);
-                    let handled = self.now();
-                    self.own(Metric::Handling, self.begun, handled);
+                    self.own(Metric::Handling, self.begun, self.now());
                 }
                 Received::Binary(_) => self.recorder.counters().binary_messages += 1,
                 Received::Closed(closed) => self.closed(place, &closed),
@@ -440,21 +465,24 @@ impl Worker {
                 self.clients[place].wake();
             }
         }
-        let timeout = self.now() + CLOSE_TIMEOUT;
-        self.clients[place].closing(timeout);
+        if self.clients[place].is_closing() {
+            let timeout = self.now() + CLOSE_TIMEOUT;
+            self.clients[place].closing(timeout);
+        }
         self.wake_client(place);
     }
 
     /// Sees to it that the client is asked when its next thing is due.
     pub fn wake_client(&mut self, place: usize) {
-        let client = &mut self.clients[place];
-        let next = client.next_due();
-        if next < client.wake_at {
-            // "At once" is no time that could be missed.
-            let next = if next == Time::ZERO { self.shared.clock.now() } else { next };
-            client.wake_at = next;
-            self.deadlines.push(next, Owner::Client(place));
-        }
+        let next = self.clients[place].next_due();
+        // "At once" is no time that could be missed.
+        let next = if next == Time::ZERO { self.now() } else { next };
+        self.client_timers.set(place, next);
+    }
+
+    /// Sees to it that the attempt is asked when its next thing is due, if it has one.
+    pub fn wake_attempt(&mut self, place: usize, next: Time) {
+        self.attempt_timers.set(place, next);
     }
 
     /// Counts the time for which clients were connected, up to `now`; called before their number changes.

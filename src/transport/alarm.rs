@@ -58,27 +58,25 @@ impl Alarm {
 
     /// Ready once `deadline` has come; else the task is woken when it does. [`Time::NEVER`] never comes.
     pub fn poll(&mut self, deadline: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.clock.now() >= deadline {
+            return Poll::Ready(Ok(()));
+        }
         loop {
-            if self.clock.now() >= deadline {
-                return Poll::Ready(Ok(()));
-            }
-            let is_set_now = self.set_for != deadline;
-            if is_set_now {
-                self.set(deadline)?;
-            }
             match self.timer.poll_read_ready(cx) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => break,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                // It has gone off, for this deadline or for one before. Its expirations need not be read: setting it
+                // anew takes them back, and the runtime is told of each going off, not of a state.
                 Poll::Ready(Ok(mut ready)) => {
-                    // Setting the timer has reset its expirations, so there is nothing to read: this is about an
-                    // earlier deadline. A read for each would be a system call more for each that is met.
                     ready.clear_ready();
-                    if !is_set_now {
-                        self.set_for = Time::NEVER;
-                    }
+                    self.set_for = Time::NEVER;
                 }
             }
         }
+        if self.set_for != deadline {
+            self.set(deadline)?;
+        }
+        Poll::Pending
     }
 
     fn set(&mut self, deadline: Time) -> io::Result<()> {

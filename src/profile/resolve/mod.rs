@@ -28,6 +28,8 @@ use crate::workload::Stage;
 
 /// The longest time that a time-out or a keepalive interval may have.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+/// The shortest interval between keepalives: ten steps of their grid.
+const SHORTEST_KEEPALIVE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// By default a worker has at least this many clients: calls are shared out evenly among workers, and the fewer pairs
 /// a worker has, the sooner it runs out of idle ones while another still has some.
@@ -157,9 +159,25 @@ impl Resolver<'_> {
         let path = "clients.keepalive_jitter";
         ClientPlan {
             keepalive_jitter: self.within(path, file.keepalive_jitter.unwrap_or(0.1), (0.0, 0.9)),
+            keepalive_interval: self.keepalive_interval(file.keepalive_interval),
             request_timeout: self.wait("clients.request_timeout", file.request_timeout, 10),
             reconnect: self.reconnect(file.reconnect),
         }
+    }
+
+    fn keepalive_interval(&mut self, written: Option<WrittenDuration>) -> Option<Duration> {
+        let WrittenDuration(interval) = written?;
+        if !(SHORTEST_KEEPALIVE_INTERVAL..=LONGEST_WAIT).contains(&interval) {
+            let (shortest, longest) =
+                (write_duration(SHORTEST_KEEPALIVE_INTERVAL), write_duration(LONGEST_WAIT));
+            let path = "clients.keepalive_interval";
+            self.value(
+                path,
+                format!("`{path}` must be from {shortest} to {longest}"),
+                "the default is the interval that the server asks for",
+            );
+        }
+        Some(interval)
     }
 
     fn reconnect(&mut self, file: Option<ReconnectFile>) -> Reconnect {

@@ -1,6 +1,6 @@
 //! What one leg of a call has come to, and its trickled candidates.
 
-use super::Call;
+use super::{Call, Manner};
 use crate::law::Time;
 use crate::metrics::Metric;
 use crate::scenario::script::Sign;
@@ -73,9 +73,9 @@ impl LegState {
 
 impl Call {
     pub(super) fn trickle(&mut self, side: Side, from: Time) {
-        let spacing = self.manner.candidate_spacing;
+        let Manner { candidates, candidate_spacing: spacing, .. } = self.manner;
         let leg = &mut self.legs[side as usize];
-        if leg.up && !leg.told {
+        if candidates > 0 && leg.up && !leg.told {
             leg.candidate_due = from + spacing;
         }
     }

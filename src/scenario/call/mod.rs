@@ -32,7 +32,7 @@ const UPDATE_RETRIES: u8 = 3;
 /// How a call trickles, and what it does when two updates meet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scenario) struct Manner {
-    /// Candidates that each side trickles before its end mark.
+    /// Candidates that each side trickles before its end mark. None: it does not trickle, and has no end to mark.
     pub candidates: u32,
     /// The time between two of them.
     pub candidate_spacing: Duration,

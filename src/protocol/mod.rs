@@ -6,6 +6,7 @@ mod codes;
 mod core_session;
 mod decode;
 mod encode;
+mod fast;
 mod ids;
 mod lines;
 mod message;
@@ -16,6 +17,7 @@ mod repair;
 mod server_message;
 mod session;
 mod wire;
+mod words;
 
 pub use base_path::{BasePath, NotAPath};
 pub use call_log::CallLog;

@@ -3,10 +3,12 @@
 
 use std::fmt;
 
+use super::words::Words;
 use super::{Dialect, EventBody, JsepKind, MessageKind, RegistrationStatus, RequestBody};
 
 /// Writes a closed set of names: the enum, its list, and each name with the dialects that have it.
 macro_rules! names {
+    (@for $name:literal $variant:path) => { $variant };
     (
         $(#[$meta:meta])*
         $set:ident { $($variant:ident = $flat:literal $(nested $nested:literal)? $(only $only:ident)?,)+ }
@@ -58,10 +60,10 @@ macro_rules! names {
 
             /// The message of this name on the wire; the names of both dialects are read (decision 12.3).
             pub fn from_wire(name: &str) -> Option<Self> {
-                match name {
-                    $($flat $(| $nested)? => Some(Self::$variant),)+
-                    _ => None,
-                }
+                const NAMES: [&str; [$($flat $(, $nested)?),+].len()] = [$($flat $(, $nested)?),+];
+                const NAMED: [$set; NAMES.len()] = [$($set::$variant $(, names!(@for $nested $set::$variant))?),+];
+                static WORDS: Words<{ NAMES.len() }> = Words::new(NAMES);
+                WORDS.find(name).map(|place| NAMED[place])
             }
         }
 

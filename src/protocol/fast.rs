@@ -7,6 +7,7 @@
 //! wants is not looked into, so damage inside it goes unnoticed, as [`Reading::Tolerant`](super::Reading) says.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -56,8 +57,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// The byte that the next token begins with.
-    #[inline]
+    #[inline(always)]
     fn token(&mut self) -> Result<u8, Surprise> {
+        match self.bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => Ok(*byte),
+            _ => self.token_behind_space(),
+        }
+    }
+
+    #[cold]
+    fn token_behind_space(&mut self) -> Result<u8, Surprise> {
         loop {
             match self.bytes().get(self.at) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -67,6 +76,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline(always)]
     fn expect(&mut self, byte: u8) -> Result<(), Surprise> {
         if self.token()? != byte {
             return Err(Surprise);
@@ -75,17 +85,17 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The text whose quote is next; one with an escape is a surprise.
-    #[inline]
-    fn text(&mut self) -> Result<&'a str, Surprise> {
+    /// Where the text is whose quote is next; one with an escape is a surprise.
+    #[inline(always)]
+    fn quoted(&mut self) -> Result<Range<usize>, Surprise> {
         let bytes = self.bytes();
         let begin = self.at + 1;
-        let at = begin + find_special(bytes.get(begin..).ok_or(Surprise)?).ok_or(Surprise)?;
-        if bytes.get(at) != Some(&b'"') {
+        let end = begin + find_special(bytes.get(begin..).ok_or(Surprise)?).ok_or(Surprise)?;
+        if bytes.get(end) != Some(&b'"') {
             return Err(Surprise);
         }
-        self.at = at + 1;
-        self.text.get(begin..at).ok_or(Surprise)
+        self.at = end + 1;
+        Ok(begin..end)
     }
 
     /// Passes over the text whose quote is next, whatever is in it.
@@ -158,10 +168,13 @@ impl<'a> Scanner<'a> {
 impl<'de> Deserializer<'de> for &mut Scanner<'de> {
     type Error = Surprise;
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
         match self.token()? {
-            b'"' => visitor.visit_borrowed_str(self.text()?),
+            b'"' => {
+                let quoted = self.quoted()?;
+                visitor.visit_borrowed_str(self.text.get(quoted).ok_or(Surprise)?)
+            }
             b'{' => {
                 self.at += 1;
                 visitor.visit_map(Members { scanner: self, is_first: true })
@@ -183,12 +196,14 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
-        visitor.visit_borrowed_str(self.text()?)
+        // As bytes, because a word that is looked up need not be cut out of the text at a character's boundary.
+        let quoted = self.quoted()?;
+        visitor.visit_borrowed_bytes(self.bytes().get(quoted).ok_or(Surprise)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
         self.skip()?;
         visitor.visit_unit()
@@ -196,7 +211,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
 
     /// What asks for this is a `RawValue`: it wants an object whose one key is the name given here, and whose value is
     /// the JSON as it stands.
-    #[inline]
+    #[inline(always)]
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -224,7 +239,7 @@ struct Members<'s, 'a> {
 impl<'a> MapAccess<'a> for Members<'_, 'a> {
     type Error = Surprise;
 
-    #[inline]
+    #[inline(always)]
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Surprise> {
         let mut token = self.scanner.token()?;
         if token == b'}' {
@@ -242,7 +257,7 @@ impl<'a> MapAccess<'a> for Members<'_, 'a> {
         seed.deserialize(&mut *self.scanner).map(Some)
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, Surprise> {
         self.scanner.expect(b':')?;
         seed.deserialize(&mut *self.scanner)
@@ -274,7 +289,7 @@ impl<'a> MapAccess<'a> for Raw<'a> {
 ///
 /// Eight bytes at a time, in ordinary registers: a vector would do more at once, but there is no way to it that is both
 /// safe and sure to be compiled to one.
-#[inline]
+#[inline(always)]
 fn find_special(bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
@@ -288,7 +303,7 @@ fn find_special(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The highest bit of each byte that is one of those; above the first it may be set in others too.
-#[inline]
+#[inline(always)]
 const fn specials(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGHS: u64 = ONES << 7;

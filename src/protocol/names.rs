@@ -63,7 +63,7 @@ macro_rules! names {
                 const NAMES: [&str; [$($flat $(, $nested)?),+].len()] = [$($flat $(, $nested)?),+];
                 const NAMED: [$set; NAMES.len()] = [$($set::$variant $(, names!(@for $nested $set::$variant))?),+];
                 static WORDS: Words<{ NAMES.len() }> = Words::new(NAMES);
-                WORDS.find(name).map(|place| NAMED[place])
+                WORDS.find(name.as_bytes()).map(|place| NAMED[place])
             }
         }
 

@@ -36,7 +36,8 @@ macro_rules! keys {
 
             const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];
 
-            fn from_name(name: &str) -> Key {
+            #[inline(always)]
+            fn from_name(name: &[u8]) -> Key {
                 static NAMES: Words<{ Key::ALL.len() }> = Words::new([$($name),+]);
                 NAMES.find(name).map_or(Key::Other, |place| Key::ALL[place])
             }
@@ -316,7 +317,8 @@ impl<'a> Fill<'_, 'a> {
         if !is_known || self.in_data && is_envelope_only || !self.admits(key)? {
             map.next_value::<IgnoredAny>()?;
         } else if (key as usize) < VALUES {
-            self.wire.values[key as usize] = map.next_value_seed(AnyValue(&mut self.wire.unescaped))?;
+            let Wire { values, unescaped, .. } = &mut *self.wire;
+            map.next_value_seed(AnyValue { slot: &mut values[key as usize], unescaped })?;
         } else if key == Key::Data && !self.wire.keeps_data {
             map.next_value_seed(Fill { wire: self.wire, in_data: true })?;
         } else if key == Key::Jsep {
@@ -405,6 +407,11 @@ impl<'de> Deserialize<'de> for Key {
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+                Ok(Key::from_name(name.as_bytes()))
+            }
+
+            #[inline(always)]
+            fn visit_borrowed_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
                 Ok(Key::from_name(name))
             }
         }
@@ -413,62 +420,74 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-/// Reads a value into a slot; a text with escapes goes to the list.
-struct AnyValue<'w>(&'w mut Vec<String>);
+/// Reads a value into its slot, in place; a text with escapes goes to the list.
+struct AnyValue<'w, 'a> {
+    slot: &'w mut Slot<'a>,
+    unescaped: &'w mut Vec<String>,
+}
 
-impl<'de> DeserializeSeed<'de> for AnyValue<'_> {
-    type Value = Slot<'de>;
+impl<'de> DeserializeSeed<'de> for AnyValue<'_, 'de> {
+    type Value = ();
 
-    #[inline]
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Slot<'de>, D::Error> {
+    #[inline(always)]
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for AnyValue<'_> {
-    type Value = Slot<'de>;
+impl<'de> Visitor<'de> for AnyValue<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Slot<'de>, E> {
-        Ok(Slot::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        *self.slot = Slot::Null;
+        Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Slot<'de>, E> {
-        Ok(Slot::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        *self.slot = Slot::Bool(value);
+        Ok(())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Slot<'de>, E> {
-        Ok(Slot::Integer(value))
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        *self.slot = Slot::Integer(value);
+        Ok(())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Slot<'de>, E> {
-        Ok(i64::try_from(value).map_or(Slot::Number(value as f64), Slot::Integer))
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        *self.slot = i64::try_from(value).map_or(Slot::Number(value as f64), Slot::Integer);
+        Ok(())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Slot<'de>, E> {
-        Ok(Slot::Number(value))
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        *self.slot = Slot::Number(value);
+        Ok(())
     }
 
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Slot<'de>, E> {
-        Ok(Slot::Text(value))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
+        *self.slot = Slot::Text(value);
+        Ok(())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Slot<'de>, E> {
-        self.0.push(value.to_owned());
-        Ok(Slot::Unescaped(self.0.len() - 1))
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        *self.slot = Slot::Unescaped(self.unescaped.len());
+        self.unescaped.push(value.to_owned());
+        Ok(())
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Slot<'de>, S::Error> {
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Slot::Other)
+        *self.slot = Slot::Other;
+        Ok(())
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Slot<'de>, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Slot::Other)
+        *self.slot = Slot::Other;
+        Ok(())
     }
 }
 
@@ -492,8 +511,9 @@ impl<'de> Visitor<'de> for AnyJsep {
         while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Type => {
-                    let mut unescaped = Vec::new();
-                    kind = match map.next_value_seed(AnyValue(&mut unescaped))? {
+                    let (mut slot, mut unescaped) = (Slot::Absent, Vec::new());
+                    map.next_value_seed(AnyValue { slot: &mut slot, unescaped: &mut unescaped })?;
+                    kind = match slot {
                         Slot::Text(kind) => JsepKind::from_wire(kind),
                         Slot::Unescaped(_) => unescaped.last().and_then(|kind| JsepKind::from_wire(kind)),
                         _ => None,

@@ -6,6 +6,8 @@
 /// A closed set of words.
 pub(super) struct Words<const N: usize> {
     words: [&'static str; N],
+    heads: [u64; N],
+    tails: [u64; N],
     /// For each value of the hash the one word that has it, counted from 1.
     places: [u8; SLOTS],
     /// What makes the hash tell all words apart.
@@ -19,10 +21,11 @@ impl<const N: usize> Words<N> {
     /// do: without one the program is not built.
     pub(super) const fn new(words: [&'static str; N]) -> Self {
         assert!(N < SLOTS);
-        let mut marks = [0; N];
+        let (mut heads, mut tails) = ([0; N], [0; N]);
         let mut at = 0;
         while at < N {
-            marks[at] = mark(words[at].as_bytes());
+            heads[at] = head(words[at].as_bytes());
+            tails[at] = tail(words[at].as_bytes());
             at += 1;
         }
         let mut factor: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -30,7 +33,7 @@ impl<const N: usize> Words<N> {
             let mut places = [0; SLOTS];
             let mut placed = 0;
             while placed < N {
-                let slot = slot(marks[placed], factor);
+                let slot = slot(heads[placed], words[placed].len(), factor);
                 if places[slot] != 0 {
                     break;
                 }
@@ -38,7 +41,7 @@ impl<const N: usize> Words<N> {
                 places[slot] = placed as u8;
             }
             if placed == N {
-                return Self { words, places, factor };
+                return Self { words, heads, tails, places, factor };
             }
             factor = factor.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(2);
         }
@@ -47,55 +50,47 @@ impl<const N: usize> Words<N> {
     /// The place of the word in the set, if it is there.
     #[inline(always)]
     pub(super) fn find(&self, word: &[u8]) -> Option<usize> {
-        let place = usize::from(self.places[slot(mark(word), self.factor)]).checked_sub(1)?;
-        is_same(self.words.get(place)?.as_bytes(), word).then_some(place)
+        let head = head(word);
+        let place = usize::from(self.places[slot(head, word.len(), self.factor)]).checked_sub(1)?;
+        // Words of up to sixteen bytes, which nearly all are, are compared without a call of `memcmp`.
+        let is_it = self.heads.get(place) == Some(&head)
+            && self.words.get(place)?.len() == word.len()
+            && (word.len() <= 8 || self.tails.get(place) == Some(&tail(word)))
+            && (word.len() <= 16 || self.words.get(place)?.as_bytes() == word);
+        is_it.then_some(place)
     }
 }
 
-/// The length of a word and its first eight bytes, or those of its bytes that there are.
+/// The first eight bytes of a word as a number, or all that there are.
 #[inline(always)]
-const fn mark(word: &[u8]) -> u64 {
-    let head = match word.first_chunk::<8>() {
-        Some(head) => u64::from_le_bytes(*head),
-        None => short(word),
-    };
-    head ^ (word.len() as u64) << 56
+const fn head(word: &[u8]) -> u64 {
+    if let Some(head) = word.first_chunk::<8>() {
+        return u64::from_le_bytes(*head);
+    }
+    // The first four and the last four, which may overlap: the length is compared besides.
+    if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+        return u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32;
+    }
+    match *word {
+        [a] => a as u64,
+        [a, b] => a as u64 | (b as u64) << 8,
+        [a, b, c] => a as u64 | (b as u64) << 8 | (c as u64) << 16,
+        _ => 0,
+    }
 }
 
-/// Fewer than eight bytes as a number: the first four and the last four, which may overlap.
+/// The last eight bytes of a word, if it has so many.
 #[inline(always)]
-const fn short(word: &[u8]) -> u64 {
-    match (word.first_chunk::<4>(), word.last_chunk::<4>()) {
-        (Some(first), Some(last)) => {
-            u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32
-        }
-        _ => match *word {
-            [a] => a as u64,
-            [a, b] => a as u64 | (b as u64) << 8,
-            [a, b, c] => a as u64 | (b as u64) << 8 | (c as u64) << 16,
-            _ => 0,
-        },
+const fn tail(word: &[u8]) -> u64 {
+    match word.last_chunk::<8>() {
+        Some(tail) => u64::from_le_bytes(*tail),
+        None => 0,
     }
 }
 
 #[inline(always)]
-const fn slot(mark: u64, factor: u64) -> usize {
-    (mark.wrapping_mul(factor) >> 56) as usize
-}
-
-/// Equality without the call of `memcmp` that `==` costs: nearly all words have at most sixteen bytes.
-#[inline(always)]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    let Some((one_head, other_head)) = one.first_chunk::<8>().zip(other.first_chunk::<8>()) else {
-        return short(one) == short(other);
-    };
-    let Some((one_tail, other_tail)) = one.last_chunk::<8>().zip(other.last_chunk::<8>()) else {
-        return false;
-    };
-    one_head == other_head && one_tail == other_tail && (one.len() <= 16 || one == other)
+const fn slot(head: u64, length: usize, factor: u64) -> usize {
+    ((head ^ (length as u64) << 56).wrapping_mul(factor) >> 56) as usize
 }
 
 #[cfg(test)]
@@ -114,10 +109,8 @@ mod tests {
                 let mut other = word.as_bytes().to_vec();
                 other[at] ^= 1;
                 assert_eq!(SET.find(&other), None);
-                assert!(!is_same(&other, word.as_bytes()));
                 assert_eq!(SET.find(&word.as_bytes()[..at]), WORDS.iter().position(|it| *it == &word[..at]));
             }
-            assert!(is_same(word.as_bytes(), word.as_bytes()));
         }
         assert_eq!(SET.find(b""), None);
         assert_eq!(SET.find(b"caller_display_same"), None);

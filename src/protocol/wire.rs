@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -200,7 +201,7 @@ impl<'a> Wire<'a> {
     }
 
     fn fill(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
-        if reading == Reading::Tolerant && fast::read(text, Fill { wire: self, in_data: false }).is_ok() {
+        if reading == Reading::Tolerant && fast::read(text, Fill::<false> { wire: self }).is_ok() {
             return Ok(());
         }
         self.fill_carefully(text)
@@ -218,7 +219,7 @@ impl<'a> Wire<'a> {
         }
         let mut json = serde_json::Deserializer::from_str(text);
         // The slots take any type, so the one thing that is wrong with well-formed JSON is a key met twice.
-        Fill { wire: self, in_data: false }
+        Fill::<false> { wire: self }
             .deserialize(&mut json)
             .and_then(|()| json.end())
             .map_err(|error| if error.is_data() { Malformed::DuplicateKey } else { Malformed::NotJson })
@@ -288,17 +289,17 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// Puts the members of an object into their slots.
-struct Fill<'w, 'a> {
+/// Puts the members of an object into their slots: of the message itself, or of its `data`.
+struct Fill<'w, 'a, const IN_DATA: bool> {
     wire: &'w mut Wire<'a>,
-    in_data: bool,
 }
 
-impl<'a> Fill<'_, 'a> {
+impl<'a, const IN_DATA: bool> Fill<'_, 'a, IN_DATA> {
     /// Whether the value of `key` at this level counts, and a note that it was met.
+    #[inline(always)]
     fn admits<E: serde::de::Error>(&mut self, key: Key) -> Result<bool, E> {
         let bit = key.bit();
-        let (here, elsewhere) = if self.in_data {
+        let (here, elsewhere) = if IN_DATA {
             (&mut self.wire.seen_in_data, self.wire.seen)
         } else {
             (&mut self.wire.seen, self.wire.seen_in_data)
@@ -308,19 +309,20 @@ impl<'a> Fill<'_, 'a> {
         }
         *here |= bit;
         // Met at both levels: the envelope's own keys count at the top, all others in `data` (section 3.2).
-        Ok(elsewhere & bit == 0 || (bit & ENVELOPE != 0) != self.in_data)
+        Ok(elsewhere & bit == 0 || (bit & ENVELOPE != 0) != IN_DATA)
     }
 
+    #[inline(always)]
     fn member<M: MapAccess<'a>>(&mut self, key: Key, map: &mut M) -> Result<(), M::Error> {
         let is_known = (key as usize) <= Key::Jsep as usize;
         let is_envelope_only = key.bit() & (KINDS | Key::Data.bit()) != 0;
-        if !is_known || self.in_data && is_envelope_only || !self.admits(key)? {
+        if !is_known || IN_DATA && is_envelope_only || !self.admits(key)? {
             map.next_value::<IgnoredAny>()?;
         } else if (key as usize) < VALUES {
             let Wire { values, unescaped, .. } = &mut *self.wire;
             map.next_value_seed(AnyValue { slot: &mut values[key as usize], unescaped })?;
-        } else if key == Key::Data && !self.wire.keeps_data {
-            map.next_value_seed(Fill { wire: self.wire, in_data: true })?;
+        } else if !IN_DATA && key == Key::Data && !self.wire.keeps_data {
+            map.next_value_seed(Fill::<true> { wire: self.wire })?;
         } else if key == Key::Jsep {
             self.wire.jsep = map.next_value()?;
         } else {
@@ -334,7 +336,7 @@ impl<'a> Fill<'_, 'a> {
     }
 }
 
-impl<'a> DeserializeSeed<'a> for Fill<'_, 'a> {
+impl<'a, const IN_DATA: bool> DeserializeSeed<'a> for Fill<'_, 'a, IN_DATA> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -342,7 +344,7 @@ impl<'a> DeserializeSeed<'a> for Fill<'_, 'a> {
     }
 }
 
-impl<'a> Visitor<'a> for Fill<'_, 'a> {
+impl<'a, const IN_DATA: bool> Visitor<'a> for Fill<'_, 'a, IN_DATA> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -350,7 +352,7 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
     }
 
     fn visit_map<M: MapAccess<'a>>(mut self, mut map: M) -> Result<(), M::Error> {
-        while let Some(key) = map.next_key()? {
+        while let Some(key) = map.next_key_seed(PhantomData)? {
             self.member(key, &mut map)?;
         }
         Ok(())
@@ -396,6 +398,7 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
 }
 
 impl<'de> Deserialize<'de> for Key {
+    #[inline(always)]
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Name;
 
@@ -508,7 +511,7 @@ impl<'de> Visitor<'de> for AnyJsep {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<JsepSlot<'de>, M::Error> {
         let (mut kind, mut sdp) = (None, None);
-        while let Some(key) = map.next_key::<Key>()? {
+        while let Some(key) = map.next_key_seed(PhantomData::<Key>)? {
             match key {
                 Key::Type => {
                     let (mut slot, mut unescaped) = (Slot::Absent, Vec::new());

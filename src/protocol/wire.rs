@@ -8,7 +8,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -352,7 +351,7 @@ impl<'a, const IN_DATA: bool> Visitor<'a> for Fill<'_, 'a, IN_DATA> {
     }
 
     fn visit_map<M: MapAccess<'a>>(mut self, mut map: M) -> Result<(), M::Error> {
-        while let Some(key) = map.next_key_seed(PhantomData)? {
+        while let Some(key) = map.next_key_seed(AnyKey)? {
             self.member(key, &mut map)?;
         }
         Ok(())
@@ -397,29 +396,32 @@ impl<'a, const IN_DATA: bool> Visitor<'a> for Fill<'_, 'a, IN_DATA> {
     }
 }
 
-impl<'de> Deserialize<'de> for Key {
+/// Reads a key.
+struct AnyKey;
+
+impl<'de> DeserializeSeed<'de> for AnyKey {
+    type Value = Key;
+
     #[inline(always)]
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
 
-        impl Visitor<'_> for Name {
-            type Value = Key;
+impl Visitor<'_> for AnyKey {
+    type Value = Key;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
 
-            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-                Ok(Key::from_name(name.as_bytes()))
-            }
+    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+        Ok(Key::from_name(name.as_bytes()))
+    }
 
-            #[inline(always)]
-            fn visit_borrowed_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
-                Ok(Key::from_name(name))
-            }
-        }
-
-        deserializer.deserialize_identifier(Name)
+    #[inline(always)]
+    fn visit_borrowed_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
+        Ok(Key::from_name(name))
     }
 }
 
@@ -511,7 +513,7 @@ impl<'de> Visitor<'de> for AnyJsep {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<JsepSlot<'de>, M::Error> {
         let (mut kind, mut sdp) = (None, None);
-        while let Some(key) = map.next_key_seed(PhantomData::<Key>)? {
+        while let Some(key) = map.next_key_seed(AnyKey)? {
             match key {
                 Key::Type => {
                     let (mut slot, mut unescaped) = (Slot::Absent, Vec::new());

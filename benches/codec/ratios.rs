@@ -34,7 +34,7 @@ struct Case<'a> {
 /// Measures all cases, or says what `cargo bench -- --test` wants to know: that they run.
 pub fn print(is_test: bool) {
     let rounds = if is_test { 1 } else { ROUNDS };
-    let messages = Messages::new();
+    let mut messages = Messages::new();
     let mut lines = Vec::new();
     println!("nanoseconds per message (medians of {rounds} interleaved rounds)");
     for mut case in messages.cases() {
@@ -60,7 +60,7 @@ pub fn print(is_test: bool) {
 
 /// Runs one contender of one case over and over, for a profiler: `codec loop CASE CONTENDER TIMES`.
 pub fn repeat(case: &str, contender: &str, times: usize) {
-    let messages = Messages::new();
+    let mut messages = Messages::new();
     let mut cases = messages.cases();
     let names: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
     let Some(case) = cases.iter_mut().find(|it| it.name == case) else {
@@ -134,14 +134,13 @@ impl Messages {
                 add("mix", 7.0, received_mix(dialect, order));
                 add("incoming_call", 3.5, received(Received::IncomingCall, dialect, order));
             }
-            let mut add = |name: &str, goal: f64, outgoing: Vec<Outgoing>| {
-                let mut transaction = String::new();
-                let written = |it: &Outgoing| {
+            let mut add = |name: &str, goal: f64, mut outgoing: Vec<Outgoing>| {
+                let written = |it: &mut Outgoing| {
                     let mut out = Vec::new();
-                    it.encode(dialect, &mut transaction, &mut out);
+                    it.encode(dialect, &mut out);
                     out
                 };
-                let texts = outgoing.iter().map(written).collect();
+                let texts = outgoing.iter_mut().map(written).collect();
                 messages.sent.push((format!("encode/{dialect}/{name}"), of(goal), dialect, outgoing, texts));
             };
             add("mix", 2.0, sent_mix());
@@ -150,9 +149,9 @@ impl Messages {
         messages
     }
 
-    fn cases(&self) -> Vec<Case<'_>> {
+    fn cases(&mut self) -> Vec<Case<'_>> {
         let decoded = self.received.iter().map(|(name, goal, texts)| decoding(name, *goal, texts));
-        let encoded = self.sent.iter().map(|(name, goal, dialect, messages, texts)| {
+        let encoded = self.sent.iter_mut().map(|(name, goal, dialect, messages, texts)| {
             encoding(name, *goal, *dialect, messages, texts)
         });
         decoded.chain(encoded).collect()
@@ -193,12 +192,11 @@ fn encoding<'a>(
     name: &str,
     goal: f64,
     dialect: Dialect,
-    messages: &'a [Outgoing],
+    messages: &'a mut [Outgoing],
     texts: &'a [Vec<u8>],
 ) -> Case<'a> {
     let mut copied = Vec::with_capacity(1 << 16);
     let mut written = Vec::with_capacity(1 << 16);
-    let mut transaction = String::with_capacity(64);
     Case {
         name: name.to_owned(),
         messages: texts.len(),
@@ -218,8 +216,8 @@ fn encoding<'a>(
             Contender {
                 name: "encode",
                 run: Box::new(move || {
-                    for message in messages {
-                        black_box(message).encode(dialect, &mut transaction, &mut written);
+                    for message in messages.iter_mut() {
+                        black_box(message).encode(dialect, &mut written);
                         black_box(&written);
                     }
                 }),

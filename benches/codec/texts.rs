@@ -96,10 +96,8 @@ impl Writer {
 
     fn received(&mut self, kind: Received) -> String {
         let is_nested = self.dialect == Dialect::Nested;
-        let mut ids = String::new();
-        TransactionIds::new(self.draws.random(), self.draws.random())
-            .write(self.draws.random_range(0..5_000), &mut ids);
-        let transaction = ("transaction", quoted(&ids));
+        let mut ids = TransactionIds::new(self.draws.random(), self.draws.random());
+        let transaction = ("transaction", quoted(ids.text(self.draws.random_range(0..5_000))));
         let line = ("line", self.draws.random_range(0..4_u8).to_string());
         let call_id = ("call_id", quoted(&CallId::random(&mut self.draws)));
         let code = |code: u16| ("code", code.to_string());
@@ -241,9 +239,8 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Writes it as a session does: a fresh transaction, then the message into a buffer that is warm.
-    pub fn encode(&self, dialect: Dialect, transaction: &mut String, out: &mut Vec<u8>) {
-        self.ids.write(self.counter, transaction);
-        let transaction = Text::Borrowed(transaction.as_str());
+    pub fn encode(&mut self, dialect: Dialect, out: &mut Vec<u8>) {
+        let transaction = Text::Borrowed(self.ids.text(self.counter));
         if self.kind == Sent::Keepalive {
             Keepalive::new(dialect, transaction).encode(out).unwrap();
             return;

@@ -290,7 +290,7 @@ impl<'a> MapAccess<'a> for Raw<'a> {
 /// Eight bytes at a time, in ordinary registers: a vector would do more at once, but there is no way to it that is both
 /// safe and sure to be compiled to one.
 #[inline(always)]
-fn find_special(bytes: &[u8]) -> Option<usize> {
+pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
     // Nearly all keys and most texts end within sixteen bytes, which is worth being spared a loop.
     let Some((words, _)) = bytes.first_chunk::<16>().map(|head| head.as_chunks::<8>()) else {
         return find_special_from(0, bytes);

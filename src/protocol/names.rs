@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::object::Literal;
+use super::wire::Key;
 use super::words::Words;
 use super::{Dialect, EventBody, JsepKind, MessageKind, RegistrationStatus, RequestBody};
 
@@ -43,6 +45,18 @@ macro_rules! names {
                 match (self, dialect) {
                     $($((Self::$variant, Dialect::Nested) => $nested,)?)+
                     _ => self.name(),
+                }
+            }
+
+            /// The name on the wire as a JSON string.
+            #[inline(always)]
+            pub(super) fn literal(self, dialect: Dialect) -> &'static Literal {
+                static FLAT: [Literal; $set::COUNT] = [$(Literal::quoted($flat)),+];
+                static NESTED: [Literal; $set::COUNT] =
+                    [$(Literal::quoted($set::$variant.wire_name(Dialect::Nested))),+];
+                match dialect {
+                    Dialect::Flat => &FLAT[self.index()],
+                    Dialect::Nested => &NESTED[self.index()],
                 }
             }
 
@@ -293,6 +307,15 @@ impl MessageKind {
             Self::Request => "request",
             Self::Response => "response",
             Self::Event => "event",
+        }
+    }
+
+    pub(super) const fn wire_key(self) -> Key {
+        match self {
+            Self::Handshake => Key::Handshake,
+            Self::Request => Key::Request,
+            Self::Response => Key::Response,
+            Self::Event => Key::Event,
         }
     }
 }

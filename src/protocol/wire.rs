@@ -13,6 +13,7 @@ use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, 
 use serde_json::value::RawValue;
 
 use super::fast;
+use super::object::Literal;
 use super::words::Words;
 use super::{Jsep, JsepKind, Malformed, Reading, Text};
 
@@ -32,6 +33,13 @@ macro_rules! keys {
                     $(Key::$key => $name,)+
                     Key::Other => "",
                 }
+            }
+
+            /// The key as a member of an object begins with it.
+            #[inline(always)]
+            pub(super) fn literal(self) -> &'static Literal {
+                static LITERALS: [Literal; Key::ALL.len() + 1] = [$(Literal::member($name),)+ Literal::member("")];
+                &LITERALS[self as usize]
             }
 
             const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];

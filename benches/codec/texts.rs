@@ -231,7 +231,7 @@ pub struct Outgoing {
     ids: TransactionIds,
     counter: u32,
     line: u16,
-    call_id: CallId,
+    call_id: String,
     number: String,
     /// A description or a candidate, escaped beforehand.
     raw: Box<RawValue>,
@@ -296,7 +296,7 @@ fn outgoing(kind: Sent, draws: &mut Draws) -> Outgoing {
         ids: TransactionIds::new(draws.random(), draws.random()),
         counter: draws.random_range(0..5_000),
         line: draws.random_range(0..4),
-        call_id: CallId::random(draws),
+        call_id: CallId::random(draws).to_string(),
         number: format!("1555{:04}", draws.random_range(0..10_000_u32)),
         raw: match kind {
             Sent::OutgoingCall => sdp(3_000, draws),

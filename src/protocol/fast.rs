@@ -304,6 +304,12 @@ pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
     find_special_from(16, bytes)
 }
 
+/// Whether there is one of those.
+#[inline(always)]
+pub(super) fn is_special(bytes: &[u8; 16]) -> bool {
+    bytes.as_chunks::<8>().0.iter().fold(0, |marks, word| marks | specials(u64::from_le_bytes(*word))) != 0
+}
+
 #[inline(never)]
 fn find_special_from(mut at: usize, bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.get(at..)?.as_chunks::<8>();

@@ -5,7 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use super::fast::find_special;
+use super::fast::{find_special, is_special};
 use super::wire::Key;
 
 /// A text that is known beforehand, padded, because to copy a number of bytes that the compiler knows takes a few
@@ -189,26 +189,31 @@ pub(super) fn push_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
 #[inline(always)]
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    // Ids have sixteen to 32 bytes: they are looked at and written as their first and their last half, which may
+    // overlap. So it takes no loop and no call.
+    if let (Some(first), Some(last), ..=32) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>(), bytes.len())
+        && !is_special(first)
+        && !is_special(last)
+    {
+        out.push(b'"');
+        let begin = out.len();
+        out.extend_from_slice(first);
+        out.truncate(begin + bytes.len() - last.len());
+        out.extend_from_slice(last);
+        out.push(b'"');
+        return;
+    }
+    push_any_text(out, bytes);
+}
+
+#[inline(never)]
+fn push_any_text(out: &mut Vec<u8>, bytes: &[u8]) {
     if find_special(bytes).is_some() {
         return push_escaped(out, bytes);
     }
     out.push(b'"');
-    push_bytes(out, bytes);
+    out.extend_from_slice(bytes);
     out.push(b'"');
-}
-
-/// Ids have sixteen to 32 bytes: they are written as their first and their last half, which may overlap.
-#[inline(always)]
-fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    match (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
-        (Some(first), Some(last)) if bytes.len() <= 32 => {
-            let begin = out.len();
-            out.extend_from_slice(first);
-            out.truncate(begin + bytes.len() - last.len());
-            out.extend_from_slice(last);
-        }
-        _ => out.extend_from_slice(bytes),
-    }
 }
 
 /// What must be escaped is escaped as `serde_json` does it; stretches without such are copied whole.

@@ -49,10 +49,17 @@ pub fn print(is_test: bool) {
         if let Some(at) = case.contenders.iter().position(|it| it.name == "serde_json::Value") {
             let times = ns(at) / ns(1);
             let held = if times >= 4.0 { "held" } else { "MISSED" };
-            lines.push(format!("  {:38} {times:6.2} {:6.2}  {held}", format!("{}, faster than Value", case.name), 4.0));
+            lines.push(format!(
+                "  {:38} {times:6.2} {:6.2}  {held}",
+                format!("{}, faster than Value", case.name),
+                4.0
+            ));
         }
     }
-    println!("\nto the floor (decode: count the quotes; encode: copy)\n  {:38} {:>6} {:>6}", "", "ratio", "goal");
+    println!(
+        "\nto the floor (decode: count the quotes; encode: copy)\n  {:38} {:>6} {:>6}",
+        "", "ratio", "goal"
+    );
     for line in lines {
         println!("{line}");
     }
@@ -151,9 +158,10 @@ impl Messages {
 
     fn cases(&mut self) -> Vec<Case<'_>> {
         let decoded = self.received.iter().map(|(name, goal, texts)| decoding(name, *goal, texts));
-        let encoded = self.sent.iter_mut().map(|(name, goal, dialect, messages, texts)| {
-            encoding(name, *goal, *dialect, messages, texts)
-        });
+        let encoded = self
+            .sent
+            .iter_mut()
+            .map(|(name, goal, dialect, messages, texts)| encoding(name, *goal, *dialect, messages, texts));
         decoded.chain(encoded).collect()
     }
 }

@@ -128,10 +128,7 @@ impl Writer {
                     ("caller_display_name", quoted(name)),
                     jsep,
                 ];
-                (
-                    vec![event(if is_nested { "call" } else { "incoming_call" }), line, call_id],
-                    parties,
-                )
+                (vec![event(if is_nested { "call" } else { "incoming_call" }), line, call_id], parties)
             }
             Received::IceWebrtcup => (vec![event("ice_webrtcup"), line], vec![]),
             Received::IceMedia => (
@@ -190,7 +187,9 @@ fn sdp(bytes: usize, draws: &mut Draws) -> Box<RawValue> {
     while sdp.len() + 60 < bytes {
         let _ = match draws.random_range(0..3) {
             0 => write!(sdp, "a=rtpmap:{} opus/48000/2\r\n", draws.random_range(96..128)),
-            1 => write!(sdp, "a=extmap:{} urn:ietf:params:rtp-hdrext:sdes:mid\r\n", draws.random_range(1..15)),
+            1 => {
+                write!(sdp, "a=extmap:{} urn:ietf:params:rtp-hdrext:sdes:mid\r\n", draws.random_range(1..15))
+            }
             _ => write!(
                 sdp,
                 "a=candidate:{} 1 udp 2122260223 192.0.2.{} {} typ host generation 0 network-id 1\r\n",
@@ -254,9 +253,7 @@ impl Outgoing {
             }
             Sent::Accept => (true, RequestBody::Accept { jsep: jsep(JsepKind::Answer) }),
             Sent::Hangup => (true, RequestBody::Hangup),
-            Sent::EndOfCandidates => {
-                (false, RequestBody::IceTrickle { candidate: Candidate::EndCompleted })
-            }
+            Sent::EndOfCandidates => (false, RequestBody::IceTrickle { candidate: Candidate::EndCompleted }),
             Sent::IceTrickle | Sent::Keepalive => {
                 (false, RequestBody::IceTrickle { candidate: Candidate::One(&self.raw) })
             }

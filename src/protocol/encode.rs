@@ -11,8 +11,8 @@ use super::object::{Literal, Object, push_integer, push_text};
 use super::wire::Key;
 use super::{
     CallParties, Candidate, Dialect, Event, EventBody, FromClient, FromCore, Group, GuestLine, Jsep,
-    JsepKind, Keepalive, Line, LineState, ReferId, Registration, RegistrationStatus, Request, RequestBody, Response,
-    ResponseOutcome, State, Text, Unknown,
+    JsepKind, Keepalive, Line, LineState, ReferId, Registration, RegistrationStatus, Request, RequestBody,
+    Response, ResponseOutcome, State, Text, Unknown,
 };
 
 /// The dialect has no words for this.
@@ -121,6 +121,7 @@ impl Envelope<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn write_line(&self, dialect: Dialect, object: &mut Object<'_>) {
         match (self.line, dialect) {
             (Line::Main(line), _) => object.line(line),
@@ -469,6 +470,7 @@ fn write_failure(object: &mut Object<'_>, code: Option<i32>, reason: Option<&Tex
     object.optional_text(Key::Reason, reason.map(Cow::as_ref));
 }
 
+#[inline(always)]
 fn write_jsep(object: &mut Object<'_>, jsep: Option<Jsep<'_>>) {
     if let Some(jsep) = jsep {
         static OFFER: Literal = Literal::new(["{\"type\":\"", JsepKind::Offer.wire_name(), "\",\"sdp\":"]);
@@ -490,6 +492,7 @@ fn write_candidate(object: &mut Object<'_>, candidate: Candidate<'_>) {
     }
 }
 
+#[inline(always)]
 fn write_refer_id(object: &mut Object<'_>, refer_id: Option<&ReferId<'_>>) {
     match refer_id {
         Some(ReferId::Number(number)) => object.integer(Key::ReferId, *number),

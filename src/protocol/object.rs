@@ -191,7 +191,8 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Ids have sixteen to 32 bytes: they are looked at and written as their first and their last half, which may
     // overlap. So it takes no loop and no call.
-    if let (Some(first), Some(last), ..=32) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>(), bytes.len())
+    if let (Some(first), Some(last), ..=32) =
+        (bytes.first_chunk::<16>(), bytes.last_chunk::<16>(), bytes.len())
         && !is_special(first)
         && !is_special(last)
     {
@@ -282,7 +283,15 @@ mod tests {
     fn texts_are_escaped_as_serde_json_escapes_them() {
         let all: String =
             (0..=0x2fff).filter_map(char::from_u32).chain(['\u{1f9b7}', '\u{10ffff}']).collect();
-        for text in ["", "plain", "\"", "a\\b\"c\nd", "of sixteen bytes", "of more than thirty-two bytes, so long", &all] {
+        for text in [
+            "",
+            "plain",
+            "\"",
+            "a\\b\"c\nd",
+            "of sixteen bytes",
+            "of more than thirty-two bytes, so long",
+            &all,
+        ] {
             let mut out = Vec::new();
             push_text(&mut out, text);
             assert_eq!(out, serde_json::to_vec(text).unwrap());

@@ -571,3 +571,7 @@ impl<'de> Visitor<'de> for AnyJsep {
         Ok(JsepSlot::Bad)
     }
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

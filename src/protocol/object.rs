@@ -39,11 +39,6 @@ impl Literal {
         Self::new(["\"", text, "\""])
     }
 
-    /// What a member of an object begins with if it is not the first.
-    pub(super) const fn member(key: &str) -> Self {
-        Self::new([",\"", key, "\":"])
-    }
-
     #[inline(always)]
     fn push(&self, out: &mut Vec<u8>) {
         let begin = out.len();
@@ -74,23 +69,30 @@ impl<'o> Object<'o> {
         Object { out: self.out, is_empty: true, is_data: true }
     }
 
+    /// Keys are known where they are written, so the compiler copies them without a call.
     #[inline(always)]
-    fn key(&mut self, key: Key) {
-        if self.is_empty && self.is_data {
-            Key::Data.literal().push(self.out);
+    fn member(&mut self, member: &'static str) {
+        if !self.is_empty {
+            self.out.extend_from_slice(member.as_bytes());
+            return;
         }
-        let begin = self.out.len();
-        key.literal().push(self.out);
-        if self.is_empty {
-            self.out[begin] = b'{';
+        if self.is_data {
+            self.out.extend_from_slice(Key::Data.member().as_bytes());
         }
+        self.out.push(b'{');
+        self.out.extend_from_slice(&member.as_bytes()[1..]);
         self.is_empty = false;
     }
 
     #[inline(always)]
+    fn key(&mut self, key: Key) {
+        self.member(key.member());
+    }
+
+    #[inline(always)]
     pub(super) fn text(&mut self, key: Key, value: &str) {
-        self.key(key);
-        push_text(self.out, value);
+        self.member(key.text_member());
+        push_rest_of_text(self.out, value);
     }
 
     /// A value that is known beforehand.
@@ -188,6 +190,13 @@ pub(super) fn push_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
 /// A JSON string.
 #[inline(always)]
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    push_rest_of_text(out, text);
+}
+
+/// The same behind its opening quote.
+#[inline(always)]
+fn push_rest_of_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Ids have sixteen to 32 bytes: they are looked at and written as their first and their last half, which may
     // overlap. So it takes no loop and no call.
@@ -196,32 +205,28 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
         && !is_special(first)
         && !is_special(last)
     {
-        out.push(b'"');
         let begin = out.len();
         out.extend_from_slice(first);
         out.truncate(begin + bytes.len() - last.len());
         out.extend_from_slice(last);
-        out.push(b'"');
-        return;
+    } else {
+        push_any_text(out, bytes);
     }
-    push_any_text(out, bytes);
+    out.push(b'"');
 }
 
 #[inline(never)]
 fn push_any_text(out: &mut Vec<u8>, bytes: &[u8]) {
-    if find_special(bytes).is_some() {
-        return push_escaped(out, bytes);
+    match find_special(bytes) {
+        None => out.extend_from_slice(bytes),
+        Some(_) => push_escaped(out, bytes),
     }
-    out.push(b'"');
-    out.extend_from_slice(bytes);
-    out.push(b'"');
 }
 
 /// What must be escaped is escaped as `serde_json` does it; stretches without such are copied whole.
 #[cold]
 fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
     let mut copied = 0;
     for (at, byte) in bytes.iter().copied().enumerate() {
         let short = match byte {
@@ -242,7 +247,6 @@ fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
         copied = at + 1;
     }
     out.extend_from_slice(&bytes[copied..]);
-    out.push(b'"');
 }
 
 #[cfg(test)]

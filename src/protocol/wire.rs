@@ -13,7 +13,6 @@ use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, 
 use serde_json::value::RawValue;
 
 use super::fast;
-use super::object::Literal;
 use super::words::Words;
 use super::{Jsep, JsepKind, Malformed, Reading, Text};
 
@@ -35,11 +34,22 @@ macro_rules! keys {
                 }
             }
 
-            /// The key as a member of an object begins with it.
+            /// The beginning of a member of an object that is not its first.
             #[inline(always)]
-            pub(super) fn literal(self) -> &'static Literal {
-                static LITERALS: [Literal; Key::ALL.len() + 1] = [$(Literal::member($name),)+ Literal::member("")];
-                &LITERALS[self as usize]
+            pub(super) const fn member(self) -> &'static str {
+                match self {
+                    $(Key::$key => concat!(",\"", $name, "\":"),)+
+                    Key::Other => "",
+                }
+            }
+
+            /// The beginning of such a member whose value is a text.
+            #[inline(always)]
+            pub(super) const fn text_member(self) -> &'static str {
+                match self {
+                    $(Key::$key => concat!(",\"", $name, "\":\""),)+
+                    Key::Other => "",
+                }
             }
 
             const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];

@@ -54,8 +54,29 @@ fn the_messages_of_both_dialects_are_read_fast_and_as_serde_json_reads_them() {
 /// Bytes out and a text in, at some place.
 fn mutation() -> impl Strategy<Value = (prop::sample::Index, usize, &'static str)> {
     let texts = [
-        "", " ", "\"", "\\", "\\\"", "\\u0022", "{", "}", "[", "]", ",", ":", "null", "0", "-", ".5", "1e400", "\n", "\u{e4}",
-        "\"data\":{", "\"line\":null,", "\"event\":\"peer_message\",", "\"li\\u006ee\":1,",
+        "",
+        " ",
+        "\"",
+        "\\",
+        "\\\"",
+        "\\u0022",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "0",
+        "-",
+        ".5",
+        "1e400",
+        "\n",
+        "\u{e4}",
+        "\"data\":{",
+        "\"line\":null,",
+        "\"event\":\"peer_message\",",
+        "\"li\\u006ee\":1,",
     ];
     (any::<prop::sample::Index>(), 0..4_usize, prop::sample::select(texts.to_vec()))
 }

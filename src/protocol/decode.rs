@@ -7,8 +7,9 @@ mod event;
 mod request;
 mod state;
 
+use super::keys::Key;
 use super::raw;
-use super::wire::{JsepSlot, Key, Value, Wire};
+use super::wire::{JsepSlot, Value, Wire};
 use super::{
     Candidate, Dialect, FromClient, FromCore, Jsep, Keepalive, Line, MAX_CALL_ID, MAX_MESSAGE,
     MAX_TRANSACTION, Malformed, MessageKind, ReferId, Repair, Repairs, Response, ResponseOutcome, Text,

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use super::keys::Key;
 use super::object::{Literal, Object, push_integer, push_text};
-use super::wire::Key;
 use super::{
     CallParties, Candidate, Dialect, Event, EventBody, FromClient, FromCore, Group, GuestLine, Jsep,
     JsepKind, Keepalive, Line, LineState, ReferId, Registration, RegistrationStatus, Request, RequestBody,

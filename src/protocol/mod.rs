@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod fast;
 mod ids;
+mod keys;
 mod lines;
 mod message;
 mod names;

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
+use super::keys::Key;
 use super::object::Literal;
-use super::wire::Key;
 use super::words::Words;
 use super::{Dialect, EventBody, JsepKind, MessageKind, RegistrationStatus, RequestBody};
 

@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::fast::{find_special, is_special};
-use super::wire::Key;
+use super::keys::Key;
 
 /// A text that is known beforehand, padded, because to copy a number of bytes that the compiler knows takes a few
 /// instructions, and to copy just as many as there are takes a call.

@@ -1,5 +1,6 @@
 //! Any bytes, read as a message of either side in either reading: never a panic; what the strict reading accepts
-//! the tolerant one reads alike; and what was read can be written, read again and written the same.
+//! the tolerant one reads alike, which is also to say that the fast reader reads as `serde_json` does, since the strict
+//! reading uses that alone; and what was read can be written, read again and written the same.
 
 #![no_main]
 

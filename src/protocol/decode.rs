@@ -7,8 +7,9 @@ mod event;
 mod request;
 mod state;
 
+use super::keys::Key;
 use super::raw;
-use super::wire::{JsepSlot, Key, Value, Wire};
+use super::wire::{JsepSlot, Value, Wire};
 use super::{
     Candidate, Dialect, FromClient, FromCore, Jsep, Keepalive, Line, MAX_CALL_ID, MAX_MESSAGE,
     MAX_TRANSACTION, Malformed, MessageKind, ReferId, Repair, Repairs, Response, ResponseOutcome, Text,
@@ -38,16 +39,16 @@ pub struct Decoded<M> {
 
 /// Reads what a core sent to a client.
 pub fn decode_from_core(text: &str, reading: Reading) -> Result<Decoded<FromCore<'_>>, Malformed> {
-    let mut view = View::new(Reader::Client);
-    view.read(text, reading)?;
+    let mut view = View::new(Reader::Client, reading);
+    view.read(text)?;
     let message = from_core(&mut view, text)?;
     Ok(Decoded { message, repairs: view.repairs })
 }
 
 /// Reads what a client sent to a core.
 pub fn decode_from_client(text: &str, reading: Reading) -> Result<Decoded<FromClient<'_>>, Malformed> {
-    let mut view = View::new(Reader::Core);
-    view.read(text, reading)?;
+    let mut view = View::new(Reader::Core, reading);
+    view.read(text)?;
     let message = from_client(&mut view, text)?;
     Ok(Decoded { message, repairs: view.repairs })
 }
@@ -147,8 +148,8 @@ fn refusal<'a>(view: &mut View<'a>) -> Result<ResponseOutcome<'a>, Malformed> {
     let (mut code, mut reason) = (view.code()?, view.text(Key::Reason)?);
     if let Some(error) = view.wire.take_raw(Key::Error) {
         view.repairs.add(Repair::LegacyError);
-        if let Ok(Value::Text(text)) = serde_json::from_str(error.get()) {
-            reason = reason.or(Some(text));
+        if let Ok(text) = serde_json::from_str::<String>(error.get()) {
+            reason = reason.or(Some(text.into()));
         } else if let Some(mut old) = view.object(error) {
             code = code.or(old.code()?);
             reason = reason.or(old.text(Key::Reason)?);
@@ -174,22 +175,23 @@ enum Reader {
 struct View<'a> {
     wire: Wire<'a>,
     reader: Reader,
+    reading: Reading,
     repairs: Repairs,
 }
 
 impl<'a> View<'a> {
-    const fn new(reader: Reader) -> Self {
-        Self { wire: Wire::new(), reader, repairs: Repairs::NONE }
+    const fn new(reader: Reader, reading: Reading) -> Self {
+        Self { wire: Wire::new(), reader, reading, repairs: Repairs::NONE }
     }
 
-    fn read(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
+    fn read(&mut self, text: &'a str) -> Result<(), Malformed> {
         if text.len() > MAX_MESSAGE {
             return Err(Malformed::TooLong);
         }
-        if reading == Reading::Strict {
+        if self.reading == Reading::Strict {
             raw::check(text)?;
         }
-        self.wire.read(text)?;
+        self.wire.read(text, self.reading)?;
         if self.wire.kinds() > 1 {
             self.repairs.add(Repair::MultiKind);
         }
@@ -204,8 +206,8 @@ impl<'a> View<'a> {
 
     /// An object inside the message, read by the same rules. What it took to read it is not noted here.
     fn object(&self, raw: &'a serde_json::value::RawValue) -> Option<Self> {
-        let mut view = Self::new(self.reader);
-        view.wire.read(raw.get()).ok()?;
+        let mut view = Self::new(self.reader, self.reading);
+        view.wire.read(raw.get(), self.reading).ok()?;
         Some(view)
     }
 

@@ -7,11 +7,12 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-use super::object::{Object, push_integer, push_text};
+use super::keys::Key;
+use super::object::{Literal, Object, push_integer, push_text};
 use super::{
     CallParties, Candidate, Dialect, Event, EventBody, FromClient, FromCore, Group, GuestLine, Jsep,
-    Keepalive, Line, LineState, ReferId, Registration, RegistrationStatus, Request, RequestBody, Response,
-    ResponseOutcome, State, Text, Unknown,
+    JsepKind, Keepalive, Line, LineState, ReferId, Registration, RegistrationStatus, Request, RequestBody,
+    Response, ResponseOutcome, State, Text, Unknown,
 };
 
 /// The dialect has no words for this.
@@ -52,8 +53,8 @@ impl Unknown<'_> {
     /// Writes the name alone into `out`, which is all that is known of it: for provoking what others do with it.
     pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
         Envelope {
-            kind: self.kind.key(),
-            name: &self.name,
+            kind: self.kind.wire_key(),
+            name: Name::Unknown(&self.name),
             transaction: None,
             line: Line::Absent,
             call_id: None,
@@ -62,10 +63,16 @@ impl Unknown<'_> {
     }
 }
 
+/// The name of a message.
+enum Name<'a> {
+    Known(&'static Literal),
+    Unknown(&'a str),
+}
+
 /// What stands before the properties.
 struct Envelope<'a> {
-    kind: &'static str,
-    name: &'a str,
+    kind: Key,
+    name: Name<'a>,
     transaction: Option<&'a str>,
     line: Line,
     call_id: Option<&'a str>,
@@ -73,6 +80,7 @@ struct Envelope<'a> {
 
 impl Envelope<'_> {
     /// Key order and `line` are the dialect's (sections 0.3 and 3.2, rules 2 and 3).
+    #[inline(always)]
     fn write(
         &self,
         dialect: Dialect,
@@ -89,20 +97,23 @@ impl Envelope<'_> {
         }
         out.clear();
         let mut object = Object::begin(out);
-        object.text(self.kind, self.name);
+        match self.name {
+            Name::Known(name) => object.literal(self.kind, name),
+            Name::Unknown(name) => object.text(self.kind, name),
+        }
         match dialect {
             Dialect::Nested => {
                 self.write_line(dialect, &mut object);
-                object.optional_text("transaction", self.transaction);
-                object.optional_text("call_id", self.call_id);
+                object.optional_text(Key::Transaction, self.transaction);
+                object.optional_text(Key::CallId, self.call_id);
                 let mut data = object.data();
                 properties(&mut data);
                 data.end();
             }
             Dialect::Flat => {
-                object.optional_text("transaction", self.transaction);
+                object.optional_text(Key::Transaction, self.transaction);
                 self.write_line(dialect, &mut object);
-                object.optional_text("call_id", self.call_id);
+                object.optional_text(Key::CallId, self.call_id);
                 properties(&mut object);
             }
         }
@@ -110,12 +121,13 @@ impl Envelope<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn write_line(&self, dialect: Dialect, object: &mut Object<'_>) {
         match (self.line, dialect) {
-            (Line::Main(line), _) => object.integer("line", line),
-            (Line::Guest, _) => object.null("line"),
+            (Line::Main(line), _) => object.line(line),
+            (Line::Guest, _) => object.null(Key::Line),
             // Always a number in nested; where there is no line it is 0 and means nothing.
-            (Line::Absent | Line::Invalid, Dialect::Nested) => object.integer("line", 0_u16),
+            (Line::Absent | Line::Invalid, Dialect::Nested) => object.line(0),
             (Line::Absent | Line::Invalid, Dialect::Flat) => {}
         }
     }
@@ -153,15 +165,13 @@ impl<'a> Keepalive<'a> {
                 out.extend_from_slice(self.raw.as_bytes());
                 return Ok(());
             }
-            Dialect::Flat => "handshake",
-            Dialect::Nested => "request",
+            Dialect::Flat => Key::Handshake,
+            Dialect::Nested => Key::Request,
         };
         let transaction = self.transaction.as_deref();
-        Envelope { kind, name: "keepalive", transaction, line: self.line, call_id: None }.write(
-            self.form,
-            out,
-            |_| {},
-        )
+        static KEEPALIVE: Literal = Literal::quoted("keepalive");
+        let name = Name::Known(&KEEPALIVE);
+        Envelope { kind, name, transaction, line: self.line, call_id: None }.write(self.form, out, |_| {})
     }
 }
 
@@ -179,8 +189,8 @@ impl<'a> Request<'a> {
             return Err(NotInDialect { dialect, what });
         }
         Envelope {
-            kind: "request",
-            name: name.wire_name(dialect),
+            kind: Key::Request,
+            name: Name::Known(name.literal(dialect)),
             transaction: Some(&self.transaction),
             line: self.line,
             call_id: self.call_id.as_deref(),
@@ -212,25 +222,25 @@ impl RequestBody<'_> {
     fn write(&self, object: &mut Object<'_>) {
         match self {
             Self::OutgoingCall { number, jsep, from, refer_id, replaces } => {
-                object.text("number", number);
+                object.text(Key::Number, number);
                 write_refer_id(object, refer_id.as_ref());
-                object.optional_text("replaces", replaces.as_deref());
-                object.optional_text("from", from.as_deref());
+                object.optional_text(Key::Replaces, replaces.as_deref());
+                object.optional_text(Key::From, from.as_deref());
                 write_jsep(object, *jsep);
             }
             Self::Accept { jsep } | Self::Update { jsep } => write_jsep(object, *jsep),
             Self::Decline { refer_id } => write_refer_id(object, refer_id.as_ref()),
             Self::Hangup | Self::Unhold => {}
-            Self::Hold { direction } => object.optional_text("direction", direction.as_deref()),
+            Self::Hold { direction } => object.optional_text(Key::Direction, direction.as_deref()),
             Self::Transfer { number, replace_call_id } => {
-                object.text("number", number);
-                object.optional_text("replace_call_id", replace_call_id.as_deref());
+                object.text(Key::Number, number);
+                object.optional_text(Key::ReplaceCallId, replace_call_id.as_deref());
             }
             Self::IceTrickle { candidate } => write_candidate(object, *candidate),
-            Self::PresenceUpdate { settings } => object.optional_raw("settings", *settings),
+            Self::PresenceUpdate { settings } => object.optional_raw(Key::Settings, *settings),
             Self::PeerMessage { kind, data } => {
-                object.text("type", kind);
-                object.raw("data", data.get());
+                object.text(Key::Type, kind);
+                object.raw(Key::Data, data.get());
             }
         }
     }
@@ -239,17 +249,19 @@ impl RequestBody<'_> {
 impl Response<'_> {
     /// Writes the response into `out`, in place of what that held.
     pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
+        static ACK: Literal = Literal::quoted("ack");
+        static ERROR: Literal = Literal::quoted("error");
         let name = match self.outcome {
-            ResponseOutcome::Ack => "ack",
-            ResponseOutcome::Error { .. } => "error",
+            ResponseOutcome::Ack => &ACK,
+            ResponseOutcome::Error { .. } => &ERROR,
         };
         let call_id = match dialect {
             Dialect::Nested => None,
             Dialect::Flat => self.call_id.as_deref(),
         };
         Envelope {
-            kind: "response",
-            name,
+            kind: Key::Response,
+            name: Name::Known(name),
             transaction: self.transaction.as_deref(),
             line: self.line,
             call_id,
@@ -274,8 +286,8 @@ impl Event<'_> {
             Group::Line | Group::Call => self.line,
         };
         Envelope {
-            kind: "event",
-            name: name.wire_name(dialect),
+            kind: Key::Event,
+            name: Name::Known(name.literal(dialect)),
             transaction: self.transaction.as_deref(),
             line,
             call_id: self.call_id.as_deref(),
@@ -287,30 +299,30 @@ impl Event<'_> {
 impl EventBody<'_> {
     fn write(&self, object: &mut Object<'_>) {
         match self {
-            Self::Registered { phrase } => object.optional_text("phrase", phrase.as_deref()),
+            Self::Registered { phrase } => object.optional_text(Key::Phrase, phrase.as_deref()),
             Self::RegistrationFailed { code, reason }
             | Self::Error { code, reason }
             | Self::Hangup { code, reason } => write_failure(object, *code, reason.as_ref()),
             Self::IceTrickle { candidate } => write_candidate(object, *candidate),
-            Self::IceHangup { reason } => object.optional_text("reason", reason.as_deref()),
+            Self::IceHangup { reason } => object.optional_text(Key::Reason, reason.as_deref()),
             Self::Proceeding { code }
             | Self::Hangingup { code }
             | Self::TransferAccepted { code }
-            | Self::TransferFailed { code } => object.optional_integer("code", *code),
+            | Self::TransferFailed { code } => object.optional_integer(Key::Code, *code),
             Self::Declining { code, refer_id } => {
-                object.optional_integer("code", *code);
+                object.optional_integer(Key::Code, *code);
                 write_refer_id(object, refer_id.as_ref());
             }
             Self::Progress { callee, is_focus, jsep } | Self::Accepted { jsep, is_focus, callee } => {
-                object.optional_text("callee", callee.as_deref());
-                object.optional_flag("is_focus", *is_focus);
+                object.optional_text(Key::Callee, callee.as_deref());
+                object.optional_flag(Key::IsFocus, *is_focus);
                 write_jsep(object, *jsep);
             }
             Self::IncomingCall(parties) | Self::UpdatingCall(parties) => parties.write(object),
             Self::MissedCall { callee, caller, caller_display_name } => {
-                object.text("callee", callee);
-                object.text("caller", caller);
-                object.optional_text("caller_display_name", caller_display_name.as_deref());
+                object.text(Key::Callee, callee);
+                object.text(Key::Caller, caller);
+                object.optional_text(Key::CallerDisplayName, caller_display_name.as_deref());
             }
             _ => self.write_rarer(object),
         }
@@ -320,41 +332,41 @@ impl EventBody<'_> {
     fn write_rarer(&self, object: &mut Object<'_>) {
         match self {
             Self::IceMedia { media, receiving, mid } => {
-                object.optional_text("mid", mid.as_deref());
-                object.text("type", media);
-                object.flag("receiving", *receiving);
+                object.optional_text(Key::Mid, mid.as_deref());
+                object.text(Key::Type, media);
+                object.flag(Key::Receiving, *receiving);
             }
             Self::IceSlowlink { media, kind, uplink, lost, mid } => {
-                object.optional_text("mid", mid.as_deref());
-                object.optional_text("media", media.as_deref());
-                object.optional_text("type", kind.as_deref());
-                object.flag("uplink", *uplink);
-                object.integer("lost", *lost);
+                object.optional_text(Key::Mid, mid.as_deref());
+                object.optional_text(Key::Media, media.as_deref());
+                object.optional_text(Key::Type, kind.as_deref());
+                object.flag(Key::Uplink, *uplink);
+                object.integer(Key::Lost, *lost);
             }
             Self::Transfer { refer_id, refer_to, referred_by, replace_call_id } => {
                 write_refer_id(object, Some(refer_id));
-                object.text("refer_to", refer_to);
-                object.optional_text("referred_by", referred_by.as_deref());
-                object.optional_text("replace_call_id", replace_call_id.as_deref());
+                object.text(Key::ReferTo, refer_to);
+                object.optional_text(Key::ReferredBy, referred_by.as_deref());
+                object.optional_text(Key::ReplaceCallId, replace_call_id.as_deref());
             }
             Self::Notify { package, subscription_state, content_type, content } => {
-                object.optional_text("notify", package.as_deref());
-                object.optional_text("subscription_state", subscription_state.as_deref());
-                object.optional_text("content_type", content_type.as_deref());
-                object.text("content", content);
+                object.optional_text(Key::Notify, package.as_deref());
+                object.optional_text(Key::SubscriptionState, subscription_state.as_deref());
+                object.optional_text(Key::ContentType, content_type.as_deref());
+                object.text(Key::Content, content);
             }
             Self::PeerMessage { kind, data, sender } => {
-                object.text("type", kind);
-                object.raw("data", data.get());
-                object.optional_text("sender", sender.as_deref());
+                object.text(Key::Type, kind);
+                object.raw(Key::Data, data.get());
+                object.optional_text(Key::Sender, sender.as_deref());
             }
             Self::NumberPresenceUpdate { number, presence_info } => {
-                object.text("number", number);
-                object.raw("presence_info", presence_info.get());
+                object.text(Key::Number, number);
+                object.raw(Key::PresenceInfo, presence_info.get());
             }
             Self::NumberDialogsUpdate { number, dialog_infos } => {
-                object.text("number", number);
-                object.raw("dialog_infos", dialog_infos.get());
+                object.text(Key::Number, number);
+                object.raw(Key::DialogInfos, dialog_infos.get());
             }
             // All others have no properties.
             _ => {}
@@ -364,12 +376,12 @@ impl EventBody<'_> {
 
 impl CallParties<'_> {
     fn write(&self, object: &mut Object<'_>) {
-        object.text("callee", &self.callee);
-        object.text("caller", &self.caller);
-        object.optional_text("caller_display_name", self.caller_display_name.as_deref());
-        object.optional_text("referred_by", self.referred_by.as_deref());
-        object.optional_text("replace_call_id", self.replace_call_id.as_deref());
-        object.optional_flag("is_focus", self.is_focus);
+        object.text(Key::Callee, &self.callee);
+        object.text(Key::Caller, &self.caller);
+        object.optional_text(Key::CallerDisplayName, self.caller_display_name.as_deref());
+        object.optional_text(Key::ReferredBy, self.referred_by.as_deref());
+        object.optional_text(Key::ReplaceCallId, self.replace_call_id.as_deref());
+        object.optional_flag(Key::IsFocus, self.is_focus);
         write_jsep(object, self.jsep);
     }
 }
@@ -389,23 +401,23 @@ impl State<'_> {
         }
         out.clear();
         let mut object = Object::begin(out);
-        object.text("handshake", "state");
-        object.optional_integer("keepalive_interval", self.keepalive_interval_ms);
-        object.optional_integer("timestamp", self.timestamp);
-        object.value("registration", |out| self.registration.write(out));
-        object.value("lines", |out| {
+        object.text(Key::Handshake, "state");
+        object.optional_integer(Key::KeepaliveInterval, self.keepalive_interval_ms);
+        object.optional_integer(Key::Timestamp, self.timestamp);
+        object.value(Key::Registration, |out| self.registration.write(out));
+        object.value(Key::Lines, |out| {
             push_list(out, &self.lines, |out, line| match line {
                 Some(line) => line.write(out),
                 None => out.extend_from_slice(b"null"),
             });
         });
         match (&self.guest_line, dialect) {
-            (GuestLine::Line(line), _) => object.value("guest_line", |out| line.write(out)),
-            (GuestLine::Idle, Dialect::Flat) => object.null("guest_line"),
+            (GuestLine::Line(line), _) => object.value(Key::GuestLine, |out| line.write(out)),
+            (GuestLine::Idle, Dialect::Flat) => object.null(Key::GuestLine),
             (GuestLine::Idle, Dialect::Nested) | (GuestLine::Absent, _) => {}
         }
-        object.optional_raw("presence_infos", self.presence_infos);
-        object.optional_raw("dialog_infos", self.dialog_infos);
+        object.optional_raw(Key::PresenceInfos, self.presence_infos);
+        object.optional_raw(Key::DialogInfos, self.dialog_infos);
         object.end();
         Ok(())
     }
@@ -415,7 +427,7 @@ impl Registration<'_> {
     fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::begin(out);
         if self.status != RegistrationStatus::Unknown {
-            object.text("status", self.status.name());
+            object.text(Key::Status, self.status.name());
         }
         write_failure(&mut object, self.code, self.reason.as_ref());
         object.end();
@@ -426,10 +438,10 @@ impl LineState<'_> {
     fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::begin(out);
         match &self.call_id {
-            Some(call_id) => object.text("call_id", call_id),
-            None => object.null("call_id"),
+            Some(call_id) => object.text(Key::CallId, call_id),
+            None => object.null(Key::CallId),
         }
-        object.value("call_logs", |out| {
+        object.value(Key::CallLogs, |out| {
             push_list(out, &self.call_logs, |out, entry| {
                 out.push(b'[');
                 push_integer(out, entry.timestamp);
@@ -454,33 +466,37 @@ fn push_list<T>(out: &mut Vec<u8>, items: &[T], mut push: impl FnMut(&mut Vec<u8
 }
 
 fn write_failure(object: &mut Object<'_>, code: Option<i32>, reason: Option<&Text<'_>>) {
-    object.optional_integer("code", code);
-    object.optional_text("reason", reason.map(Cow::as_ref));
+    object.optional_integer(Key::Code, code);
+    object.optional_text(Key::Reason, reason.map(Cow::as_ref));
 }
 
+#[inline(always)]
 fn write_jsep(object: &mut Object<'_>, jsep: Option<Jsep<'_>>) {
     if let Some(jsep) = jsep {
-        object.value("jsep", |out| {
-            let mut object = Object::begin(out);
-            object.text("type", jsep.kind.wire_name());
-            object.raw("sdp", jsep.sdp.get());
-            object.end();
-        });
+        static OFFER: Literal = Literal::new(["{\"type\":\"", JsepKind::Offer.wire_name(), "\",\"sdp\":"]);
+        static ANSWER: Literal = Literal::new(["{\"type\":\"", JsepKind::Answer.wire_name(), "\",\"sdp\":"]);
+        let kind = match jsep.kind {
+            JsepKind::Offer => &OFFER,
+            JsepKind::Answer => &ANSWER,
+        };
+        object.literal(Key::Jsep, kind);
+        object.close_after(jsep.sdp.get());
     }
 }
 
 fn write_candidate(object: &mut Object<'_>, candidate: Candidate<'_>) {
     match candidate {
-        Candidate::EndNull => object.null("candidate"),
-        Candidate::EndCompleted => object.raw("candidate", r#"{"completed":true}"#),
-        Candidate::One(raw) | Candidate::Invalid(raw) => object.raw("candidate", raw.get()),
+        Candidate::EndNull => object.null(Key::Candidate),
+        Candidate::EndCompleted => object.raw(Key::Candidate, r#"{"completed":true}"#),
+        Candidate::One(raw) | Candidate::Invalid(raw) => object.raw(Key::Candidate, raw.get()),
     }
 }
 
+#[inline(always)]
 fn write_refer_id(object: &mut Object<'_>, refer_id: Option<&ReferId<'_>>) {
     match refer_id {
-        Some(ReferId::Number(number)) => object.integer("refer_id", *number),
-        Some(ReferId::Text(text)) => object.value("refer_id", |out| push_text(out, text)),
+        Some(ReferId::Number(number)) => object.integer(Key::ReferId, *number),
+        Some(ReferId::Text(text)) => object.value(Key::ReferId, |out| push_text(out, text)),
         None => {}
     }
 }

@@ -23,37 +23,36 @@ const HEAD: usize = PREFIX.len() + RUN_DIGITS + CLIENT_DIGITS;
 pub const MAX_OWN_TRANSACTION: usize = HEAD + 10;
 
 /// The transaction ids of one client: `transaction-`, nine digits of the run, seven of the client, and a counter
-/// (section 7.1). They are recognised by their digits alone, so nothing is stored but two numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// (section 7.1). They are recognised by what they begin with, so nothing is stored but that.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionIds {
-    run: u32,
-    client: u32,
+    /// What all of them begin with, and the counter of the one written last.
+    text: String,
 }
 
 impl TransactionIds {
     /// The ids of the client number `client` in the run `run`; both are cut to the digits there are for them, so a
     /// process can tell ten million clients apart.
-    pub const fn new(run: u32, client: u32) -> Self {
-        Self { run: run % 10_u32.pow(RUN_DIGITS as u32), client: client % 10_u32.pow(CLIENT_DIGITS as u32) }
+    pub fn new(run: u32, client: u32) -> Self {
+        let mut text = String::with_capacity(MAX_OWN_TRANSACTION);
+        text.push_str(PREFIX);
+        push_padded(&mut text, run % 10_u32.pow(RUN_DIGITS as u32), RUN_DIGITS);
+        push_padded(&mut text, client % 10_u32.pow(CLIENT_DIGITS as u32), CLIENT_DIGITS);
+        Self { text }
     }
 
-    /// Puts the id number `counter` into `out`, in place of what it held.
-    pub fn write(&self, counter: u32, out: &mut String) {
-        out.clear();
-        out.push_str(PREFIX);
-        push_padded(out, self.run, RUN_DIGITS);
-        push_padded(out, self.client, CLIENT_DIGITS);
-        out.push_str(itoa::Buffer::new().format(counter));
+    /// The id number `counter`.
+    pub fn text(&mut self, counter: u32) -> &str {
+        self.text.truncate(HEAD);
+        self.text.push_str(itoa::Buffer::new().format(counter));
+        &self.text
     }
 
     /// The counter of an id that this client wrote; `None` for any other text.
     pub fn parse(&self, id: &str) -> Option<u32> {
-        let digits = id.strip_prefix(PREFIX)?.as_bytes();
-        let (run, rest) = digits.split_at_checked(RUN_DIGITS)?;
-        let (client, counter) = rest.split_at_checked(CLIENT_DIGITS)?;
+        let counter = id.strip_prefix(self.text.get(..HEAD)?)?.as_bytes();
         let is_canonical = counter.len() == 1 || counter.first() != Some(&b'0');
-        (number(run)? == self.run && number(client)? == self.client && is_canonical)
-            .then(|| number(counter))?
+        is_canonical.then(|| number(counter))?
     }
 }
 
@@ -146,17 +145,15 @@ mod tests {
 
     #[test]
     fn a_client_recognises_its_own_transactions_and_no_others() {
-        let own = TransactionIds::new(731_904_552, 17);
-        let mut id = String::new();
+        let mut own = TransactionIds::new(731_904_552, 17);
         for counter in [0, 7, 10, u32::MAX] {
-            own.write(counter, &mut id);
+            let id = own.text(counter).to_owned();
             assert_eq!(own.parse(&id), Some(counter), "{id}");
             assert!(id.len() <= MAX_OWN_TRANSACTION && id.len() <= 40);
             assert_eq!(TransactionIds::new(731_904_552, 18).parse(&id), None);
             assert_eq!(TransactionIds::new(731_904_553, 17).parse(&id), None);
         }
-        own.write(7, &mut id);
-        assert_eq!(id, "transaction-73190455200000177");
+        assert_eq!(own.text(7), "transaction-73190455200000177");
         for foreign in [
             "",
             "transaction-",
@@ -175,10 +172,9 @@ mod tests {
 
     #[test]
     fn small_numbers_are_padded() {
-        let mut id = String::new();
-        TransactionIds::new(1, 2).write(3, &mut id);
-        assert_eq!(id, "transaction-00000000100000023");
-        assert_eq!(TransactionIds::new(1, 2).parse(&id), Some(3));
+        let mut ids = TransactionIds::new(1, 2);
+        assert_eq!(ids.text(3), "transaction-00000000100000023");
+        assert_eq!(ids.parse("transaction-00000000100000023"), Some(3));
     }
 
     #[test]

@@ -6,7 +6,9 @@ mod codes;
 mod core_session;
 mod decode;
 mod encode;
+mod fast;
 mod ids;
+mod keys;
 mod lines;
 mod message;
 mod names;
@@ -16,6 +18,7 @@ mod repair;
 mod server_message;
 mod session;
 mod wire;
+mod words;
 
 pub use base_path::{BasePath, NotAPath};
 pub use call_log::CallLog;

@@ -3,10 +3,14 @@
 
 use std::fmt;
 
+use super::keys::Key;
+use super::object::Literal;
+use super::words::Words;
 use super::{Dialect, EventBody, JsepKind, MessageKind, RegistrationStatus, RequestBody};
 
 /// Writes a closed set of names: the enum, its list, and each name with the dialects that have it.
 macro_rules! names {
+    (@for $name:literal $variant:path) => { $variant };
     (
         $(#[$meta:meta])*
         $set:ident { $($variant:ident = $flat:literal $(nested $nested:literal)? $(only $only:ident)?,)+ }
@@ -44,6 +48,18 @@ macro_rules! names {
                 }
             }
 
+            /// The name on the wire as a JSON string.
+            #[inline(always)]
+            pub(super) fn literal(self, dialect: Dialect) -> &'static Literal {
+                static FLAT: [Literal; $set::COUNT] = [$(Literal::quoted($flat)),+];
+                static NESTED: [Literal; $set::COUNT] =
+                    [$(Literal::quoted($set::$variant.wire_name(Dialect::Nested))),+];
+                match dialect {
+                    Dialect::Flat => &FLAT[self.index()],
+                    Dialect::Nested => &NESTED[self.index()],
+                }
+            }
+
             /// Whether the dialect has this message at all (section 3.2, rule 7).
             pub const fn is_in(self, dialect: Dialect) -> bool {
                 match self {
@@ -58,10 +74,10 @@ macro_rules! names {
 
             /// The message of this name on the wire; the names of both dialects are read (decision 12.3).
             pub fn from_wire(name: &str) -> Option<Self> {
-                match name {
-                    $($flat $(| $nested)? => Some(Self::$variant),)+
-                    _ => None,
-                }
+                const NAMES: [&str; [$($flat $(, $nested)?),+].len()] = [$($flat $(, $nested)?),+];
+                const NAMED: [$set; NAMES.len()] = [$($set::$variant $(, names!(@for $nested $set::$variant))?),+];
+                static WORDS: Words<{ NAMES.len() }> = Words::new(NAMES);
+                WORDS.find(name.as_bytes()).map(|place| NAMED[place])
             }
         }
 
@@ -291,6 +307,15 @@ impl MessageKind {
             Self::Request => "request",
             Self::Response => "response",
             Self::Event => "event",
+        }
+    }
+
+    pub(super) const fn wire_key(self) -> Key {
+        match self {
+            Self::Handshake => Key::Handshake,
+            Self::Request => Key::Request,
+            Self::Response => Key::Response,
+            Self::Event => Key::Event,
         }
     }
 }

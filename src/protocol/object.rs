@@ -5,91 +5,181 @@
 
 use serde_json::value::RawValue;
 
+use super::fast::{find_special, is_special};
+use super::keys::Key;
+
+/// A text that is known beforehand, padded, because to copy a number of bytes that the compiler knows takes a few
+/// instructions, and to copy just as many as there are takes a call.
+pub(super) struct Literal {
+    bytes: [u8; Literal::SIZE],
+    length: usize,
+}
+
+impl Literal {
+    const SIZE: usize = 32;
+
+    /// The three texts behind each other.
+    pub(super) const fn new(parts: [&str; 3]) -> Self {
+        let mut literal = Self { bytes: [0; Self::SIZE], length: 0 };
+        let mut part = 0;
+        while part < parts.len() {
+            let mut at = 0;
+            while at < parts[part].len() {
+                literal.bytes[literal.length] = parts[part].as_bytes()[at];
+                literal.length += 1;
+                at += 1;
+            }
+            part += 1;
+        }
+        literal
+    }
+
+    /// A JSON string of a text that needs no escapes.
+    pub(super) const fn quoted(text: &str) -> Self {
+        Self::new(["\"", text, "\""])
+    }
+
+    #[inline(always)]
+    fn push(&self, out: &mut Vec<u8>) {
+        let begin = out.len();
+        out.extend_from_slice(&self.bytes);
+        out.truncate(begin + self.length);
+    }
+}
+
 /// An object under way: opened when made, to be closed with [`end`](Self::end).
 pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
-    /// What goes before the next member.
-    before: &'static [u8],
-    /// What [`end`](Self::end) writes.
-    after: &'static [u8],
+    /// It has no members yet.
+    is_empty: bool,
+    /// It is the `data` of another object, written only if it gets a member.
+    is_data: bool,
 }
 
 impl<'o> Object<'o> {
+    #[inline(always)]
     pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
-        Self { out, before: b"{\"", after: b"{}" }
+        Self { out, is_empty: true, is_data: false }
     }
 
     /// The members of an object that stays open, within a further object `data`, which is written only if it gets a
     /// member.
+    #[inline(always)]
     pub(super) fn data(&mut self) -> Object<'_> {
-        Object { out: self.out, before: b",\"data\":{\"", after: b"" }
+        Object { out: self.out, is_empty: true, is_data: true }
     }
 
-    fn key(&mut self, key: &'static str) {
-        self.out.extend_from_slice(self.before);
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.before = b",\"";
-        self.after = b"}";
+    /// Keys are known where they are written, so the compiler copies them without a call.
+    #[inline(always)]
+    fn member(&mut self, member: &'static str) {
+        if !self.is_empty {
+            self.out.extend_from_slice(member.as_bytes());
+            return;
+        }
+        if self.is_data {
+            self.out.extend_from_slice(Key::Data.member().as_bytes());
+        }
+        self.out.push(b'{');
+        self.out.extend_from_slice(&member.as_bytes()[1..]);
+        self.is_empty = false;
     }
 
-    pub(super) fn text(&mut self, key: &'static str, value: &str) {
+    #[inline(always)]
+    fn key(&mut self, key: Key) {
+        self.member(key.member());
+    }
+
+    #[inline(always)]
+    pub(super) fn text(&mut self, key: Key, value: &str) {
+        self.member(key.text_member());
+        push_rest_of_text(self.out, value);
+    }
+
+    /// A value that is known beforehand.
+    #[inline(always)]
+    pub(super) fn literal(&mut self, key: Key, value: &Literal) {
         self.key(key);
-        push_text(self.out, value);
+        value.push(self.out);
     }
 
-    pub(super) fn integer(&mut self, key: &'static str, value: impl itoa::Integer) {
+    #[inline(always)]
+    pub(super) fn integer(&mut self, key: Key, value: impl itoa::Integer) {
         self.key(key);
         push_integer(self.out, value);
     }
 
-    pub(super) fn flag(&mut self, key: &'static str, value: bool) {
+    /// A line, which hardly ever has a second digit.
+    #[inline(always)]
+    pub(super) fn line(&mut self, line: u16) {
+        self.key(Key::Line);
+        match line {
+            0..=9 => self.out.push(b'0' + line as u8),
+            _ => push_integer(self.out, line),
+        }
+    }
+
+    pub(super) fn flag(&mut self, key: Key, value: bool) {
         self.raw(key, if value { "true" } else { "false" });
     }
 
-    pub(super) fn null(&mut self, key: &'static str) {
+    pub(super) fn null(&mut self, key: Key) {
         self.raw(key, "null");
     }
 
     /// JSON as it stands.
-    pub(super) fn raw(&mut self, key: &'static str, json: &str) {
+    #[inline(always)]
+    pub(super) fn raw(&mut self, key: Key, json: &str) {
         self.key(key);
         self.out.extend_from_slice(json.as_bytes());
     }
 
+    /// The rest of an object whose beginning was the literal value of the last member.
+    #[inline(always)]
+    pub(super) fn close_after(&mut self, json: &str) {
+        self.out.extend_from_slice(json.as_bytes());
+        self.out.push(b'}');
+    }
+
     /// A member that writes itself.
-    pub(super) fn value(&mut self, key: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+    #[inline(always)]
+    pub(super) fn value(&mut self, key: Key, write: impl FnOnce(&mut Vec<u8>)) {
         self.key(key);
         write(self.out);
     }
 
-    pub(super) fn optional_text(&mut self, key: &'static str, value: Option<&str>) {
+    #[inline(always)]
+    pub(super) fn optional_text(&mut self, key: Key, value: Option<&str>) {
         if let Some(value) = value {
             self.text(key, value);
         }
     }
 
-    pub(super) fn optional_integer(&mut self, key: &'static str, value: Option<impl itoa::Integer>) {
+    pub(super) fn optional_integer(&mut self, key: Key, value: Option<impl itoa::Integer>) {
         if let Some(value) = value {
             self.integer(key, value);
         }
     }
 
-    pub(super) fn optional_flag(&mut self, key: &'static str, value: Option<bool>) {
+    pub(super) fn optional_flag(&mut self, key: Key, value: Option<bool>) {
         if let Some(value) = value {
             self.flag(key, value);
         }
     }
 
-    pub(super) fn optional_raw(&mut self, key: &'static str, value: Option<&RawValue>) {
+    pub(super) fn optional_raw(&mut self, key: Key, value: Option<&RawValue>) {
         if let Some(value) = value {
             self.raw(key, value.get());
         }
     }
 
     /// Closes the object, if it was opened.
+    #[inline(always)]
     pub(super) fn end(self) {
-        self.out.extend_from_slice(self.after);
+        match (self.is_empty, self.is_data) {
+            (false, _) => self.out.push(b'}'),
+            (true, false) => self.out.extend_from_slice(b"{}"),
+            (true, true) => {}
+        }
     }
 }
 
@@ -97,12 +187,47 @@ pub(super) fn push_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// A JSON string. What must be escaped is escaped as `serde_json` does it; stretches without such are copied whole.
+/// A JSON string.
+#[inline(always)]
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    let mut copied = 0;
+    push_rest_of_text(out, text);
+}
+
+/// The same behind its opening quote.
+#[inline(always)]
+fn push_rest_of_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    // Ids have sixteen to 32 bytes: they are looked at and written as their first and their last half, which may
+    // overlap. So it takes no loop and no call.
+    if let (Some(first), Some(last), ..=32) =
+        (bytes.first_chunk::<16>(), bytes.last_chunk::<16>(), bytes.len())
+        && !is_special(first)
+        && !is_special(last)
+    {
+        let begin = out.len();
+        out.extend_from_slice(first);
+        out.truncate(begin + bytes.len() - last.len());
+        out.extend_from_slice(last);
+    } else {
+        push_any_text(out, bytes);
+    }
+    out.push(b'"');
+}
+
+#[inline(never)]
+fn push_any_text(out: &mut Vec<u8>, bytes: &[u8]) {
+    match find_special(bytes) {
+        None => out.extend_from_slice(bytes),
+        Some(_) => push_escaped(out, bytes),
+    }
+}
+
+/// What must be escaped is escaped as `serde_json` does it; stretches without such are copied whole.
+#[cold]
+fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut copied = 0;
     for (at, byte) in bytes.iter().copied().enumerate() {
         let short = match byte {
             b'"' | b'\\' => byte,
@@ -122,7 +247,6 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
         copied = at + 1;
     }
     out.extend_from_slice(&bytes[copied..]);
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -142,17 +266,17 @@ mod tests {
         assert_eq!(written(|_| {}), "{}");
         assert_eq!(
             written(|object| {
-                object.integer("line", 0);
+                object.line(0);
                 object.data().end();
             }),
             r#"{"line":0}"#
         );
         assert_eq!(
             written(|object| {
-                object.null("line");
+                object.null(Key::Line);
                 let mut data = object.data();
-                data.flag("uplink", true);
-                data.text("mid", "0");
+                data.flag(Key::Uplink, true);
+                data.text(Key::Mid, "0");
                 data.end();
             }),
             r#"{"line":null,"data":{"uplink":true,"mid":"0"}}"#
@@ -163,7 +287,15 @@ mod tests {
     fn texts_are_escaped_as_serde_json_escapes_them() {
         let all: String =
             (0..=0x2fff).filter_map(char::from_u32).chain(['\u{1f9b7}', '\u{10ffff}']).collect();
-        for text in ["", "plain", "\"", "a\\b\"c\nd", &all] {
+        for text in [
+            "",
+            "plain",
+            "\"",
+            "a\\b\"c\nd",
+            "of sixteen bytes",
+            "of more than thirty-two bytes, so long",
+            &all,
+        ] {
             let mut out = Vec::new();
             push_text(&mut out, text);
             assert_eq!(out, serde_json::to_vec(text).unwrap());

@@ -82,7 +82,6 @@ pub struct Session {
     keepalive_pending: Option<Pending>,
     pending: Vec<Pending>,
     lines: Lines,
-    transaction: String,
 }
 
 /// A request that waits for its response.
@@ -192,7 +191,6 @@ impl Session {
             keepalive_pending: None,
             pending: Vec::new(),
             lines: Lines::default(),
-            transaction: String::new(),
         }
     }
 
@@ -285,9 +283,8 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), NotInDialect> {
         let name = body.name();
-        self.ids.write(self.counter, &mut self.transaction);
         let request = Request {
-            transaction: Text::Borrowed(&self.transaction),
+            transaction: Text::Borrowed(self.ids.text(self.counter)),
             line: line.map_or(Line::Absent, |line| self.lines.wire(line)),
             // A candidate belongs to a line, not to a call (decision 12.33).
             call_id: match name {
@@ -310,8 +307,7 @@ impl Session {
 
     /// Writes a keepalive into `out`, in place of what that held, and waits for its answer from `now` on.
     pub fn keepalive(&mut self, now: Time, out: &mut Vec<u8>) {
-        self.ids.write(self.counter, &mut self.transaction);
-        let keepalive = Keepalive::new(self.dialect, Text::Borrowed(&self.transaction));
+        let keepalive = Keepalive::new(self.dialect, Text::Borrowed(self.ids.text(self.counter)));
         // Each dialect has a keepalive, so this cannot fail.
         let _ = keepalive.encode(out);
         let name = RequestName::Keepalive;

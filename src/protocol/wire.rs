@@ -3,6 +3,8 @@
 //! Reading into enums by kind and name would parse each text two or three times and allocate on the way; one flat
 //! set of slots for all keys costs a fourth of that and nothing on the heap. What the slots mean for a given message
 //! is decided afterwards, in `decode`. So nothing here fails on a wrong type: a slot remembers what it found.
+//!
+//! This is the one definition of what is read. It is driven by `fast`, and by `serde_json` where that gives up.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,104 +12,20 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Jsep, JsepKind, Malformed, Text};
+use super::fast;
+use super::keys::Key;
+use super::{Jsep, JsepKind, Malformed, Reading, Text};
 
-/// Names every key of the protocol, once.
-macro_rules! keys {
-    ($($key:ident = $name:literal,)+) => {
-        /// A key of a message, or any that the protocol does not have.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Key {
-            $($key,)+
-            Other,
-        }
-
-        impl Key {
-            pub(super) const fn name(self) -> &'static str {
-                match self {
-                    $(Key::$key => $name,)+
-                    Key::Other => "",
-                }
-            }
-
-            fn from_name(name: &str) -> Key {
-                match name {
-                    $($name => Key::$key,)+
-                    _ => Key::Other,
-                }
-            }
-        }
-    };
-}
-
-// Those with a slot for a plain value come first, then those that are kept as raw JSON: the order is used below.
-keys! {
-    Handshake = "handshake",
-    Request = "request",
-    Response = "response",
-    Event = "event",
-    Line = "line",
-    Transaction = "transaction",
-    CallId = "call_id",
-    Code = "code",
-    Reason = "reason",
-    Phrase = "phrase",
-    Number = "number",
-    From = "from",
-    ReferId = "refer_id",
-    Replaces = "replaces",
-    Direction = "direction",
-    ReplaceCallId = "replace_call_id",
-    Type = "type",
-    Sender = "sender",
-    Callee = "callee",
-    Caller = "caller",
-    CallerDisplayName = "caller_display_name",
-    ReferTo = "refer_to",
-    ReferredBy = "referred_by",
-    IsFocus = "is_focus",
-    Receiving = "receiving",
-    Mid = "mid",
-    Media = "media",
-    Uplink = "uplink",
-    Lost = "lost",
-    Notify = "notify",
-    SubscriptionState = "subscription_state",
-    ContentType = "content_type",
-    Content = "content",
-    KeepaliveInterval = "keepalive_interval",
-    Timestamp = "timestamp",
-    Status = "status",
-    Candidate = "candidate",
-    Registration = "registration",
-    Lines = "lines",
-    GuestLine = "guest_line",
-    CallLogs = "call_logs",
-    PresenceInfos = "presence_infos",
-    DialogInfos = "dialog_infos",
-    PresenceInfo = "presence_info",
-    Settings = "settings",
-    Error = "error",
-    Data = "data",
-    Jsep = "jsep",
-}
-
+/// Those before `candidate` have a plain value, those before `jsep` are kept as raw JSON.
 const VALUES: usize = Key::Candidate as usize;
 const RAWS: usize = Key::Jsep as usize - VALUES;
-
-impl Key {
-    /// Its place in the sets of keys below.
-    const fn bit(self) -> u64 {
-        1 << self as u32
-    }
-}
 
 const KINDS: u64 = Key::Handshake.bit() | Key::Request.bit() | Key::Response.bit() | Key::Event.bit();
 /// What stays beside `data` in the nested dialect, and wins there over what is inside (section 3.2).
 const ENVELOPE: u64 = Key::Line.bit() | Key::Transaction.bit() | Key::CallId.bit();
 
 /// A value that is expected to be plain, as it was found.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) enum Value<'a> {
     /// No such key.
     #[default]
@@ -119,6 +37,21 @@ pub(super) enum Value<'a> {
     Number(f64),
     Text(Text<'a>),
     /// An array or an object, read over.
+    Other,
+}
+
+/// The same as it is kept: without anything to be dropped, since to look for that in all slots of a message costs as
+/// much as to read a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Slot<'a> {
+    Absent,
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Number(f64),
+    Text(&'a str),
+    /// A text with escapes: its place in [`Wire::unescaped`].
+    Unescaped(usize),
     Other,
 }
 
@@ -136,7 +69,8 @@ pub(super) enum JsepSlot<'a> {
 /// What a message says, key by key, `data` already laid over the rest.
 #[derive(Debug)]
 pub(super) struct Wire<'a> {
-    values: [Value<'a>; VALUES],
+    values: [Slot<'a>; VALUES],
+    unescaped: Vec<String>,
     raws: [Option<&'a RawValue>; RAWS],
     jsep: JsepSlot<'a>,
     /// The keys met at the top level, and in `data`.
@@ -144,44 +78,58 @@ pub(super) struct Wire<'a> {
     seen_in_data: u64,
     /// There is a `data` that is not an object (section 10, row 41).
     pub(super) bad_data: bool,
+    /// `data` is kept as it stands: the message is a peer's.
+    keeps_data: bool,
 }
 
 impl<'a> Wire<'a> {
     /// Nothing read yet.
     pub(super) const fn new() -> Self {
         Self {
-            values: [const { Value::Absent }; VALUES],
+            values: [Slot::Absent; VALUES],
+            unescaped: Vec::new(),
             raws: [None; RAWS],
             jsep: JsepSlot::Absent,
             seen: 0,
             seen_in_data: 0,
             bad_data: false,
+            keeps_data: false,
         }
     }
 
     /// Reads one JSON object. Text that is not JSON, anything but an object, and a key that is there twice are
     /// refused. It is read in place, because these slots are a kilobyte, and moving them shows in the benches.
-    pub(super) fn read(&mut self, text: &'a str) -> Result<(), Malformed> {
+    pub(super) fn read(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
+        self.fill(text, reading)?;
+        // Where `data` came before the message's name, it was not known that it is not the nested dialect's.
+        if !self.keeps_data && self.has_data() && self.is_peer_message() {
+            *self = Self::new();
+            self.keeps_data = true;
+            self.fill(text, reading)?;
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
+        if reading == Reading::Tolerant && fast::read(text, Fill::<false> { wire: self }).is_ok() {
+            return Ok(());
+        }
+        self.fill_carefully(text)
+    }
+
+    /// The same from the beginning, by `serde_json`.
+    #[cold]
+    fn fill_carefully(&mut self, text: &'a str) -> Result<(), Malformed> {
+        *self = Self { keeps_data: self.keeps_data, ..Self::new() };
         if !text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('{') {
             return Err(match serde_json::from_str::<IgnoredAny>(text) {
                 Ok(_) => Malformed::NotAnObject,
                 Err(_) => Malformed::NotJson,
             });
         }
-        self.fill(text, false)?;
-        // Where `data` came before the message's name, it was set aside: only the name tells what it is.
-        if !self.is_peer_message()
-            && let Some(data) = self.take_raw(Key::Data)
-        {
-            self.fill(data.get(), true)?;
-        }
-        Ok(())
-    }
-
-    fn fill(&mut self, text: &'a str, in_data: bool) -> Result<(), Malformed> {
         let mut json = serde_json::Deserializer::from_str(text);
         // The slots take any type, so the one thing that is wrong with well-formed JSON is a key met twice.
-        Fill { wire: self, in_data }
+        Fill::<false> { wire: self }
             .deserialize(&mut json)
             .and_then(|()| json.end())
             .map_err(|error| if error.is_data() { Malformed::DuplicateKey } else { Malformed::NotJson })
@@ -191,12 +139,32 @@ impl<'a> Wire<'a> {
     fn is_peer_message(&self) -> bool {
         [Key::Event, Key::Request]
             .iter()
-            .any(|kind| matches!(&self.values[*kind as usize], Value::Text(name) if name == "peer_message"))
+            .any(|kind| self.text(*kind).is_some_and(|name| name == "peer_message"))
+    }
+
+    fn text(&self, key: Key) -> Option<&str> {
+        match self.values[key as usize] {
+            Slot::Text(text) => Some(text),
+            Slot::Unescaped(place) => self.unescaped.get(place).map(String::as_str),
+            _ => None,
+        }
     }
 
     /// The value of `key`, which is absent from then on.
+    #[inline]
     pub(super) fn take(&mut self, key: Key) -> Value<'a> {
-        std::mem::take(&mut self.values[key as usize])
+        match std::mem::replace(&mut self.values[key as usize], Slot::Absent) {
+            Slot::Absent => Value::Absent,
+            Slot::Null => Value::Null,
+            Slot::Bool(value) => Value::Bool(value),
+            Slot::Integer(value) => Value::Integer(value),
+            Slot::Number(value) => Value::Number(value),
+            Slot::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Slot::Unescaped(place) => {
+                Value::Text(Cow::Owned(self.unescaped.get_mut(place).map(std::mem::take).unwrap_or_default()))
+            }
+            Slot::Other => Value::Other,
+        }
     }
 
     /// The raw JSON of `key`, `null` included.
@@ -231,17 +199,17 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// Puts the members of an object into their slots.
-struct Fill<'w, 'a> {
+/// Puts the members of an object into their slots: of the message itself, or of its `data`.
+struct Fill<'w, 'a, const IN_DATA: bool> {
     wire: &'w mut Wire<'a>,
-    in_data: bool,
 }
 
-impl<'a> Fill<'_, 'a> {
+impl<'a, const IN_DATA: bool> Fill<'_, 'a, IN_DATA> {
     /// Whether the value of `key` at this level counts, and a note that it was met.
+    #[inline(always)]
     fn admits<E: serde::de::Error>(&mut self, key: Key) -> Result<bool, E> {
         let bit = key.bit();
-        let (here, elsewhere) = if self.in_data {
+        let (here, elsewhere) = if IN_DATA {
             (&mut self.wire.seen_in_data, self.wire.seen)
         } else {
             (&mut self.wire.seen, self.wire.seen_in_data)
@@ -251,17 +219,20 @@ impl<'a> Fill<'_, 'a> {
         }
         *here |= bit;
         // Met at both levels: the envelope's own keys count at the top, all others in `data` (section 3.2).
-        Ok(elsewhere & bit == 0 || (bit & ENVELOPE != 0) != self.in_data)
+        Ok(elsewhere & bit == 0 || (bit & ENVELOPE != 0) != IN_DATA)
     }
 
+    #[inline(always)]
     fn member<M: MapAccess<'a>>(&mut self, key: Key, map: &mut M) -> Result<(), M::Error> {
+        let is_known = (key as usize) <= Key::Jsep as usize;
         let is_envelope_only = key.bit() & (KINDS | Key::Data.bit()) != 0;
-        if key == Key::Other || self.in_data && is_envelope_only || !self.admits(key)? {
+        if !is_known || IN_DATA && is_envelope_only || !self.admits(key)? {
             map.next_value::<IgnoredAny>()?;
-        } else if key == Key::Data && self.wire.seen & KINDS != 0 && !self.wire.is_peer_message() {
-            map.next_value_seed(Fill { wire: self.wire, in_data: true })?;
         } else if (key as usize) < VALUES {
-            self.wire.values[key as usize] = map.next_value()?;
+            let Wire { values, unescaped, .. } = &mut *self.wire;
+            map.next_value_seed(AnyValue { slot: &mut values[key as usize], unescaped })?;
+        } else if !IN_DATA && key == Key::Data && !self.wire.keeps_data {
+            map.next_value_seed(Fill::<true> { wire: self.wire })?;
         } else if key == Key::Jsep {
             self.wire.jsep = map.next_value()?;
         } else {
@@ -275,7 +246,7 @@ impl<'a> Fill<'_, 'a> {
     }
 }
 
-impl<'a> DeserializeSeed<'a> for Fill<'_, 'a> {
+impl<'a, const IN_DATA: bool> DeserializeSeed<'a> for Fill<'_, 'a, IN_DATA> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -283,7 +254,7 @@ impl<'a> DeserializeSeed<'a> for Fill<'_, 'a> {
     }
 }
 
-impl<'a> Visitor<'a> for Fill<'_, 'a> {
+impl<'a, const IN_DATA: bool> Visitor<'a> for Fill<'_, 'a, IN_DATA> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -291,7 +262,7 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
     }
 
     fn visit_map<M: MapAccess<'a>>(mut self, mut map: M) -> Result<(), M::Error> {
-        while let Some(key) = map.next_key()? {
+        while let Some(key) = map.next_key_seed(AnyKey)? {
             self.member(key, &mut map)?;
         }
         Ok(())
@@ -336,77 +307,103 @@ impl<'a> Visitor<'a> for Fill<'_, 'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
+/// Reads a key.
+struct AnyKey;
 
-        impl Visitor<'_> for Name {
-            type Value = Key;
+impl<'de> DeserializeSeed<'de> for AnyKey {
+    type Value = Key;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-                Ok(Key::from_name(name))
-            }
-        }
-
-        deserializer.deserialize_identifier(Name)
+    #[inline(always)]
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_identifier(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Value<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+impl Visitor<'_> for AnyKey {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+        Ok(Key::from_name(name.as_bytes()))
+    }
+
+    #[inline(always)]
+    fn visit_borrowed_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
+        Ok(Key::from_name(name))
     }
 }
 
-struct AnyValue;
+/// Reads a value into its slot, in place; a text with escapes goes to the list.
+struct AnyValue<'w, 'a> {
+    slot: &'w mut Slot<'a>,
+    unescaped: &'w mut Vec<String>,
+}
 
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value<'de>;
+impl<'de> DeserializeSeed<'de> for AnyValue<'_, 'de> {
+    type Value = ();
+
+    #[inline(always)]
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyValue<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        *self.slot = Slot::Null;
+        Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        *self.slot = Slot::Bool(value);
+        Ok(())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
-        Ok(Value::Integer(value))
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        *self.slot = Slot::Integer(value);
+        Ok(())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value<'de>, E> {
-        Ok(i64::try_from(value).map_or(Value::Number(value as f64), Value::Integer))
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        *self.slot = i64::try_from(value).map_or(Slot::Number(value as f64), Slot::Integer);
+        Ok(())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Number(value))
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        *self.slot = Slot::Number(value);
+        Ok(())
     }
 
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Borrowed(value)))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
+        *self.slot = Slot::Text(value);
+        Ok(())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Owned(value.to_owned())))
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        *self.slot = Slot::Unescaped(self.unescaped.len());
+        self.unescaped.push(value.to_owned());
+        Ok(())
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Value<'de>, S::Error> {
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+        *self.slot = Slot::Other;
+        Ok(())
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value<'de>, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+        *self.slot = Slot::Other;
+        Ok(())
     }
 }
 
@@ -426,20 +423,24 @@ impl<'de> Visitor<'de> for AnyJsep {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<JsepSlot<'de>, M::Error> {
-        let (mut kind, mut sdp) = (Value::Absent, None);
-        while let Some(key) = map.next_key::<Value<'de>>()? {
-            match &key {
-                Value::Text(key) if key == "type" => kind = map.next_value()?,
-                Value::Text(key) if key == "sdp" => sdp = Some(map.next_value::<&RawValue>()?),
+        let (mut kind, mut sdp) = (None, None);
+        while let Some(key) = map.next_key_seed(AnyKey)? {
+            match key {
+                Key::Type => {
+                    let (mut slot, mut unescaped) = (Slot::Absent, Vec::new());
+                    map.next_value_seed(AnyValue { slot: &mut slot, unescaped: &mut unescaped })?;
+                    kind = match slot {
+                        Slot::Text(kind) => JsepKind::from_wire(kind),
+                        Slot::Unescaped(_) => unescaped.last().and_then(|kind| JsepKind::from_wire(kind)),
+                        _ => None,
+                    };
+                }
+                Key::Sdp => sdp = Some(map.next_value::<&RawValue>()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        let kind = match kind {
-            Value::Text(kind) => JsepKind::from_wire(&kind),
-            _ => None,
-        };
         let sdp = sdp.filter(|sdp| sdp.get().starts_with('"'));
         Ok(kind.zip(sdp).map_or(JsepSlot::Bad, |(kind, sdp)| JsepSlot::Good(Jsep { kind, sdp })))
     }
@@ -473,3 +474,7 @@ impl<'de> Visitor<'de> for AnyJsep {
         Ok(JsepSlot::Bad)
     }
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

@@ -70,6 +70,9 @@ proptest! {
         let tolerant = decode_bytes_from_client(&text, Reading::Tolerant);
         let strict = decode_bytes_from_client(&text, Reading::Strict);
         prop_assert!(strict.is_err() || tolerant.is_ok());
+        if let (Ok(strict), Ok(tolerant)) = (&strict, &tolerant) {
+            prop_assert_eq!(format!("{:?}", strict), format!("{:?}", tolerant));
+        }
         if let Ok(decoded) = tolerant {
             let mut out = Vec::new();
             let _ = decoded.message.encode(Dialect::Flat, &mut out);

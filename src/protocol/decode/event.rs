@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::super::wire::Key;
+use super::super::keys::Key;
 use super::super::{
     CallParties, Dialect, Event, EventBody, EventName, FromCore, Group, Line, Malformed, MessageKind, Repair,
     Text, Unknown,

@@ -1,6 +1,6 @@
 //! Reading requests (protocol, section 3.5).
 
-use super::super::wire::Key;
+use super::super::keys::Key;
 use super::super::{
     Dialect, FromClient, Group, Keepalive, Malformed, MessageKind, Repair, Request, RequestBody, RequestName,
     Text, Unknown,

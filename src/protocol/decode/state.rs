@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::super::keys::Key;
 use super::super::raw::elements;
-use super::super::wire::{Key, Value};
+use super::super::wire::Value;
 use super::super::{
     EventName, GuestLine, LineState, LogEntry, Registration, RegistrationStatus, Repair, RequestName, State,
 };

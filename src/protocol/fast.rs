@@ -1,0 +1,432 @@
+//! A reader for JSON as servers and clients really write it: a serde deserializer that skips over a 3 KB session
+//! description as fast as memory is searched, for the same slots that `serde_json` fills.
+//!
+//! It knows objects, texts without escapes, integers and the three words. Whatever else comes, in a place where it
+//! matters, is a [`Surprise`]: then `serde_json` reads the whole text again and says what it is. So nothing is decided
+//! here, and there is one definition of what a message is. The one difference: a text that is kept raw or that nobody
+//! wants is not looked into, so damage inside it goes unnoticed, as [`Reading::Tolerant`](super::Reading) says.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::value::RawValue;
+
+/// Something that is better left to `serde_json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Surprise;
+
+impl fmt::Display for Surprise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not plain JSON")
+    }
+}
+
+impl std::error::Error for Surprise {}
+
+impl serde::de::Error for Surprise {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Surprise
+    }
+}
+
+/// Reads an object and nothing behind it.
+pub(super) fn read<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, Surprise> {
+    let mut scanner = Scanner { text, at: 0 };
+    if scanner.token()? != b'{' {
+        return Err(Surprise);
+    }
+    let value = seed.deserialize(&mut scanner)?;
+    match scanner.token() {
+        Err(Surprise) if scanner.at == text.len() => Ok(value),
+        _ => Err(Surprise),
+    }
+}
+
+/// A place in a text.
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// The byte that the next token begins with.
+    #[inline(always)]
+    fn token(&mut self) -> Result<u8, Surprise> {
+        match self.bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => Ok(*byte),
+            _ => self.token_behind_space(),
+        }
+    }
+
+    #[cold]
+    fn token_behind_space(&mut self) -> Result<u8, Surprise> {
+        loop {
+            match self.bytes().get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(byte) => return Ok(*byte),
+                None => return Err(Surprise),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn expect(&mut self, byte: u8) -> Result<(), Surprise> {
+        if self.token()? != byte {
+            return Err(Surprise);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Where the text is whose quote is next; one with an escape is a surprise.
+    #[inline(always)]
+    fn quoted(&mut self) -> Result<Range<usize>, Surprise> {
+        let bytes = self.bytes();
+        let begin = self.at + 1;
+        let end = begin + find_special(bytes.get(begin..).ok_or(Surprise)?).ok_or(Surprise)?;
+        if bytes.get(end) != Some(&b'"') {
+            return Err(Surprise);
+        }
+        self.at = end + 1;
+        Ok(begin..end)
+    }
+
+    /// Passes over the text whose quote is next, whatever is in it.
+    fn skip_text(&mut self) -> Result<(), Surprise> {
+        let bytes = self.bytes();
+        let begin = self.at + 1;
+        let mut at = begin;
+        loop {
+            at += memchr::memchr(b'"', bytes.get(at..).ok_or(Surprise)?).ok_or(Surprise)?;
+            // A quote ends it unless it is escaped: behind an odd number of backslashes.
+            let backslashes = bytes[begin..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+            at += 1;
+            if backslashes % 2 == 0 {
+                self.at = at;
+                return Ok(());
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Surprise> {
+        if !self.bytes()[self.at..].starts_with(word.as_bytes()) {
+            return Err(Surprise);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// A plain integer that fits; whatever follows it is looked at by whoever reads on.
+    #[inline]
+    fn integer<V: Visitor<'a>>(&mut self, visitor: V) -> Result<V::Value, Surprise> {
+        let is_negative = self.bytes().get(self.at) == Some(&b'-');
+        let begin = self.at + usize::from(is_negative);
+        let mut number = 0_u64;
+        self.at = begin;
+        while let Some(digit) = self.bytes().get(self.at).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            self.at += 1;
+        }
+        let digits = self.at - begin;
+        let has_leading_zero = digits > 1 && self.bytes().get(begin) == Some(&b'0');
+        // No number of 18 digits overflows.
+        if digits == 0 || digits > 18 || has_leading_zero || is_negative && number == 0 {
+            return Err(Surprise);
+        }
+        if is_negative { visitor.visit_i64(-number.cast_signed()) } else { visitor.visit_u64(number) }
+    }
+
+    /// Passes over a value. Objects and arrays are left to `serde_json`, which knows how deep they may be: those that
+    /// are passed over are few and small.
+    fn skip(&mut self) -> Result<(), Surprise> {
+        match self.token()? {
+            b'"' => self.skip_text(),
+            b'n' => self.word("null"),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'{' | b'[' => {
+                let rest = self.text.get(self.at..).ok_or(Surprise)?;
+                let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+                let Some(Ok(_)) = values.next() else { return Err(Surprise) };
+                self.at += values.byte_offset();
+                Ok(())
+            }
+            _ => self.integer(serde::de::IgnoredAny).map(|_| ()),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for &mut Scanner<'de> {
+    type Error = Surprise;
+
+    #[inline(always)]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
+        match self.token()? {
+            b'"' => {
+                let quoted = self.quoted()?;
+                visitor.visit_borrowed_str(self.text.get(quoted).ok_or(Surprise)?)
+            }
+            b'{' => {
+                self.at += 1;
+                visitor.visit_map(Members { scanner: self, is_first: true })
+            }
+            b'n' => {
+                self.word("null")?;
+                visitor.visit_unit()
+            }
+            b't' => {
+                self.word("true")?;
+                visitor.visit_bool(true)
+            }
+            b'f' => {
+                self.word("false")?;
+                visitor.visit_bool(false)
+            }
+            // An array, where a plain value belongs, among them.
+            _ => self.integer(visitor),
+        }
+    }
+
+    #[inline(always)]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
+        // As bytes, because a word that is looked up need not be cut out of the text at a character's boundary.
+        let quoted = self.quoted()?;
+        visitor.visit_borrowed_bytes(self.bytes().get(quoted).ok_or(Surprise)?)
+    }
+
+    #[inline(always)]
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
+        self.skip()?;
+        visitor.visit_unit()
+    }
+
+    /// What asks for this is a `RawValue`: it wants an object whose one key is the name given here, and whose value is
+    /// the JSON as it stands.
+    #[inline(always)]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Surprise> {
+        self.token()?;
+        let begin = self.at;
+        self.skip()?;
+        let json = self.text.get(begin..self.at).ok_or(Surprise)?;
+        visitor.visit_map(Raw { name: Some(name), json })
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct map struct enum
+    }
+}
+
+/// The members of an object.
+struct Members<'s, 'a> {
+    scanner: &'s mut Scanner<'a>,
+    is_first: bool,
+}
+
+impl<'a> MapAccess<'a> for Members<'_, 'a> {
+    type Error = Surprise;
+
+    #[inline(always)]
+    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Surprise> {
+        let mut token = self.scanner.token()?;
+        if token == b'}' {
+            self.scanner.at += 1;
+            return Ok(None);
+        }
+        if !self.is_first {
+            self.scanner.expect(b',')?;
+            token = self.scanner.token()?;
+        }
+        self.is_first = false;
+        if token != b'"' {
+            return Err(Surprise);
+        }
+        seed.deserialize(&mut *self.scanner).map(Some)
+    }
+
+    #[inline(always)]
+    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, Surprise> {
+        self.scanner.expect(b':')?;
+        seed.deserialize(&mut *self.scanner)
+    }
+}
+
+/// JSON as it stands.
+struct Raw<'a> {
+    name: Option<&'static str>,
+    json: &'a str,
+}
+
+impl<'a> MapAccess<'a> for Raw<'a> {
+    type Error = Surprise;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Surprise> {
+        let name = self.name.take();
+        name.map(|name| seed.deserialize(BorrowedStrDeserializer::new(name))).transpose()
+    }
+
+    #[inline]
+    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, Surprise> {
+        seed.deserialize(BorrowedStrDeserializer::new(self.json))
+    }
+}
+
+/// The first byte that a plain text does not have: a quote, a backslash, a control character.
+///
+/// Eight bytes at a time, in ordinary registers: a vector would do more at once, but there is no way to it that is both
+/// safe and sure to be compiled to one.
+#[inline(always)]
+pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
+    // Nearly all keys end within sixteen bytes, and nearly all texts that are wanted within 32: worth being spared a loop.
+    for at in [0, 16] {
+        let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) else {
+            return find_special_from(at, bytes);
+        };
+        let (low, high) = (specials(word::<0>(block)), specials(word::<8>(block)));
+        if low != 0 {
+            return Some(at + low.trailing_zeros() as usize / 8);
+        }
+        if high != 0 {
+            return Some(at + 8 + high.trailing_zeros() as usize / 8);
+        }
+    }
+    find_special_from(32, bytes)
+}
+
+/// Eight bytes of a block.
+#[inline(always)]
+fn word<const FROM: usize>(block: &[u8; 16]) -> u64 {
+    (u128::from_le_bytes(*block) >> (8 * FROM)) as u64
+}
+
+/// Whether there is one of those.
+#[inline(always)]
+pub(super) fn is_special(bytes: &[u8; 16]) -> bool {
+    specials(word::<0>(bytes)) | specials(word::<8>(bytes)) != 0
+}
+
+#[inline(never)]
+fn find_special_from(mut at: usize, bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.get(at..)?.as_chunks::<8>();
+    for word in words {
+        let marks = specials(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?)
+}
+
+/// The highest bit of each byte that is one of those; above the first it may be set in others too.
+#[inline(always)]
+const fn specials(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    let quotes = word ^ (ONES * b'"' as u64);
+    let backslashes = word ^ (ONES * b'\\' as u64);
+    // A byte that is below another has its highest bit set after the subtraction, and had it not before. A borrow from
+    // the byte below it does the same, but only above a byte that is marked already.
+    let quotes = quotes.wrapping_sub(ONES) & !quotes;
+    let backslashes = backslashes.wrapping_sub(ONES) & !backslashes;
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    (quotes | backslashes | controls) & HIGHS
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn value(text: &str) -> Result<Value, Surprise> {
+        read(text, std::marker::PhantomData::<Value>)
+    }
+
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_stands() {
+        for byte in 0..=255 {
+            let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for at in 0..24 {
+                // What follows is what a mark may be carried into.
+                for behind in [b'!', b'#', b'[', b']', b' ', b'"', 0x1f, 0x80, 0xff] {
+                    let mut bytes = [behind; 24];
+                    bytes[..at].fill(b'a');
+                    bytes[at] = byte;
+                    let first = bytes.iter().position(|it| *it < 0x20 || *it == b'"' || *it == b'\\');
+                    assert_eq!(find_special(&bytes), first);
+                    assert!(!is_special || first == Some(at));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plain_json_is_read_as_serde_json_reads_it() {
+        for text in [
+            r#"{"event":"hangup","line":0,"call_id":"kT4vQ9mZc2XwB7nLr0HsYd3E","code":200,"reason":""}"#,
+            r#"{"a":null,"b":true,"c":false,"d":-5,"e":{"f":123456789012345678,"g":{}}}"#,
+            " {\n\t\"with\" : \"white space\" ,\r\n \"line\" : 0 } \n",
+            r#"{"a":"a text of more than sixteen bytes, even of more than thirty-two"}"#,
+            r#"{"number":"J\u00f6rg","caller":"Jörg Müller und noch ein paar, höchstens"}"#,
+            r#"            {"a":""}"#,
+        ] {
+            let plain = serde_json::from_str::<Value>(text).unwrap();
+            match value(text) {
+                Ok(read) => assert_eq!(read, plain, "{text}"),
+                Err(Surprise) => assert!(text.contains('\\'), "{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_plain_is_a_surprise() {
+        for text in [
+            "",
+            r#""a text, not an object""#,
+            r#"{"a":"not closed, and longer than a block"#,
+            r#"{"a":"an escape \n in a text that is wanted"}"#,
+            "{\"a\":\"a raw \n in a text that is wanted\"}",
+            r#"{"a":1.5,"b":"filling it up to a block"}"#,
+            r#"{"a":01,"b":"filling it up to a block"}"#,
+            r#"{"a":-0,"b":"filling it up to a block"}"#,
+            r#"{"a":-,"b":"filling it up to a block"}"#,
+            r#"{"a":1e3,"b":"filling it up to a block"}"#,
+            r#"{"a":1234567890123456789,"b":"too long"}"#,
+            r#"{"a":[1],"b":"filling it up to a block"}"#,
+            r#"{"a":nul,"b":"filling it up to a block"}"#,
+            r#"{"a":"b",}          and filled up"#,
+            r#"{,"a":"b","c":"filling it up to a block"}"#,
+            r#"{"a":"b" "c":"filling it up to a block"}"#,
+            r#"{"a":"b","c":"filling it up to a block"}}"#,
+            r#"{"a":"b","c":"filling it up to a block"} x"#,
+            r#"{"a" "b","c":"filling it up to a block"}"#,
+        ] {
+            assert_eq!(value(text), Err(Surprise), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_raw_text_ends_at_the_first_quote_that_is_not_escaped() {
+        for json in [r#""""#, r#""\"""#, r#""\\""#, r#""a\\\"b\\""#, r#""v=0\r\ns=-\r\n""#, "null", "[1,{}]"]
+        {
+            let text = format!(r#"{{"sdp":{json},"type":"offer"}}"#);
+            let raws = read(&text, std::marker::PhantomData::<std::collections::BTreeMap<&str, &RawValue>>);
+            assert_eq!(raws.unwrap()["sdp"].get(), json);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The keys of messages, each named once: by these they are read and written.
+
+use super::words::Words;
+
+/// Names every key of the protocol, once.
+macro_rules! keys {
+    ($($key:ident = $name:literal,)+) => {
+        /// A key of a message, or any that the protocol does not have.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Key {
+            $($key,)+
+            Other,
+        }
+
+        impl Key {
+            pub(super) const fn name(self) -> &'static str {
+                match self {
+                    $(Key::$key => $name,)+
+                    Key::Other => "",
+                }
+            }
+
+            /// The beginning of a member of an object that is not its first.
+            #[inline(always)]
+            pub(super) const fn member(self) -> &'static str {
+                match self {
+                    $(Key::$key => concat!(",\"", $name, "\":"),)+
+                    Key::Other => "",
+                }
+            }
+
+            /// The beginning of such a member whose value is a text.
+            #[inline(always)]
+            pub(super) const fn text_member(self) -> &'static str {
+                match self {
+                    $(Key::$key => concat!(",\"", $name, "\":\""),)+
+                    Key::Other => "",
+                }
+            }
+
+            const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];
+
+            #[inline(always)]
+            pub(super) fn from_name(name: &[u8]) -> Key {
+                static NAMES: Words<{ Key::ALL.len() }> = Words::new([$($name),+]);
+                NAMES.find(name).map_or(Key::Other, |place| Key::ALL[place])
+            }
+        }
+    };
+}
+
+// Those with a slot for a plain value come first, then those that are kept as raw JSON: `wire` uses the order.
+keys! {
+    Handshake = "handshake",
+    Request = "request",
+    Response = "response",
+    Event = "event",
+    Line = "line",
+    Transaction = "transaction",
+    CallId = "call_id",
+    Code = "code",
+    Reason = "reason",
+    Phrase = "phrase",
+    Number = "number",
+    From = "from",
+    ReferId = "refer_id",
+    Replaces = "replaces",
+    Direction = "direction",
+    ReplaceCallId = "replace_call_id",
+    Type = "type",
+    Sender = "sender",
+    Callee = "callee",
+    Caller = "caller",
+    CallerDisplayName = "caller_display_name",
+    ReferTo = "refer_to",
+    ReferredBy = "referred_by",
+    IsFocus = "is_focus",
+    Receiving = "receiving",
+    Mid = "mid",
+    Media = "media",
+    Uplink = "uplink",
+    Lost = "lost",
+    Notify = "notify",
+    SubscriptionState = "subscription_state",
+    ContentType = "content_type",
+    Content = "content",
+    KeepaliveInterval = "keepalive_interval",
+    Timestamp = "timestamp",
+    Status = "status",
+    Candidate = "candidate",
+    Registration = "registration",
+    Lines = "lines",
+    GuestLine = "guest_line",
+    CallLogs = "call_logs",
+    PresenceInfos = "presence_infos",
+    DialogInfos = "dialog_infos",
+    PresenceInfo = "presence_info",
+    Settings = "settings",
+    Error = "error",
+    Data = "data",
+    Jsep = "jsep",
+    // This one is met only within the last.
+    Sdp = "sdp",
+}
+
+impl Key {
+    /// Its place in a set of keys.
+    pub(super) const fn bit(self) -> u64 {
+        1 << self as u32
+    }
+}

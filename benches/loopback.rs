@@ -32,7 +32,7 @@ use wtsp_load::client::Media;
 use wtsp_load::law::Seed;
 use wtsp_load::profile::SdpPlan;
 
-pub type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error>;
 
 /// What the command line asks for.
 struct Wishes {
@@ -95,7 +95,12 @@ fn bench(wishes: &Wishes) -> Result<(), Failure> {
         println!("loopback: no row has {} in its name", wishes.filter.join(" or "));
         return Ok(());
     }
-    println!("{}; the server on processor {}, the generator on {}", machine::describe(), cores.server, cores.generator);
+    println!(
+        "{}; the server on processor {}, the generator on {}",
+        machine::describe(),
+        cores.server,
+        cores.generator
+    );
     let (mut lines, mut rivals_lines) = (Vec::new(), Vec::new());
     for row in &rows {
         let columns = measure(&bench, row, wishes.pairs)?;
@@ -183,7 +188,8 @@ fn check(bench: &Bench) -> Result<(), Failure> {
     for (generator, work) in rows::small() {
         let seen = bench.run(generator, &work)?;
         let outcome = if seen.is_clean && seen.kept >= KEPT { "ok" } else { "FAILED" };
-        println!("{outcome}: {} {work:?}: {:.3} done; {}", generator.name(), seen.kept, seen.flaws.join("; "));
+        let (done, flaws) = (100.0 * seen.kept, seen.flaws.join("; "));
+        println!("{outcome}: {} did {done:.1} % of {}{flaws}", generator.name(), work.describe());
         if outcome != "ok" {
             return Err("a generator does not do its work".into());
         }

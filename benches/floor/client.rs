@@ -12,13 +12,16 @@ use nix::sys::socket::{
 use rustls::ClientConnection;
 use wtsp_load::client::Media;
 
+use super::super::Failure;
+use super::Kit;
 use super::wire::{CLOSE, Frame, TEXT, find, first_frame, value};
-use super::{Failure, Kit};
 
 /// What a message is worth to the floor.
 pub enum Worth {
     /// The `state` has come, with the interval that it asks for.
-    SignedOn { interval: Duration },
+    SignedOn {
+        interval: Duration,
+    },
     /// The TLS handshake is done, and no more was wanted.
     Secured,
     Keepalive,
@@ -70,9 +73,7 @@ impl Client {
         }
         let tls = match &kit.tls {
             None => None,
-            Some((config, name)) => {
-                Some(Box::new(ClientConnection::new(Arc::clone(config), name.clone())?))
-            }
+            Some((config, name)) => Some(Box::new(ClientConnection::new(Arc::clone(config), name.clone())?)),
         };
         Ok(Client { socket, stage: Stage::Dialled, number: number as u32, count: 0, left_over: None, tls })
     }
@@ -260,7 +261,8 @@ impl Client {
         if text.starts_with(br#"{"handshake":"keepalive""#) {
             worth.push(Worth::Keepalive);
         } else if text.starts_with(br#"{"handshake":"state""#) {
-            let interval = value(text, br#""keepalive_interval":"#).and_then(|ms| std::str::from_utf8(ms).ok());
+            let interval =
+                value(text, br#""keepalive_interval":"#).and_then(|ms| std::str::from_utf8(ms).ok());
             let interval = interval.and_then(|ms| ms.parse().ok()).unwrap_or(30_000);
             worth.push(Worth::SignedOn { interval: Duration::from_millis(interval) });
         } else if let Some(event) = value(&text[..text.len().min(64)], br#"{"event":""#) {

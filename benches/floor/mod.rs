@@ -27,9 +27,8 @@ use wtsp_load::client::Media;
 use wtsp_load::law::Seed;
 use wtsp_load::profile::SdpPlan;
 
+use super::Failure;
 use client::{Client, Worth};
-
-pub type Failure = Box<dyn std::error::Error>;
 
 /// What is to be done, all of it on one connection a client.
 #[derive(Clone, Debug, Default)]

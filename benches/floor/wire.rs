@@ -39,7 +39,8 @@ impl Frame {
         }
         self.bytes[HEADER - 4..HEADER].copy_from_slice(&mask);
         // Eight bytes at a time, which the compiler makes wider still.
-        let eight = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
+        let eight =
+            u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
         let (eights, rest) = self.bytes[HEADER..].as_chunks_mut::<8>();
         for bytes in eights {
             *bytes = (u64::from_ne_bytes(*bytes) ^ eight).to_ne_bytes();

@@ -66,6 +66,17 @@ impl Work {
         self.signon_time() + self.load
     }
 
+    /// What it is, for the reader.
+    pub fn describe(&self) -> String {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        let load = match (self.calls_per_second, self.interval() < self.length()) {
+            (0, false) => "no load".to_owned(),
+            (0, true) => format!("a keepalive every {:?}", self.interval()),
+            (calls, _) => format!("{calls} calls/s"),
+        };
+        format!("{} clients over {scheme}, {load}; ", self.clients)
+    }
+
     pub fn interval(&self) -> Duration {
         self.own_keepalive.unwrap_or(self.keepalive)
     }

@@ -1,6 +1,7 @@
 //! How the rivals are started. `benches/rivals/run` installs them; their scripts are beside it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -65,7 +66,7 @@ fn tsung(work: &Work, site: &Site<'_>) -> Result<Command, Failure> {
     let every = if is_alive { work.interval() } else { Duration::from_secs(1) };
     let times = (work.length().as_secs_f64() / every.as_secs_f64()).ceil();
     let keepalive = if is_alive {
-        "<request subst=\"true\"><websocket type=\"message\">\
+        "<request subst=\"true\"><websocket type=\"message\" frame=\"text\">\
          {\"handshake\":\"keepalive\",\"transaction\":\"transaction-7319045520000017%%_count%%\"}\
          </websocket></request>"
     } else {
@@ -76,15 +77,19 @@ fn tsung(work: &Work, site: &Site<'_>) -> Result<Command, Failure> {
         .replace("@PORT@", port)
         .replace("@CLIENTS@", &work.clients.to_string())
         .replace("@SIGNONS_PER_SECOND@", &work.signons_per_second.to_string())
-        .replace("@SIGNON_S@", &(work.signon_time().as_secs_f64().ceil() + 1.0).to_string())
+        // Its users come at random: the number of them ends the phase.
+        .replace("@SIGNON_S@", &(2.0 * work.signon_time().as_secs_f64() + 10.0).ceil().to_string())
         .replace("@TOKENS@", &tokens.display().to_string())
         .replace("@TIMES@", &times.to_string())
         .replace("@EVERY_S@", &every.as_secs_f64().to_string())
         .replace("@KEEPALIVE@", keepalive);
     let file = site.directory.join("tsung.xml");
     fs::write(&file, config)?;
-    let mut command = Command::new("tsung");
-    command.arg("-n").arg("-f").arg(file).arg("-l").arg(site.directory).arg("start");
+    // Erlang's name server would stay behind as a daemon; one of our own, on a port of its own, ends with the rest.
+    let mut command = Command::new("bash");
+    command.args(["-c", "epmd & sleep 0.3; exec tsung -n -f \"$1\" -l \"$HOME\" start", "tsung"]).arg(file);
+    let name_server = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    command.env("ERL_EPMD_PORT", name_server.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
     // Tsung and Erlang keep files in the home directory.
     command.env("HOME", site.directory);
     Ok(command)

@@ -44,8 +44,13 @@ pub enum Goal {
 pub fn all() -> Vec<Row> {
     let seconds = Duration::from_secs;
     let ms = Duration::from_millis;
-    let row = |name, work, figure, goal| {
-        Row { name, work, figure, goal, floor: Generator::Floor, with_rivals: true }
+    let row = |name, work, figure, goal| Row {
+        name,
+        work,
+        figure,
+        goal,
+        floor: Generator::Floor,
+        with_rivals: true,
     };
     let alone = |row: Row| Row { with_rivals: false, ..row };
     let signon_wss = Row {
@@ -69,20 +74,15 @@ pub fn all() -> Vec<Row> {
         )),
         row("signon-ws", Work::idle(false, 5_000, 1_000, ms(3_500)), Figure::SignOn, Goal::Ratio(1.3)),
         signon_wss,
-        row(
-            "keepalive-1000",
-            keepalives(1_000, 500, seconds(1)),
-            Figure::Keepalive(1_000),
-            Goal::Ratio(1.3),
-        ),
+        row("keepalive-1000", keepalives(1_000, 500, seconds(1)), Figure::Keepalive(1_000), Goal::Ratio(1.3)),
         row(
             "keepalive-10000",
             keepalives(10_000, 2_500, seconds(1)),
             Figure::Keepalive(10_000),
             Goal::Ratio(1.3),
         ),
-        row("call-100", calls(200, 200, 100), Figure::Call(100), Goal::Ratio(1.4)),
-        alone(row("call-1600", calls(2_400, 1_200, 1_600), Figure::Call(1_600), Goal::Ratio(1.4))),
+        row("call-100", calls(400, 200, 100), Figure::Call(100), Goal::Ratio(1.4)),
+        alone(row("call-1600", calls(4_000, 2_000, 1_600), Figure::Call(1_600), Goal::Ratio(1.4))),
         alone(row(
             "most-keepalives",
             Work::keepalives(18_000, 3_000, ms(300), ms(10_000)),
@@ -91,7 +91,7 @@ pub fn all() -> Vec<Row> {
         )),
         alone(row(
             "most-calls",
-            calls(7_500, 2_500, 5_000),
+            calls(12_000, 3_000, 5_000),
             Figure::Kept { per_second: 5_000, what: "calls" },
             Goal::Kept,
         )),
@@ -106,7 +106,7 @@ pub fn small() -> Vec<(Generator, Work)> {
         (Generator::Floor, Work::idle(true, 40, 40, ms(3_000))),
         (Generator::Handshake, Work::idle(true, 40, 40, ms(3_000))),
         (Generator::Floor, Work::keepalives(100, 100, ms(1_000), ms(6_000))),
-        (Generator::Floor, Work::calls(80, 80, 20, ms(5_000))),
+        (Generator::Floor, Work::calls(200, 200, 20, ms(5_000))),
     ];
     let both = |(floor, work): (Generator, Work)| [(floor, work.clone()), (Generator::Harness, work)];
     works.into_iter().flat_map(both).collect()

@@ -92,7 +92,9 @@ impl Bench {
             let record: Value = serde_json::from_str(&read(&record_of(&site).join("run.json"))?)?;
             seen.validity = record["generator"]["validity"].as_str().map(str::to_owned);
             let reasons = record["generator"]["validity_reasons"].as_array().into_iter().flatten();
-            seen.flaws.extend(reasons.filter_map(Value::as_str).map(str::to_owned));
+            // What is wrong, without the cure.
+            let reasons = reasons.filter_map(Value::as_str).filter_map(|reason| reason.split(": ").next());
+            seen.flaws.extend(reasons.map(str::to_owned));
         }
         Ok(seen)
     }

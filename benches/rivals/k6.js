@@ -1,5 +1,5 @@
 // The work in k6: WTSP_SOCKETS_A_VU clients in each of its virtual users, on one event loop.
-import { WebSocket } from 'k6/websockets';
+import { WebSocket } from 'k6/experimental/websockets';
 import { app, orderFrom, signonAt, subscribersFrom, urlOf } from './app.mjs';
 
 const order = orderFrom(__ENV);

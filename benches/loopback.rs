@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use generators::{Generator, SDP_BYTES, Work};
-use machine::{Cores, Interrupt};
+use machine::{Cores, INTERRUPTED, Interrupt};
 use rows::{Figure, Row};
 use run::{Bench, KEPT, Seen};
 use table::Column;
@@ -133,7 +133,15 @@ fn measure(bench: &Bench, row: &Row, pairs: usize) -> Result<Vec<Column>, Failur
                 continue;
             }
             let generator = column.generator;
-            match value_of(bench, row, generator) {
+            let value = value_of(bench, row, generator).or_else(|error| {
+                if error.to_string() == INTERRUPTED {
+                    return Err(error);
+                }
+                // Another process may have had the processor at the wrong moment.
+                eprintln!("{} {}: {} once more: {error}", row.name, pair + 1, generator.name());
+                value_of(bench, row, generator)
+            });
+            match value {
                 Ok((value, seen)) => {
                     let flaws = seen.flaws.join("; ");
                     let server = 100.0 * seen.server;
@@ -151,7 +159,7 @@ fn measure(bench: &Bench, row: &Row, pairs: usize) -> Result<Vec<Column>, Failur
                     column.valid += usize::from(seen.validity.as_deref() == Some("valid"));
                 }
                 // A rival that breaks down has not done the work; floor and harness have to.
-                Err(error) if generator.is_rival() && error.to_string() != "interrupted" => {
+                Err(error) if generator.is_rival() && error.to_string() != INTERRUPTED => {
                     eprintln!("{} {}: {} failed: {error}", row.name, pair + 1, generator.name());
                     column.values.push(f64::NAN);
                 }

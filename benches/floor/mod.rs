@@ -176,43 +176,8 @@ impl<'a> Floor<'a> {
     /// Does what is due, and says how long there is nothing more to do, in milliseconds; the timer is set for what is due
     /// to the microsecond.
     fn do_what_is_due(&mut self, start: u64, end: u64, at: u64) -> Result<u16, Failure> {
-        let order = self.order;
-        let mut exact = end;
-        loop {
-            let due = self.due_of(start, self.clients.len() as u64, order.signons_per_second);
-            if self.clients.len() >= order.clients {
-                break;
-            }
-            if due > at {
-                exact = exact.min(due);
-                break;
-            }
-            let number = self.clients.len();
-            let client = Client::dial(&self.kit, number, &self.address)?;
-            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
-            self.epoll.add(client.socket(), EpollEvent::new(flags, number as u64))?;
-            self.clients.push(client);
-        }
-        let calls_from = self.due_of(start, order.clients as u64, order.signons_per_second);
-        while order.calls_per_second > 0.0 {
-            let due = self.due_of(calls_from, self.calls_begun, order.calls_per_second);
-            if due >= calls_from + nanos(order.calls_for) {
-                break;
-            }
-            if due > at {
-                exact = exact.min(due);
-                break;
-            }
-            self.call();
-        }
-        while let Some(&(due, pair)) = self.hangups.front() {
-            if due > at {
-                exact = exact.min(due);
-                break;
-            }
-            self.hangups.pop_front();
-            self.clients[pair as usize * 2].hang_up(self.pairs[pair as usize].call);
-        }
+        let exact = [end, self.sign_on(start, at)?, self.place_calls(start, at), self.hang_up(at)];
+        self.arm(exact.into_iter().min().unwrap_or(end))?;
         while let Some(&(due, number)) = self.keepalives.front()
             && due <= at
         {
@@ -221,13 +186,55 @@ impl<'a> Floor<'a> {
                 self.keepalives.push_back((due + self.interval, number));
             }
         }
-        self.arm(exact)?;
         let keepalive = self.keepalives.front().map_or(NEVER, |(due, _)| due.saturating_sub(at));
         Ok(keepalive.div_ceil(MILLISECOND).min(1_000) as u16)
     }
 
-    fn due_of(&self, from: u64, number: u64, per_second: f64) -> u64 {
-        from + (number as f64 * 1e9 / per_second) as u64
+    /// Signs on who is due; when the next one is.
+    fn sign_on(&mut self, start: u64, at: u64) -> Result<u64, Failure> {
+        while self.clients.len() < self.order.clients {
+            let number = self.clients.len();
+            let due = due_of(start, number as u64, self.order.signons_per_second);
+            if due > at {
+                return Ok(due);
+            }
+            let client = Client::dial(&self.kit, number, &self.address)?;
+            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
+            self.epoll.add(client.socket(), EpollEvent::new(flags, number as u64))?;
+            self.clients.push(client);
+        }
+        Ok(NEVER)
+    }
+
+    /// Places the calls that are due; when the next one is.
+    fn place_calls(&mut self, start: u64, at: u64) -> u64 {
+        let order = self.order;
+        if order.calls_per_second <= 0.0 {
+            return NEVER;
+        }
+        let from = due_of(start, order.clients as u64, order.signons_per_second);
+        loop {
+            let due = due_of(from, self.calls_begun, order.calls_per_second);
+            if due >= from + nanos(order.calls_for) {
+                return NEVER;
+            }
+            if due > at {
+                return due;
+            }
+            self.call();
+        }
+    }
+
+    /// Hangs the calls up that have been held; when the next one will have been.
+    fn hang_up(&mut self, at: u64) -> u64 {
+        while let Some(&(due, pair)) = self.hangups.front() {
+            if due > at {
+                return due;
+            }
+            self.hangups.pop_front();
+            self.clients[pair as usize * 2].hang_up(self.pairs[pair as usize].call);
+        }
+        NEVER
     }
 
     fn arm(&mut self, at: u64) -> Result<(), Failure> {
@@ -279,7 +286,7 @@ impl<'a> Floor<'a> {
                 self.is_free(pair);
             }
             Worth::Keepalive => self.done.keepalives += 1,
-            Worth::Accepted if number % 2 == 0 => {
+            Worth::Accepted if number.is_multiple_of(2) => {
                 self.hangups.push_back((at + nanos(self.order.hold), pair));
             }
             Worth::Accepted => {}
@@ -297,6 +304,11 @@ impl<'a> Floor<'a> {
         }
         state.busy == 0
     }
+}
+
+/// When the thing of this number is due, of so many a second.
+fn due_of(from: u64, number: u64, per_second: f64) -> u64 {
+    from + (number as f64 * 1e9 / per_second) as u64
 }
 
 fn nanos(duration: Duration) -> u64 {

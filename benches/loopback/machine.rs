@@ -40,6 +40,9 @@ impl Cores {
     }
 }
 
+/// The error after a ^C.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// A ^C that has not been heeded yet. It is taken note of instead of ending the process, so that the children are ended.
 pub struct Interrupt(SignalFd);
 
@@ -58,7 +61,7 @@ impl Interrupt {
         let timeout = PollTimeout::try_from(time)?;
         match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout)? {
             0 => Ok(()),
-            _ => Err("interrupted".into()),
+            _ => Err(INTERRUPTED.into()),
         }
     }
 }

@@ -74,9 +74,9 @@ pub fn all() -> Vec<Row> {
         )),
         row("signon-ws", Work::idle(false, 5_000, 1_000, ms(3_500)), Figure::SignOn, Goal::Ratio(1.3)),
         signon_wss,
-        row("keepalive-1000", keepalives(1_000, 500, seconds(1)), Figure::Keepalive(1_000), Goal::Ratio(1.3)),
+        row("keepalive-1k", keepalives(1_000, 500, seconds(1)), Figure::Keepalive(1_000), Goal::Ratio(1.3)),
         row(
-            "keepalive-10000",
+            "keepalive-10k",
             keepalives(10_000, 2_500, seconds(1)),
             Figure::Keepalive(10_000),
             Goal::Ratio(1.3),

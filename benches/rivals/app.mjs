@@ -32,7 +32,8 @@ export const urlOf = (order, subscriber) => `${order.url}?token=${subscriber.tok
 // The app at this place; `sdp` is the JSON of a session description. What comes in goes to the function that it returns.
 // `clock()` is in milliseconds from the start.
 export function app({ place, order, subscribers, sdp, clock, send }) {
-  const callee = place % 2 === 0 ? subscribers[place + 1] : undefined;
+  const isCaller = order.callsPerSecond > 0 && place % 2 === 0;
+  const callee = isCaller ? subscribers[place + 1] : undefined;
   let transactions = 0;
   let free = true;
   let timer;
@@ -68,7 +69,7 @@ export function app({ place, order, subscribers, sdp, clock, send }) {
     const message = JSON.parse(text);
     if (message.handshake === 'state') {
       if (order.keepalive < order.length) timer = setInterval(keepalive, order.keepalive);
-      if (order.callsPerSecond > 0 && callee) callAt();
+      if (callee) callAt();
     } else if (message.event === 'incoming_call') {
       send(
         `{"request":"accept","transaction":"${transaction()}","line":${message.line},` +

@@ -1,11 +1,13 @@
 // The work in k6: WTSP_SOCKETS_A_VU clients in each of its virtual users, on one event loop.
+import { SharedArray } from 'k6/data';
 import { WebSocket } from 'k6/experimental/websockets';
 import { app, orderFrom, signonAt, subscribersFrom, urlOf } from './app.mjs';
 
 const order = orderFrom(__ENV);
 const each = Number(__ENV.WTSP_SOCKETS_A_VU);
-const subscribers = subscribersFrom(open(__ENV.WTSP_SUBSCRIBERS));
-const sdp = open(__ENV.WTSP_SDP);
+// One copy for all virtual users.
+const subscribers = new SharedArray('subscribers', () => subscribersFrom(open(__ENV.WTSP_SUBSCRIBERS)));
+const sdp = order.callsPerSecond > 0 ? open(__ENV.WTSP_SDP) : '';
 
 export const options = {
   scenarios: {

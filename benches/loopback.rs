@@ -126,8 +126,8 @@ fn generators_of(bench: &Bench, row: &Row) -> Vec<Generator> {
 /// All generators in turn, as often as was asked for.
 fn measure(bench: &Bench, row: &Row, pairs: usize) -> Result<Vec<Column>, Failure> {
     let mut columns: Vec<Column> = generators_of(bench, row).into_iter().map(Column::new).collect();
-    let once_is_enough = matches!(row.figure, Figure::Kept { .. });
-    for pair in 0..if once_is_enough { pairs.min(3) } else { pairs } {
+    let is_question = matches!(row.figure, Figure::Kept { .. });
+    for pair in 0..if is_question { pairs.min(3) } else { pairs } {
         for column in &mut columns {
             if !column.generator.can(&row.work) {
                 continue;
@@ -158,10 +158,10 @@ fn measure(bench: &Bench, row: &Row, pairs: usize) -> Result<Vec<Column>, Failur
                     column.whole += usize::from(seen.kept >= KEPT && seen.is_clean);
                     column.valid += usize::from(seen.validity.as_deref() == Some("valid"));
                 }
-                // A rival that breaks down has not done the work; floor and harness have to.
-                Err(error) if generator.is_rival() && error.to_string() != INTERRUPTED => {
+                // A rival that breaks down has not done the work, nor has the harness where the question is whether it can.
+                Err(error) if (generator.is_rival() || is_question) && error.to_string() != INTERRUPTED => {
                     eprintln!("{} {}: {} failed: {error}", row.name, pair + 1, generator.name());
-                    column.values.push(f64::NAN);
+                    column.values.push(if is_question { 0.0 } else { f64::NAN });
                 }
                 Err(error) => return Err(error),
             }

@@ -24,6 +24,9 @@ impl Column {
         if self.values.is_empty() {
             return "cannot".to_owned();
         }
+        if self.values.iter().all(|value| value.is_nan()) {
+            return "failed".to_owned();
+        }
         let shown = figure.show(median(&self.values));
         if self.whole * 2 > self.values.len() { shown } else { format!("not kept ({shown})") }
     }

@@ -172,7 +172,9 @@ impl Client {
             let got = match socket::recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
                 Ok(got) => got,
                 Err(Errno::EAGAIN) => return Ok(self.stage != Stage::Closed),
-                Err(_) => 0,
+                // The server may drop the connection at the end.
+                Err(_) if self.stage == Stage::Open => 0,
+                Err(error) => return Err(format!("client {number}: {error} while it signed on").into()),
             };
             if got == 0 {
                 self.stage = Stage::Closed;

@@ -62,7 +62,7 @@ pub fn all() -> Vec<Row> {
     vec![
         row(
             "idle-ws",
-            Work::idle(false, 18_000, 5_000, ms(4_500)),
+            Work::idle(false, 18_000, 2_500, ms(4_500)),
             Figure::Memory { few: 1_000 },
             Goal::KiB(4.0),
         ),

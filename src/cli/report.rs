@@ -16,7 +16,10 @@ Examples:
     wtsp-load report reports/quickstart-20260314T150926Z
 
   Its seconds as a table:
-    wtsp-load report reports/quickstart-20260314T150926Z --format csv -o timeline.csv";
+    wtsp-load report reports/quickstart-20260314T150926Z --format csv -o timeline.csv
+
+  A page to hand on:
+    wtsp-load report reports/quickstart-20260314T150926Z --format html -o report.html";
 
 /// Makes a report from a stored run, also from one that was killed.
 #[derive(Args, Clone, Debug)]
@@ -25,7 +28,7 @@ pub struct ReportArgs {
     /// The directory of the run
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// The report: text, json, hlog, csv or calls
+    /// The report: text, json, hlog, csv, html or calls
     #[arg(long, value_name = "F", default_value = "text")]
     pub format: Format,
     /// Where to write it; `-` is stdout

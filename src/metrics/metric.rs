@@ -266,10 +266,10 @@ impl Outcome {
 
 /// Writes a closed set of named reasons.
 macro_rules! reasons {
-    ($(#[$meta:meta])* $set:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
+    ($(#[$meta:meta])* $set:ident { $($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $set { $($(#[$doc])* $variant,)+ }
+        pub enum $set { $($(#[doc = $doc])+ $variant,)+ }
 
         impl $set {
             /// All of them.
@@ -286,6 +286,11 @@ macro_rules! reasons {
             /// The name in records.
             pub const fn name(self) -> &'static str {
                 match self { $($set::$variant => $name,)+ }
+            }
+
+            /// What it is, for people.
+            pub const fn meaning(self) -> &'static str {
+                match self { $($set::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
 
             /// The one of this name.

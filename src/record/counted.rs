@@ -256,3 +256,10 @@ pub struct Disconnects {
     /// How many.
     pub count: u64,
 }
+
+impl Disconnects {
+    /// Whether it is our own signing off. What a client drops by itself is a sign-off of the plan's.
+    pub fn is_ours(&self) -> bool {
+        [1000, 1006].contains(&self.code) && self.initiator == "client"
+    }
+}

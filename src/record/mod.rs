@@ -12,6 +12,7 @@ mod control;
 mod counted;
 mod error;
 mod figures;
+mod flight;
 mod fold;
 mod glossary;
 mod header;
@@ -33,11 +34,14 @@ pub use counted::{
 };
 pub use error::RecordError;
 pub use figures::Window;
+pub use flight::{
+    Direction, EXCERPT_BYTES, FLIGHT_FILE, FlightReader, Kept, KeptCall, KeptMessage, MessageKind,
+};
 pub use fold::Fold;
 pub use glossary::{GLOSSARY, Term};
 pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
 pub use health::{BUSY_PART, Health};
-pub use histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
+pub use histogram::{Decoder, Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
 pub use interval::{ControlSecond, Interval, LATE_US, StoredGauges, StoredInterval};
 pub use kpi::Kpi;
 pub use littles_law::LittlesLaw;

@@ -4,6 +4,7 @@
 
 mod csv;
 mod hlog;
+mod html;
 mod json;
 mod text;
 mod units;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 pub use csv::csv;
 pub use hlog::hlog;
+pub use html::html;
 pub use json::{json, run_schema};
 pub use text::{Style, text};
 
@@ -28,6 +30,8 @@ use crate::verdict::{self, Verdict, exit};
 pub const HLOG_FILE: &str = "latency.hlog";
 /// A row a second, in the run's directory.
 pub const TIMELINE_FILE: &str = "timeline.csv";
+/// The page to hand on, in the run's directory.
+pub const HTML_FILE: &str = "report.html";
 
 /// A run that has ended, judged and written.
 #[derive(Debug)]
@@ -47,7 +51,8 @@ impl Finished {
     }
 }
 
-/// Ends a run: adds it up, judges it, and writes `run.json`, `latency.hlog` and `timeline.csv` beside its log.
+/// Ends a run: adds it up, judges it, and writes `run.json`, `latency.hlog`, `timeline.csv` and `report.html` beside
+/// its log.
 ///
 /// What cannot be written is said by [`Finished::problem`]; what can be is.
 pub fn finish(writer: RunWriter, end: &RunEnd) -> Finished {
@@ -55,7 +60,12 @@ pub fn finish(writer: RunWriter, end: &RunEnd) -> Finished {
     let recorded = writer.finish(end);
     let (mut record, mut problem) = (recorded.record, recorded.problem);
     let verdict = verdict::judge(&mut record);
-    let files = [(RUN_FILE, Format::Json), (HLOG_FILE, Format::Hlog), (TIMELINE_FILE, Format::Csv)];
+    let files = [
+        (RUN_FILE, Format::Json),
+        (HLOG_FILE, Format::Hlog),
+        (TIMELINE_FILE, Format::Csv),
+        (HTML_FILE, Format::Html),
+    ];
     for (name, format) in files {
         let saved = record::save(&directory.join(name), |out| format.write(&record, &verdict, out));
         problem = problem.or(saved.err());
@@ -100,6 +110,8 @@ pub enum Format {
     Hlog,
     /// `timeline.csv`.
     Csv,
+    /// `report.html`.
+    Html,
     /// `calls.csv`, which a run has on request only.
     Calls,
 }
@@ -107,7 +119,7 @@ pub enum Format {
 impl Format {
     /// All of them.
     pub const ALL: &'static [Format] =
-        &[Format::Text, Format::Json, Format::Hlog, Format::Csv, Format::Calls];
+        &[Format::Text, Format::Json, Format::Hlog, Format::Csv, Format::Html, Format::Calls];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
@@ -116,6 +128,7 @@ impl Format {
             Format::Json => "json",
             Format::Hlog => "hlog",
             Format::Csv => "csv",
+            Format::Html => "html",
             Format::Calls => "calls",
         }
     }
@@ -135,6 +148,7 @@ impl Format {
             Format::Json => json(record, verdict, out),
             Format::Hlog => hlog(record, verdict, out),
             Format::Csv => csv(record, verdict, out),
+            Format::Html => html(record, verdict, out),
             Format::Calls => record::print_calls(record, out),
         }
     }
@@ -147,16 +161,16 @@ impl fmt::Display for Format {
 }
 
 /// Formats that later versions bring.
-const PLANNED: [&str; 3] = ["html", "markdown", "junit"];
+const PLANNED: [&str; 2] = ["markdown", "junit"];
 
 /// There is no report of this name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownFormat {
     /// A later version brings it.
-    #[error("the format `{0}` is not supported yet; this version has text, json, hlog, csv and calls")]
+    #[error("the format `{0}` is not supported yet; this version has text, json, hlog, csv, html and calls")]
     Planned(String),
     /// No version has it.
-    #[error("there is no format `{0}`; choose text, json, hlog, csv or calls")]
+    #[error("there is no format `{0}`; choose text, json, hlog, csv, html or calls")]
     Unknown(String),
 }
 

@@ -1,0 +1,143 @@
+//! The calls whose messages were kept, as ladders: who sent what to whom, and how much later.
+
+use super::markup::Html;
+use super::moments::clock;
+use crate::record::{Direction, FlightReader, Kept, KeptCall, KeptMessage, MessageKind};
+use crate::report::text::words;
+use crate::report::units::{count, latency as time};
+
+/// The most calls on a page, and the most messages of a call. The file has them all.
+const MOST_CALLS: usize = 40;
+const MOST_MESSAGES: usize = 200;
+/// The most parties of a call that have a column.
+const MOST_PARTIES: usize = 4;
+/// The most bytes of texts that come from the server, a message.
+const MOST_TEXT: usize = 800;
+
+/// The calls that were kept.
+pub(super) fn section(calls: Option<FlightReader>, has_hours: bool) -> Html {
+    let mut html = Html::new();
+    html.open("section", &[("id", "calls")]).el("h2", &[], "The slowest and the failed calls");
+    let mut calls = calls.into_iter().flatten().peekable();
+    if calls.peek().is_none() {
+        html.el("p", &[], "No calls were kept: this run has no flight recorder's file, flight.jsonl.")
+            .close("section");
+        return html;
+    }
+    html.open("p", &[("class", "note")]);
+    html.text("Each message as a client sent (\u{2192}) or received (\u{2190}) it, with the time since the call was due and since the message before. Secrets are taken out.");
+    html.close("p");
+    let mut left_out = 0;
+    for (place, call) in calls.enumerate() {
+        if place < MOST_CALLS {
+            ladder(&mut html, &call, has_hours);
+        } else {
+            left_out += 1;
+        }
+    }
+    if left_out > 0 {
+        html.el("p", &[("class", "note")], format_args!("{} more are in flight.jsonl.", count(left_out)));
+    }
+    html.close("section");
+    html
+}
+
+fn ladder(html: &mut Html, call: &KeptCall, has_hours: bool) {
+    let why = match call.why {
+        Kept::SlowestSetup => "slow",
+        Kept::Failed => "failed",
+    };
+    html.open("details", &[("class", "ladder")]).open("summary", &[]);
+    html.el("b", &[("class", why)], why).raw(" ");
+    let mut said =
+        vec![format!("call {} at {}", call.attempt, clock(call.due_us, has_hours)), words(&call.flow)];
+    let outcome = match &call.reason {
+        Some(reason) => format!("{}: {}", words(&call.outcome), words(reason)),
+        None => words(&call.outcome),
+    };
+    said.push(outcome);
+    said.extend(call.setup_us.map(|micros| format!("set up in {}", time(micros))));
+    said.extend(call.stage.as_ref().map(|stage| format!("stage {stage}")));
+    html.text(said.join(", ")).close("summary");
+    let parties = call.parties.len().clamp(1, MOST_PARTIES);
+    html.raw("<div class=\"scroll\"><table class=\"steps\"><thead><tr>");
+    html.raw("<th scope=\"col\" class=\"n\">since due</th><th scope=\"col\" class=\"n\">since last</th>");
+    for (index, name) in PARTIES.iter().enumerate().take(parties) {
+        let number = call.parties.get(index).map(|number| cut(number, 40)).unwrap_or_default();
+        html.open("th", &[("scope", "col"), ("class", "leg")]);
+        html.el("span", &[], format_args!("{name} {number}")).el("span", &[], "Core").close("th");
+    }
+    html.raw("<th scope=\"col\" class=\"n\">bytes</th></tr></thead><tbody>\n");
+    let mut before = None;
+    for message in call.messages.iter().take(MOST_MESSAGES) {
+        row(html, message, before, parties);
+        before = Some(message.at_us);
+    }
+    html.raw("</tbody></table></div>\n");
+    let left_out = call.messages.len().saturating_sub(MOST_MESSAGES) as u64 + call.left_out;
+    if left_out > 0 {
+        html.el("p", &[("class", "note")], format_args!("{} later messages are left out.", count(left_out)));
+    }
+    html.close("details");
+}
+
+const PARTIES: [&str; MOST_PARTIES] = ["a", "b", "c", "d"];
+
+fn row(html: &mut Html, message: &KeptMessage, before: Option<i64>, parties: usize) {
+    let since = before.map_or(String::new(), |before| signed(message.at_us.saturating_sub(before)));
+    html.open("tr", &[]).el("td", &[("class", "n")], signed(message.at_us));
+    html.el("td", &[("class", "n")], since);
+    for party in 0..parties {
+        if party != message.party {
+            html.raw("<td class=\"leg\"></td>");
+            continue;
+        }
+        let (class, arrow) = match message.direction {
+            Direction::Sent => ("leg sent", "\u{2192}"),
+            Direction::Received => ("leg received", "\u{2190}"),
+        };
+        html.open("td", &[("class", class)]);
+        label(html, message, arrow);
+        html.close("td");
+    }
+    let size = if message.bytes > 0 { count(message.bytes) } else { String::new() };
+    html.el("td", &[("class", "n")], size).close("tr");
+}
+
+/// The message on its arrow; its text beneath, when it is asked for.
+fn label(html: &mut Html, message: &KeptMessage, arrow: &str) {
+    let kind = match message.kind {
+        MessageKind::Request | MessageKind::Event => "",
+        MessageKind::Response => "answer ",
+        MessageKind::State => "state ",
+        MessageKind::Close => "close ",
+        MessageKind::Timeout => "timeout ",
+    };
+    let mut text = format!("{arrow} {kind}{}", cut(&message.name, 60));
+    if let Some(code) = message.code {
+        text += &format!(" {code}");
+    }
+    if let Some(reason) = &message.reason {
+        text += &format!(" {}", cut(reason, 120));
+    }
+    if message.excerpt.is_empty() {
+        html.el("span", &[], text);
+        return;
+    }
+    html.open("details", &[]).el("summary", &[], text);
+    html.el("pre", &[], cut(&message.excerpt, MOST_TEXT)).close("details");
+}
+
+/// A time that may lie before: `+1.20 ms`.
+fn signed(micros: i64) -> String {
+    let sign = if micros < 0 { "\u{2212}" } else { "+" };
+    format!("{sign}{}", time(micros.unsigned_abs()))
+}
+
+/// At most so many characters of a text.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+        None => text.to_owned(),
+    }
+}

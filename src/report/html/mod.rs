@@ -1,0 +1,246 @@
+//! `report.html`: a page to hand on. It is one file, opens without a network, and asks for nothing from one.
+//!
+//! The seconds of the run are read once, one by one: into the points of the charts ([`timeline`]), the percentile curves
+//! ([`curves`]) and the moments worth a word ([`moments`]), none of which grows with the run. The words and tables are
+//! markup and work without a script; the charts are drawn by `page.js` with uPlot, which is part of the page.
+
+mod charts;
+mod curves;
+mod head;
+mod ladders;
+mod markup;
+mod moments;
+mod table;
+mod tables;
+mod terms;
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+
+use charts::{Chart, Charts, PanelGroup};
+use curves::{Curve, Curves};
+use markup::{Html, json_in_script};
+use moments::Lookout;
+use terms::Terms;
+use timeline::{StoredTimeline, Timeline};
+
+use crate::record::{FlightReader, RecordError, RunRecord};
+use crate::verdict::Verdict;
+
+/// The chart library, with its licence: see `vendor/LICENSE`.
+const UPLOT_JS: &str = include_str!("vendor/uPlot.iife.min.js");
+const UPLOT_CSS: &str = include_str!("vendor/uPlot.min.css");
+const UPLOT_LICENSE: &str = include_str!("vendor/LICENSE");
+const PAGE_JS: &str = include_str!("page.js");
+const PAGE_CSS: &str = include_str!("page.css");
+
+/// An hour in microseconds.
+const HOUR_US: u64 = 3_600_000_000;
+
+/// What the page's script draws from.
+#[derive(Serialize)]
+struct Data {
+    /// When the run started, in milliseconds since the epoch.
+    started_at: i64,
+    /// How long it was, in seconds.
+    duration_s: f64,
+    timeline: StoredTimeline,
+    curves: BTreeMap<String, Curve>,
+    charts: Vec<Chart>,
+    panel: Vec<PanelGroup>,
+    stages: Vec<Stretch>,
+    /// When the generator was unfit.
+    unfit: Vec<Stretch>,
+}
+
+/// A stretch of the run that is marked in the charts.
+#[derive(Serialize)]
+struct Stretch {
+    from: f64,
+    to: f64,
+    name: String,
+}
+
+/// Writes the page.
+///
+/// # Errors
+/// The run's log or its kept calls cannot be read, or the writer refuses.
+pub fn html(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Result<(), RecordError> {
+    let (mut timeline, mut curves, mut lookout) =
+        (Timeline::new(record), Curves::default(), Lookout::default());
+    let mut seconds = record.intervals.read()?;
+    while let Some(second) = seconds.next() {
+        let second = second?;
+        timeline.add(&second);
+        curves.add(&second).map_err(|error| seconds.damaged(error))?;
+        lookout.add(&second);
+    }
+    let directory = record.intervals.log().parent().unwrap_or(std::path::Path::new(""));
+    let kept = FlightReader::open(directory)?;
+
+    let has_hours = record.duration_us >= HOUR_US;
+    let terms = Terms::new();
+    let (charts, places) = Charts::of(record, &timeline, &terms);
+    let (moments, left_out) = lookout.finish(record, verdict);
+    let mut page = Html::new();
+    head(&mut page, record, verdict);
+    page.raw("<main>\n").put(&head::verdict(record, verdict)).put(&head::headline(record, &terms));
+    page.put(&moments::section(&moments, left_out, has_hours));
+    page.put(&head::ran(record)).put(&tables::thresholds(record, verdict, has_hours));
+    page.put(&head::key_figures(record, &terms).map_err(io::Error::from)?);
+    page.raw(CHARTS_BEGIN).put(&thinned(&timeline)).put(&places).raw(CHARTS_END);
+    page.put(&tables::section(record, &terms)).put(&ladders::section(kept, has_hours)).put(&terms.section());
+    page.raw("</main>\n<footer>").text(format_args!(
+        "Made by {} {} from run.json and intervals.jsonl. Charts by uPlot 1.6.32 (MIT). This page asks for nothing from \
+         any network.",
+        record.tool.name, record.tool.version
+    ));
+    page.raw("</footer>\n");
+    out.write_all(page.as_str().as_bytes())?;
+
+    let data = Data {
+        started_at: record.started_at,
+        duration_s: record.duration_us as f64 / 1e6,
+        timeline: timeline.stored(),
+        curves: curves.stored(),
+        charts,
+        panel: charts::panel(record, &timeline),
+        stages: stages(record),
+        unfit: unfit(&lookout),
+    };
+    let data = json_in_script(&data).map_err(io::Error::from)?;
+    writeln!(out, "<script type=\"application/json\" id=\"data\">{data}</script>")?;
+    writeln!(
+        out,
+        "<!--\nuPlot\n{UPLOT_LICENSE}-->\n<script>{UPLOT_JS}</script>\n<script>{PAGE_JS}</script>"
+    )?;
+    writeln!(out, "</body>\n</html>")?;
+    Ok(())
+}
+
+const CHARTS_BEGIN: &str = "<section id=\"charts\" class=\"with-panel\">\n<div class=\"drawn\">\n<noscript><p \
+                            class=\"note\">The charts need the script that is in this page. All figures of the whole \
+                            run are in the tables below.</p></noscript>\n";
+const CHARTS_END: &str =
+    "</div>\n<aside id=\"panel\" aria-labelledby=\"panel-title\" hidden></aside>\n</section>\n";
+
+/// The top of the page, up to where its content begins.
+fn head(page: &mut Html, record: &RunRecord, verdict: &Verdict) {
+    let title = format!("{}: {} \u{b7} wtsp-load", record.profile.name, verdict.result.name().to_uppercase());
+    page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    page.open("meta", &[("http-equiv", "Content-Security-Policy"), ("content", &policy())]).raw("\n");
+    page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+    page.raw("<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
+    page.el("title", &[], title);
+    page.raw("<style>")
+        .raw(UPLOT_CSS)
+        .raw("</style>\n<style>")
+        .raw(PAGE_CSS)
+        .raw("</style>\n</head>\n<body>\n");
+    page.raw("<header>").open("h1", &[]).text(&record.profile.name).close("h1");
+    page.el("p", &[], format_args!("load test of {}", record.target.url));
+    page.raw("<nav aria-label=\"Contents\">");
+    for (id, name) in CONTENTS {
+        page.open("a", &[("href", id)]).text(name).close("a").raw(" ");
+    }
+    page.raw("</nav><div id=\"tools\"></div></header>\n");
+}
+
+const CONTENTS: [(&str, &str); 9] = [
+    ("#verdict", "Verdict"),
+    ("#moments", "What happened when"),
+    ("#ran", "What ran"),
+    ("#thresholds", "Thresholds"),
+    ("#kpi", "Key figures"),
+    ("#charts", "Charts"),
+    ("#figures", "Tables"),
+    ("#calls", "Calls"),
+    ("#glossary", "Glossary"),
+];
+
+/// What the page may do: run its own two scripts, use its own two style sheets, and nothing else. No script that text
+/// from outside might bring would run, and no request leaves the page.
+fn policy() -> String {
+    let hashes = |sources: [&str; 2]| {
+        sources
+            .map(|source| format!("'sha256-{}'", BASE64.encode(digest(&SHA256, source.as_bytes()))))
+            .join(" ")
+    };
+    format!(
+        "default-src 'none'; script-src {}; style-src {}; base-uri 'none'; form-action 'none'",
+        hashes([UPLOT_JS, PAGE_JS]),
+        hashes([UPLOT_CSS, PAGE_CSS])
+    )
+}
+
+/// That the charts show fewer points than there were seconds, where they do.
+fn thinned(timeline: &Timeline) -> Html {
+    let mut html = Html::new();
+    if timeline.every > 1 {
+        let text = format!(
+            "The run has {} seconds. Each point of the charts stands for {} of them: the line is the highest of these \
+             seconds, the shade reaches down to the lowest. Counts at a point are of all its seconds.",
+            timeline.seconds, timeline.every
+        );
+        html.el("p", &[("class", "note"), ("id", "thinned")], text);
+    }
+    html
+}
+
+fn stages(record: &RunRecord) -> Vec<Stretch> {
+    let stretch = |stage: &crate::record::StageInfo| Stretch {
+        from: stage.starts_s,
+        to: stage.starts_s + stage.duration_s,
+        name: stage.name.clone(),
+    };
+    let ran_s = record.duration_us as f64 / 1e6;
+    record.stages.iter().map(stretch).filter(|stage| stage.from < ran_s).collect()
+}
+
+fn unfit(lookout: &Lookout) -> Vec<Stretch> {
+    let stretches = lookout.unfit().iter();
+    let stretch = |it: &moments::Unfit| Stretch {
+        from: it.from_us as f64 / 1e6,
+        to: it.to_us as f64 / 1e6,
+        name: "generator unfit".to_owned(),
+    };
+    stretches.map(stretch).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The SHA-256 of the files of uPlot 1.6.32 as the npm registry has them.
+    const VENDORED: [(&str, &str); 3] = [
+        (UPLOT_JS, "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"),
+        (UPLOT_CSS, "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04"),
+        (UPLOT_LICENSE, "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd"),
+    ];
+
+    #[test]
+    fn the_chart_library_is_the_one_that_was_published() {
+        for (text, expected) in VENDORED {
+            let hash = digest(&SHA256, text.as_bytes());
+            let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hash, expected);
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_page_ends_its_script_or_style_early() {
+        for text in [UPLOT_JS, PAGE_JS] {
+            assert!(!text.contains("</script") && !text.contains("<!--"));
+        }
+        assert!(!UPLOT_CSS.contains("</style") && !PAGE_CSS.contains("</style"));
+        assert!(!UPLOT_LICENSE.contains("--"));
+        // With this a style sheet could fetch something, were the policy not there.
+        assert!(!PAGE_CSS.contains("url(") && !PAGE_CSS.contains("@import"));
+    }
+}

@@ -93,7 +93,8 @@ fn what_others_say_is_text_and_never_markup() {
     assert_well_formed(&page);
     let shown = words(&markup(&page));
     assert!(shown.contains("</script><script>alert(1)</script>"), "it is shown as it is");
-    assert_eq!(data(&page)["stages"][1]["name"], HOSTILE);
+    let turned = HOSTILE.replace('\u{202e}', "\\u{202e}");
+    assert_eq!(data(&page)["stages"][1]["name"], turned);
 }
 
 #[test]
@@ -104,11 +105,16 @@ fn the_page_asks_for_nothing_and_runs_nothing_but_its_own() {
     let policy = words(policy);
     assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
-    let markup = markup(&page);
-    for outside in ["src=", "srcset=", "<link", "<iframe", "<object", "<form", "http-equiv=\"refresh", " style=", " onclick="] {
-        assert!(!markup.contains(outside), "{outside}");
+    for tag in markup(&page).split('<').skip(1) {
+        let tag = tag.split('>').next().unwrap();
+        for outside in
+            ["src=", "srcset=", "href=\"http", "refresh", " style=", " onclick=", " onerror=", " onload="]
+        {
+            assert!(!tag.contains(outside), "{outside} in {tag}");
+        }
+        let name = tag.split_whitespace().next().unwrap();
+        assert!(!["link", "iframe", "object", "embed", "form", "img", "base"].contains(&name), "{tag}");
     }
-    assert!(!markup.contains("href=\"http"));
 }
 
 #[test]
@@ -145,11 +151,14 @@ fn the_figures_of_the_page_are_those_of_the_record() {
         .collect();
     let mut seen = 0;
     for line in text.lines().skip_while(|line| !line.starts_with("Latency")).skip(1) {
-        let cells: Vec<&str> = line.trim().split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        let cells: Vec<&str> =
+            line.trim().split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         let [metric, part, count, p50, p90, p99, p999, max] = cells[..] else { break };
-        let of_part = |row: &&Vec<String>| row.len() > 9 && row[0].ends_with(metric) && row[1].ends_with(part);
+        let of_part =
+            |row: &&Vec<String>| row.len() > 9 && row[0].ends_with(metric) && row[1].ends_with(part);
         let row = rows.iter().find(of_part).unwrap_or_else(|| panic!("{metric} {part} is missing: {rows:?}"));
-        let figures: Vec<&str> = [2, 5, 6, 7, 8, 9].iter().map(|at| row[*at].rsplit("> ").next().unwrap()).collect();
+        let figures: Vec<&str> =
+            [2, 5, 6, 7, 8, 9].iter().map(|at| row[*at].rsplit("> ").next().unwrap()).collect();
         for (shown, expected) in figures.iter().zip([count, p50, p90, p99, p999, max]) {
             assert!(shown.ends_with(expected), "{metric} {part}: {shown} is not {expected}");
         }
@@ -184,12 +193,21 @@ fn the_figures_of_the_page_are_those_of_the_record() {
 fn the_verdict_comes_first_and_what_happened_at_00_42_is_told_in_words() {
     let root = tempfile::tempdir().unwrap();
     let page = of(&runs::troubled(root.path()).1);
-    let shown = words(&markup(&page));
-    let places: Vec<usize> = ["FAIL", "In 1 min", "What happened when 00:", "What ran", "Key figures", "Load and outcomes",
-        "Figures of the whole run", "The slowest and the failed calls"]
-    .iter()
-    .map(|words| shown.find(words).unwrap_or_else(|| panic!("{words} is missing")))
-    .collect();
+    let heads = [
+        "<b>FAIL</b>",
+        "class=\"happened\">In 1 min",
+        "class=\"tiles\"",
+        "<h2>What happened when",
+        "<h2>What ran",
+        "<h2>Thresholds",
+        "<h2>Key figures",
+        "<h2>Load and outcomes",
+        "<h2>Figures of the whole run",
+        "<h2>The slowest and the failed calls",
+        "<h2>Glossary",
+    ];
+    let place = |head: &&str| page.find(*head).unwrap_or_else(|| panic!("{head} is missing"));
+    let places: Vec<usize> = heads.iter().map(place).collect();
     assert!(places.is_sorted(), "{places:?}");
     let moments = words(between(&page, "id=\"moments\"", "</section>"));
     let expected = "00:42 7 calls failed while 27 came due (connection lost: 5, rejected: 2); 1 sign-on failed (http 503: 1); \
@@ -234,18 +252,18 @@ fn an_hour_with_every_latency_is_below_two_megabytes() {
 #[test]
 fn a_longer_run_is_thinned_and_the_page_says_so() {
     let root = tempfile::tempdir().unwrap();
-    let run = runs::long(root.path(), 8_100, &[Metric::Setup, Metric::Ack, Metric::Lag]);
+    let run = runs::long(root.path(), 4_400, &[Metric::Setup, Metric::Ack, Metric::Lag]);
     let page = of(&run);
     assert!(page.len() < MOST_BYTES, "{} bytes", page.len());
     let note = words(between(&page, "id=\"thinned\"", "</p>"));
-    assert!(note.contains("8100 seconds") && note.contains("stands for 5"), "{note}");
+    assert!(note.contains("4400 seconds") && note.contains("stands for 3"), "{note}");
     let series = &data(&page)["timeline"]["series"];
     let figures = |part: &str| -> Vec<f64> {
         let row = &series["signed_on"][part];
         row.as_array().unwrap().iter().filter_map(serde_json::Value::as_f64).collect()
     };
     let (high, low) = (figures("high"), figures("low"));
-    assert_eq!((high.len(), low.len()), (1_620, 1_620));
+    assert_eq!((high.len(), low.len()), (1_467, 1_467));
     assert!(high.iter().zip(&low).all(|(high, low)| high >= low));
     assert_eq!(low.iter().copied().fold(f64::MAX, f64::min), 480.0);
 }

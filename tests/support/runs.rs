@@ -75,7 +75,9 @@ pub fn second(at: u64, tally: Tally) -> Interval {
 /// A second with 20 calls that went well.
 pub fn calls(at: u64) -> Tally {
     let mut tally = Tally::default();
-    for (metric, millis) in [(Metric::Ringback, 20), (Metric::Setup, 60), (Metric::Ack, 4), (Metric::Release, 8)] {
+    for (metric, millis) in
+        [(Metric::Ringback, 20), (Metric::Setup, 60), (Metric::Ack, 4), (Metric::Release, 8)]
+    {
         let latency = &mut tally.latencies[metric.index()];
         for call in 0..20 {
             let micros = millis * 1_000 + call * call * 100 + at % 7 * 500;
@@ -119,6 +121,7 @@ fn trouble() -> Tally {
     counters.disconnects.count_many(key(4502, Initiator::Server, Phase::InCall), 12);
     counters.disconnects.count_many(key(1006, Initiator::Network, Phase::Idle), 3);
     counters.signon_failures.count(SignonFailureKey { cause: SignonFailure::Http, status: Some(503) });
+    counters.requests_sent[RequestName::OutgoingCall.index()] += 7;
     counters.request_timeouts = 4;
     tally
 }
@@ -149,7 +152,8 @@ fn troubled_log(root: &Path) -> (PathBuf, RunWriter) {
             0..15 => {
                 let mut tally = Tally::default();
                 tally.counters.signed_on = 33;
-                (0..33).for_each(|one| tally.latencies[Metric::Connect.index()].service.record(900 + one * 30));
+                (0..33)
+                    .for_each(|one| tally.latencies[Metric::Connect.index()].service.record(900 + one * 30));
                 tally
             }
             42 => trouble(),
@@ -251,7 +255,11 @@ pub fn long(root: &Path, seconds: u64, metrics: &[Metric]) -> Finished {
     let last = written.lines().rfind(|line| line.starts_with("{\"at_us\"")).unwrap();
     let mut stored: StoredInterval = serde_json::from_str(last).unwrap();
     stored.drop_histograms();
-    let mut lines: String = written.lines().filter(|line| !line.starts_with("{\"end\"")).map(|line| format!("{line}\n")).collect();
+    let mut lines: String = written
+        .lines()
+        .filter(|line| !line.starts_with("{\"end\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
     for at in 3..seconds {
         stored.at_us = at * 1_000_000;
         stored.gauges.signed_on = 480 + at % 20;

@@ -304,7 +304,7 @@ impl<'a> Charts<'a> {
         let series = series.into_iter().enumerate().map(|(colour, (key, label))| Series {
             key: key.clone(),
             label: label.clone(),
-            colour: colour % 8,
+            colour: colour_of(key).unwrap_or(colour % 8),
             fill: fill && colour == 0,
         });
         let (series, caption) = (series.collect(), format!("{title}: {note}"));
@@ -338,6 +338,20 @@ impl<'a> Charts<'a> {
         self.html.raw("<details class=\"data\"><summary>as a table</summary></details>").close("figure");
         self.charts.push(Chart { id: id.to_owned(), kind, unit, series });
     }
+}
+
+/// The colour of what has one of its own: failures are red, what we did ourselves is grey.
+fn colour_of(key: &str) -> Option<usize> {
+    let colours = [
+        ("attempts.answered", 0),
+        ("attempts.failed", 3),
+        ("sign_ons.failed", 3),
+        ("attempts.blocked", 1),
+        ("attempts.unfinished", 7),
+        ("disconnects.1000 client", 7),
+        ("disconnects.1006 client", 7),
+    ];
+    colours.iter().find(|(name, _)| *name == key).map(|(_, colour)| *colour)
 }
 
 /// The parts of a metric that were measured.

@@ -224,7 +224,8 @@ pub(super) fn ran(record: &RunRecord) -> Html {
         ("Program", format!("{} {}", record.tool.name, record.tool.version)),
     ];
     let mut html = Html::new();
-    html.open("section", &[("id", "ran")]).el("h2", &[], "What ran").open("dl", &[("class", "facts")]);
+    html.open("section", &[("id", "ran")]).el("h2", &[], "What ran");
+    html.open("div", &[("class", "halves")]).open("dl", &[("class", "facts")]);
     for (label, text) in rows {
         html.el("dt", &[], label).el("dd", &[], text);
     }
@@ -232,13 +233,13 @@ pub(super) fn ran(record: &RunRecord) -> Html {
     if !record.stages.is_empty() {
         html.put(&stages(&record.stages));
     }
-    html.close("section");
+    html.close("div").close("section");
     html
 }
 
 fn stages(stages: &[StageInfo]) -> Html {
     let mut html = Html::new();
-    html.raw("<div class=\"scroll\"><table class=\"stages\"><caption>Stages</caption><thead><tr>");
+    html.raw("<div class=\"scroll\"><table><caption>Stages</caption><thead><tr>");
     html.raw("<th scope=\"col\">stage</th><th scope=\"col\" class=\"n\">from</th><th scope=\"col\" class=\"n\">for</th>");
     html.raw("<th scope=\"col\" class=\"n\">clients</th><th scope=\"col\">calls</th><th scope=\"col\">arrivals</th>");
     html.raw("</tr></thead><tbody>\n");

@@ -116,6 +116,20 @@ impl Write for Escaped<'_> {
     }
 }
 
+/// `text` with what is not to be seen, or turns the direction of what is, shown by its number: for what the script
+/// writes on the page.
+pub(super) fn visible(text: &str) -> String {
+    let mut html = String::new();
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        html.clear();
+        let _ = Escaped(&mut html).write_char(c);
+        // Entities are for markup alone.
+        if html.starts_with('&') { visible.push(c) } else { visible.push_str(&html) }
+    }
+    visible
+}
+
 /// JSON for a `<script type="application/json">`: nothing in it can end the script or begin a comment.
 pub(super) fn json_in_script(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
     let json = serde_json::to_string(value)?;

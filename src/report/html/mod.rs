@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use charts::{Chart, Charts, PanelGroup};
 use curves::{Curve, Curves};
-use markup::{Html, json_in_script};
+use markup::{Html, json_in_script, visible};
 use moments::Lookout;
 use terms::Terms;
 use timeline::{StoredTimeline, Timeline};
@@ -197,7 +197,7 @@ fn stages(record: &RunRecord) -> Vec<Stretch> {
     let stretch = |stage: &crate::record::StageInfo| Stretch {
         from: stage.starts_s,
         to: stage.starts_s + stage.duration_s,
-        name: stage.name.clone(),
+        name: visible(&stage.name),
     };
     let ran_s = record.duration_us as f64 / 1e6;
     record.stages.iter().map(stretch).filter(|stage| stage.from < ran_s).collect()

@@ -166,7 +166,8 @@ impl Lookout {
         for ((metric, part), worst) in WORST.iter().zip(&self.worst) {
             let Some((at_us, summary)) = worst else { continue };
             let p99 = summary.p99.map_or("more than 10 min".into(), time);
-            let text = format!("{metric} was slowest: p99 {p99} of {} ({part})", count(summary.count));
+            let text =
+                format!("the slowest second of {metric}: p99 {p99}, of {} ({part})", count(summary.count));
             moments.push(Moment { from_us: *at_us, to_us: at_us + 1_000_000, text });
         }
         for threshold in &verdict.thresholds {

@@ -152,7 +152,7 @@
       width: series.colour === 11 ? 1 : 1.5,
       dash: DASHES[series.colour],
       fill: series.fill && timeline.every === 1 ? () => faint(colour(name), 0.1) : undefined,
-      value: (u, value) => written(value, unit),
+      value: (u, value) => (value === null || value === undefined ? "" : written(value, unit)),
       points: { show: true, size: 4, filter: lonely, fill: () => colour(name) },
       ...more,
     };
@@ -169,6 +169,7 @@
     ctx.clip();
     ctx.font = `${10 * ratio}px system-ui, sans-serif`;
     ctx.textBaseline = "bottom";
+    ctx.textAlign = "left";
     data.stages.forEach((stage, place) => {
       const [from, to] = [x(stage.from), x(stage.to)];
       if (to <= from) return;
@@ -244,7 +245,7 @@
         axis({ incrs: STEPS, values: (u, splits) => splits.map(clock), space: 60, size: 26 }),
         axis({ values: (u, splits) => splits.map((value) => (value === null ? "" : tick(value, chart.unit))), size: widthOf }),
       ],
-      series: [{ label: "at", value: (u, value) => (value === null ? "–" : clock(value)) }, ...lines],
+      series: [{ label: "at", value: (u, value) => (value === null ? "" : clock(value)) }, ...lines],
       bands,
       cursor: { sync: { key: "time", setSeries: false }, drag: { x: true, y: false }, y: false },
       hooks: {
@@ -253,7 +254,7 @@
         setScale: [zoomAll],
         setCursor: [(u) => hovered(u)],
       },
-      padding: [18, 12, 0, 0],
+      padding: [18, 22, 0, 0],
     };
   }
 
@@ -275,11 +276,11 @@
         axis({ values: (u, splits) => splits.map((value) => (value === null ? "" : tick(value, "us"))), size: widthOf }),
       ],
       series: [
-        { label: "part", value: (u, value) => (value === null ? "–" : part(value)) },
+        { label: "part", value: (u, value) => (value === null ? "" : part(value)) },
         ...series.map((one) => line(one, "us", { spanGaps: true })),
       ],
       cursor: { drag: { x: false, y: false }, y: false },
-      padding: [18, 16, 0, 0],
+      padding: [18, 22, 0, 0],
     };
   }
 

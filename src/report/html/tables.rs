@@ -341,7 +341,8 @@ fn noticed(record: &RunRecord, terms: &Terms) -> Html {
 fn counts(id: &'static str, caption: &str, rows: &[(&str, u64, bool)], terms: &Terms) -> Html {
     let mut table = Table::new(&[text("figure"), figures("count"), text("is")]);
     for (name, number, _) in rows.iter().filter(|(_, number, always)| *always || *number > 0) {
-        table.with(|html| terms.link(html, name, &words(name.rsplit('.').next().unwrap_or(name))));
+        let shown = words(name.trim_start_matches("clients.")).replace('.', " ");
+        table.with(|html| terms.link(html, name, &shown));
         table.figure(Some(*number as f64), &count(*number));
         let meaning = terms.text(name).unwrap_or_default();
         table.with(|html| {

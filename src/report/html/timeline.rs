@@ -132,8 +132,8 @@ impl Timeline {
         });
         StoredTimeline {
             every: self.every,
-            at: self.at.clone(),
-            length: self.length.iter().map(|length| rounded(*length, 3)).collect(),
+            at: self.at.iter().copied().map(Number).collect(),
+            length: self.length.iter().map(|length| Number(rounded(*length, 3))).collect(),
             series: series.collect(),
         }
     }
@@ -209,7 +209,11 @@ impl Columns {
             *by_key.entry(disconnect_key(one)).or_default() += one.count;
         }
         let mut keys: Vec<(String, u64)> = by_key.into_iter().collect();
-        keys.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        // Our own signing off is the most there is of, and the least worth a look.
+        let ours = |key: &str| {
+            record.counted.disconnects.iter().any(|one| one.is_ours() && disconnect_key(one) == key)
+        };
+        keys.sort_by_key(|(key, count)| (ours(key), std::cmp::Reverse(*count)));
         let has_others = keys.len() > MOST_CODES;
         keys.truncate(MOST_CODES);
         let keys: Vec<String> = keys.into_iter().map(|(key, _)| key).collect();
@@ -326,15 +330,30 @@ fn rounded(value: f64, decimals: i32) -> f64 {
     (value * scale).round() / scale
 }
 
+/// A figure, written without a point where it needs none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Number(value) = *self;
+        if value.fract() == 0.0 && value.abs() < 1e15 {
+            serializer.serialize_i64(value as i64)
+        } else {
+            serializer.serialize_f64(value)
+        }
+    }
+}
+
 /// The points of a run, for the page's script.
 #[derive(Serialize)]
 pub(super) struct StoredTimeline {
     /// How many seconds make a point.
     every: u64,
     /// When each began, in seconds from the start of the run.
-    at: Vec<f64>,
+    at: Vec<Number>,
     /// How long each lasted, in seconds.
-    length: Vec<f64>,
+    length: Vec<Number>,
     series: BTreeMap<String, StoredSeries>,
 }
 
@@ -353,13 +372,13 @@ struct StoredSeries {
 #[serde(untagged)]
 enum Points {
     /// As they are.
-    Plain(Vec<Option<f64>>),
+    Plain(Vec<Option<Number>>),
     /// Those that are not zero, with their places.
     Sparse {
         /// How many figures there are.
         count: usize,
         /// `[place, figure]`.
-        sparse: Vec<(usize, f64)>,
+        sparse: Vec<(usize, Number)>,
     },
     /// Times: see [`packed`].
     Packed(String),
@@ -372,13 +391,13 @@ impl Points {
         }
         let rounded: Vec<Option<f64>> = values.iter().map(|value| value.map(|it| rounded(it, 3))).collect();
         let nonzero = |(place, value): (usize, &Option<f64>)| {
-            value.filter(|value| *value != 0.0).map(|value| (place, value))
+            value.filter(|value| *value != 0.0).map(|value| (place, Number(value)))
         };
-        let sparse: Vec<(usize, f64)> = rounded.iter().enumerate().filter_map(nonzero).collect();
+        let sparse: Vec<(usize, Number)> = rounded.iter().enumerate().filter_map(nonzero).collect();
         if sparse.len() * 4 < rounded.len() && rounded.iter().all(Option::is_some) {
             return Points::Sparse { count: rounded.len(), sparse };
         }
-        Points::Plain(rounded)
+        Points::Plain(rounded.into_iter().map(|value| value.map(Number)).collect())
     }
 }
 

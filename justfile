@@ -38,3 +38,12 @@ quickstart *ARGS:
 vendor:
     cd tests/vendor && npm ci --no-audit --no-fund
     WTSP_LOAD_REQUIRE_VENDOR=1 cargo test --locked --test vendor
+
+# The tests of the HTML report in a browser; needs Node and Chromium
+browser:
+    cd tests/browser && npm ci --no-audit --no-fund
+    WTSP_LOAD_REQUIRE_BROWSER=1 cargo test --locked --test browser
+
+# Pictures of an HTML report, on screens and on paper
+shots PAGE DIR:
+    node tests/browser/shots.mjs {{ PAGE }} {{ DIR }}

@@ -18,7 +18,7 @@ use wtsp_load::record::{
     CallsCsv, CallsEnd, ControlInfo, Environment, Health, Interval, ProfileInfo, RUN_FILE, RunEnd, RunHeader,
     RunWriter, StageInfo, TargetInfo, ToolInfo,
 };
-use wtsp_load::report::{self, Finished, Format, HLOG_FILE, Style, TIMELINE_FILE};
+use wtsp_load::report::{self, Finished, Format, HLOG_FILE, HTML_FILE, Style, TIMELINE_FILE};
 use wtsp_load::transport::Initiator;
 
 fn header() -> RunHeader {
@@ -260,11 +260,15 @@ fn the_files_of_a_run_are_its_reports() {
     let root = tempfile::tempdir().unwrap();
     let (directory, run) = run(root.path());
     assert!(run.problem.is_none(), "{:?}", run.problem);
-    for (format, name) in [(Format::Json, RUN_FILE), (Format::Hlog, HLOG_FILE), (Format::Csv, TIMELINE_FILE)]
-    {
+    for (format, name) in [
+        (Format::Json, RUN_FILE),
+        (Format::Hlog, HLOG_FILE),
+        (Format::Csv, TIMELINE_FILE),
+        (Format::Html, HTML_FILE),
+    ] {
         assert_eq!(fs::read_to_string(directory.join(name)).unwrap(), written(format, &run));
     }
-    assert_eq!(fs::read_dir(directory).unwrap().count(), 4);
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 5);
 }
 
 #[test]
@@ -466,7 +470,7 @@ fn nothing_in_a_run_is_named_like_a_secret() {
 
 #[test]
 fn formats_that_do_not_exist_are_refused_by_name() {
-    let error = "html".parse::<Format>().unwrap_err().to_string();
+    let error = "junit".parse::<Format>().unwrap_err().to_string();
     assert!(error.contains("`html` is not supported yet"), "{error}");
     let error = "pdf".parse::<Format>().unwrap_err().to_string();
     assert!(error.contains("there is no format `pdf`"), "{error}");

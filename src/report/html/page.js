@@ -29,7 +29,7 @@
     return number(value) + (unit === "%" ? " %" : "");
   }
   /** Like `written`, without digits that a tick does not need. */
-  const tick = (value, unit) => written(value, unit).replace(/\.0+(?= )/, "").replace(/(\.\d*?)0+(?= )/, "$1");
+  const tick = (value, unit) => (value === 0 ? "0" : written(value, unit)).replace(/\.0+(?= )/, "").replace(/(\.\d*?)0+(?= )/, "$1");
 
   const hasHours = data.duration_s >= 3600;
   /** Seconds as a clock shows them: `00:42`, or `1:00:42` in runs of an hour and more. */
@@ -267,7 +267,9 @@
       scales: { x: { time: false, distr: 3, range: (u, low, high) => [1, Math.max(high ?? 10, 10)] }, y: scaleOf("us") },
       axes: [
         axis({
-          splits: (u, index, low, high) => PARTS.filter((value) => value >= low && value <= high * 1.01),
+          // Where there is little room the median's place goes without its name.
+          splits: (u, index, low, high) =>
+            PARTS.filter((value) => value >= low && value <= high * 1.01 && (value !== 2 || u.width / Math.log10(high) > 130)),
           values: (u, splits) => splits.map(part),
           filter: (u, splits) => splits,
           size: 26,

@@ -215,6 +215,11 @@ fn the_verdict_comes_first_and_what_happened_at_00_42_is_told_in_words() {
                     by the network: 3); 4 requests had no answer in time";
     assert!(moments.contains(expected), "{moments}");
     assert!(moments.contains("00:50 the generator was unfit: a worker stood still for 400 ms"), "{moments}");
+    assert!(
+        moments.contains("00:59 the run was ended early by the threshold attempts.failed < 5"),
+        "{moments}"
+    );
+    assert_eq!(data(&page)["changes"][0]["from"], 59.0);
     assert!(moments.contains("the threshold attempts_unintended == 0 failed first"), "{moments}");
 }
 

@@ -458,6 +458,7 @@ fn nothing_in_a_run_is_named_like_a_secret() {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap().to_lowercase();
+        let text = without_glossary(&text);
         for word in ["token", "password", "secret", "authorization", "credential"] {
             assert!(!text.contains(word), "{} has the word {word}", path.display());
         }
@@ -468,10 +469,18 @@ fn nothing_in_a_run_is_named_like_a_secret() {
     }
 }
 
+/// A page without its glossary, which is the same for all runs, and may say of what there is nothing in a record.
+fn without_glossary(text: &str) -> String {
+    let Some((before, glossary)) = text.split_once("<section id=\"glossary\">") else {
+        return text.to_owned();
+    };
+    before.to_owned() + glossary.split_once("</section>").unwrap().1
+}
+
 #[test]
 fn formats_that_do_not_exist_are_refused_by_name() {
     let error = "junit".parse::<Format>().unwrap_err().to_string();
-    assert!(error.contains("`html` is not supported yet"), "{error}");
+    assert!(error.contains("`junit` is not supported yet"), "{error}");
     let error = "pdf".parse::<Format>().unwrap_err().to_string();
     assert!(error.contains("there is no format `pdf`"), "{error}");
 }

@@ -10,8 +10,8 @@ use wtsp_load::metrics::{
 use wtsp_load::profile::{Threshold, Thresholds};
 use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
-    Direction, FLIGHT_FILE, Health, INTERVALS_FILE, Interval, Kept, KeptCall, KeptMessage, MessageKind,
-    ProfileInfo, RunEnd, RunHeader, RunWriter, StageInfo, StoredInterval, TargetInfo,
+    Aborted, Direction, FLIGHT_FILE, Health, INTERVALS_FILE, Interval, Kept, KeptCall, KeptMessage,
+    MessageKind, ProfileInfo, RunEnd, RunHeader, RunWriter, StageInfo, StoredInterval, TargetInfo,
 };
 use wtsp_load::report::{self, Finished};
 use wtsp_load::transport::Initiator;
@@ -129,7 +129,14 @@ fn trouble() -> Tally {
 /// A minute with calls, and trouble at 00:42; two calls were kept. All names are hostile where anybody could choose them.
 pub fn troubled(root: &Path) -> (PathBuf, Finished) {
     let (directory, writer) = troubled_log(root);
-    let end = RunEnd { ended_at: 1_767_225_660_000, ..RunEnd::default() };
+    let aborted = Aborted {
+        name: "attempts.failed".into(),
+        limit: "< 5".into(),
+        stage: None,
+        found: 7.0,
+        at_us: 59_000_000,
+    };
+    let end = RunEnd { ended_at: 1_767_225_660_000, aborted_by: Some(aborted), ..RunEnd::default() };
     (directory, report::finish(writer, &end))
 }
 

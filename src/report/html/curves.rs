@@ -68,6 +68,9 @@ impl Curve {
         let within = latency.histogram().len() as f64;
         let steps = (count.log2() * f64::from(POINTS_PER_HALVING)).ceil().max(0.0) as u32;
         let (mut one_in, mut micros) = (Vec::new(), Vec::new());
+        if within == 0.0 {
+            return Curve { one_in, micros };
+        }
         for step in 0..=steps {
             let x = (f64::from(step) / f64::from(POINTS_PER_HALVING)).exp2().min(count);
             let rank = (1.0 - 1.0 / x) * count;

@@ -56,12 +56,13 @@ fn reasons(html: &mut Html, reasons: &[String]) {
 /// The run in a sentence.
 fn happened(record: &RunRecord) -> String {
     let (clients, attempts) = (&record.clients, &record.counted.attempts);
-    let mut text = format!(
-        "In {}, {} of {} signed on",
-        duration(record.duration_us as f64 / 1e6),
-        count(clients.signons.signed_on),
-        of(clients.planned, "client", "clients"),
-    );
+    let signed_on = clients.signons.signed_on;
+    let mut text = format!("In {}, ", duration(record.duration_us as f64 / 1e6));
+    text += &match signed_on <= clients.planned {
+        true => format!("{} of {} signed on", count(signed_on), of(clients.planned, "client", "clients")),
+        // Clients that sign off and on again count each time.
+        false => format!("{} signed on {} times", of(clients.planned, "client", "clients"), count(signed_on)),
+    };
     if attempts.due == 0 {
         text += "; no calls came due";
     } else {
@@ -111,9 +112,9 @@ pub(super) fn headline(record: &RunRecord, terms: &Terms) -> Html {
     let mut tiles = vec![
         (
             "clients.signed_on",
-            "Signed on",
+            "Sign-ons",
             count(signons.signed_on),
-            format!("of {} clients", count(record.clients.planned)),
+            format!("of {}", of(record.clients.planned, "client", "clients")),
         ),
         (
             "attempts.due",

@@ -57,6 +57,8 @@ struct Data {
     stages: Vec<Stretch>,
     /// When the generator was unfit.
     unfit: Vec<Stretch>,
+    /// What changed the run at a time: a line across the charts, with its name.
+    changes: Vec<Stretch>,
 }
 
 /// A stretch of the run that is marked in the charts.
@@ -94,7 +96,7 @@ pub fn html(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Resul
     page.put(&moments::section(&moments, left_out, has_hours));
     page.put(&head::ran(record)).put(&tables::thresholds(record, verdict, has_hours));
     page.put(&head::key_figures(record, &terms).map_err(io::Error::from)?);
-    page.raw(CHARTS_BEGIN).put(&thinned(&timeline)).put(&places).raw(CHARTS_END);
+    page.raw(CHARTS_BEGIN).put(&legend(&timeline, &lookout)).put(&places).raw(CHARTS_END);
     page.put(&tables::section(record, &terms)).put(&ladders::section(kept, has_hours)).put(&terms.section());
     page.raw("</main>\n<footer>").text(format_args!(
         "Made by {} {} from run.json and intervals.jsonl. Charts by uPlot 1.6.32 (MIT). This page asks for nothing from \
@@ -113,6 +115,7 @@ pub fn html(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Resul
         panel: charts::panel(record, &timeline),
         stages: stages(record),
         unfit: unfit(&lookout),
+        changes: changes(record),
     };
     let data = json_in_script(&data).map_err(io::Error::from)?;
     writeln!(out, "<script type=\"application/json\" id=\"data\">{data}</script>")?;
@@ -179,8 +182,8 @@ fn policy() -> String {
     )
 }
 
-/// That the charts show fewer points than there were seconds, where they do.
-fn thinned(timeline: &Timeline) -> Html {
+/// How to read what is common to all charts.
+fn legend(timeline: &Timeline, lookout: &Lookout) -> Html {
     let mut html = Html::new();
     if timeline.every > 1 {
         let text = format!(
@@ -189,6 +192,13 @@ fn thinned(timeline: &Timeline) -> Html {
             timeline.seconds, timeline.every
         );
         html.el("p", &[("class", "note"), ("id", "thinned")], text);
+    }
+    if !lookout.unfit().is_empty() {
+        html.el(
+            "p",
+            &[("class", "note")],
+            "Hatched: the generator was unfit, so what is drawn there may be its own doing.",
+        );
     }
     html
 }
@@ -201,6 +211,15 @@ fn stages(record: &RunRecord) -> Vec<Stretch> {
     };
     let ran_s = record.duration_us as f64 / 1e6;
     record.stages.iter().map(stretch).filter(|stage| stage.from < ran_s).collect()
+}
+
+/// What was not as the plan has it from then on.
+fn changes(record: &RunRecord) -> Vec<Stretch> {
+    let aborted = record.aborted_by.iter().map(|aborted| {
+        let at = aborted.at_us as f64 / 1e6;
+        Stretch { from: at, to: at, name: format!("ended early: {}", visible(&aborted.name)) }
+    });
+    aborted.collect()
 }
 
 fn unfit(lookout: &Lookout) -> Vec<Stretch> {

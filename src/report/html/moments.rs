@@ -20,6 +20,10 @@ const MOST_CAUSES: usize = 4;
 const MOST_KEYS: usize = 64;
 /// Fewer latencies than this have no p99.
 const FEW: u64 = 100;
+/// The most stretches of an unfit generator that are marked.
+const MOST_UNFIT: usize = 500;
+/// The shortest piece of a second, in microseconds, whose use of processor time is taken seriously.
+const SHORTEST_US: u64 = 250_000;
 /// A second that is this much longer than one, in microseconds, is worth a word.
 const LATE_SECOND_US: u64 = 500_000;
 
@@ -78,7 +82,8 @@ pub(super) struct Unfit {
     pub(super) from_us: u64,
     /// When it was over.
     pub(super) to_us: u64,
-    why: String,
+    /// By how many times its limit a figure was exceeded, at worst, and what that was.
+    worst: (f64, String),
 }
 
 impl Lookout {
@@ -87,10 +92,19 @@ impl Lookout {
         let ends_us = second.at_us + second.length_us;
         self.gap(second);
         self.trouble(second, ends_us);
-        if let Some(why) = unfit(second) {
+        if let Some(worst) = unfit(second) {
+            let has_room = self.unfit.len() < MOST_UNFIT;
             match self.unfit.last_mut().filter(|last| last.to_us + QUIET_US > second.at_us) {
-                Some(last) => last.to_us = ends_us,
-                None => self.unfit.push(Unfit { from_us: second.at_us, to_us: ends_us, why }),
+                Some(last) => {
+                    last.to_us = ends_us;
+                    if worst.0 > last.worst.0 {
+                        last.worst = worst;
+                    }
+                }
+                None if has_room => {
+                    self.unfit.push(Unfit { from_us: second.at_us, to_us: ends_us, worst });
+                }
+                None => {}
             }
         }
         for ((metric, part), worst) in WORST.iter().zip(&mut self.worst) {
@@ -161,7 +175,7 @@ impl Lookout {
         moments.extend(self.unfit.iter().take(MOST_STRETCHES).map(|unfit| Moment {
             from_us: unfit.from_us,
             to_us: unfit.to_us,
-            text: format!("the generator was unfit: {}", unfit.why),
+            text: format!("the generator was unfit: {}", unfit.worst.1),
         }));
         for ((metric, part), worst) in WORST.iter().zip(&self.worst) {
             let Some((at_us, summary)) = worst else { continue };
@@ -293,31 +307,34 @@ pub(super) fn by(initiator: &str) -> &str {
     }
 }
 
-/// Why the generator was unfit in a second, if it was: by the limits that make a whole run void, and by standing still
-/// or being busy, which a run can have a little of.
-fn unfit(second: &StoredInterval) -> Option<String> {
+/// Why the generator was unfit in a second, if it was, and by how many times the limit: by the limits that make a whole run
+/// void, and by standing still or being busy, which a run can have a little of.
+fn unfit(second: &StoredInterval) -> Option<(f64, String)> {
     let own = |metric: Metric| {
         let summary = second.latency.metrics.get(metric.name())?.service.as_ref()?.summary;
         let quantile = if summary.count < FEW { summary.p90 } else { summary.p99 };
         Some(quantile.unwrap_or(u64::MAX))
     };
-    let late = [
-        (Metric::Lag, limits::CALL_LAG_P99_US, "calls were sent late by"),
-        (Metric::TimerLag, limits::TIMER_LAG_P99_US, "deadlines were met late by"),
-        (Metric::Handling, limits::HANDLING_P99_US, "frames were handled late by"),
-    ];
-    for (metric, limit, what) in late {
-        let micros = own(metric).filter(|micros| limit.void.is_some_and(|void| *micros as f64 > void));
-        if let Some(micros) = micros {
-            return Some(format!("{what} {}", time(micros)));
-        }
-    }
     let health = &second.health;
-    if limits::STOOD_STILL_US.judge(health.heartbeat_late_max_us as f64).is_some() {
-        return Some(format!("a worker stood still for {}", time(health.heartbeat_late_max_us)));
-    }
-    let busy = health.worker_cpu_max > limits::BUSY_PART && second.length_us > 250_000;
-    busy.then(|| format!("a worker used {:.0} % of a core", health.worker_cpu_max * 100.0))
+    let late = [
+        (own(Metric::Lag), limits::CALL_LAG_P99_US.void, "calls were sent late by"),
+        (own(Metric::TimerLag), limits::TIMER_LAG_P99_US.void, "deadlines were met late by"),
+        (own(Metric::Handling), limits::HANDLING_P99_US.void, "frames were handled late by"),
+        (
+            Some(health.heartbeat_late_max_us),
+            Some(limits::STOOD_STILL_US.degraded),
+            "a worker stood still for",
+        ),
+    ];
+    let late = late.into_iter().filter_map(|(micros, limit, what)| {
+        let (micros, limit) = (micros?, limit?);
+        let shown = if micros == u64::MAX { "more than 10 min".to_owned() } else { time(micros) };
+        Some((micros as f64 / limit, format!("{what} {shown}")))
+    });
+    let busy_part = if second.length_us > SHORTEST_US { health.worker_cpu_max } else { 0.0 };
+    let busy = (busy_part / limits::BUSY_PART, format!("a worker used {:.0} % of a core", busy_part * 100.0));
+    let worst = late.chain([busy]).max_by(|one, other| one.0.total_cmp(&other.0));
+    worst.filter(|(times, _)| *times > 1.0)
 }
 
 /// The time of a run as a clock shows it: `00:42`, or `1:00:42` in runs of an hour and more.

@@ -203,6 +203,28 @@
     ctx.restore();
   }
 
+  /** What changed the run: a line with its name, to the side where there is room. */
+  function drawChanges(u) {
+    const { ctx, bbox } = u;
+    const ratio = devicePixelRatio;
+    ctx.save();
+    ctx.font = `${10 * ratio}px system-ui, sans-serif`;
+    ctx.textBaseline = "top";
+    ctx.strokeStyle = ctx.fillStyle = colour("accent");
+    ctx.setLineDash([4 * ratio, 3 * ratio]);
+    for (const change of data.changes) {
+      const left = u.valToPos(change.from, "x", true);
+      if (left < bbox.left || left > bbox.left + bbox.width) continue;
+      ctx.beginPath();
+      ctx.moveTo(left, bbox.top);
+      ctx.lineTo(left, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.textAlign = left > bbox.left + bbox.width / 2 ? "right" : "left";
+      ctx.fillText(change.name, left + (ctx.textAlign === "left" ? 4 : -4) * ratio, bbox.top + 2 * ratio);
+    }
+    ctx.restore();
+  }
+
   /** The second that was chosen. */
   function drawPin(u) {
     if (!pinned || selected < 0) return;
@@ -250,7 +272,7 @@
       cursor: { sync: { key: "time", setSeries: false }, drag: { x: true, y: false }, y: false },
       hooks: {
         drawClear: [marks],
-        draw: [drawPin],
+        draw: [drawChanges, drawPin],
         setScale: [zoomAll],
         setCursor: [(u) => hovered(u)],
       },

@@ -186,7 +186,8 @@ impl Columns {
 
     /// Failed attempts by reason, failed sign-ons by cause: closed sets.
     fn failures(&mut self, record: &RunRecord) {
-        for name in record.counted.attempts_failed.keys().cloned() {
+        let reasons: Vec<String> = record.counted.attempts_failed.keys().cloned().collect();
+        for name in reasons {
             let key = format!("failed.{name}");
             self.count(key, move |second| {
                 second.counted.attempts_failed.get(&name).copied().unwrap_or_default()
@@ -421,7 +422,7 @@ fn pack(micros: f64) -> u16 {
         if whole < most {
             return (power << DIGITS) | whole as u16;
         }
-        whole = (whole + 5) / 10;
+        whole = whole.saturating_add(5) / 10;
     }
     UNKNOWN - 1
 }

@@ -25,7 +25,7 @@ pub(super) fn section(calls: Option<FlightReader>, has_hours: bool) -> Html {
         return html;
     }
     html.open("p", &[("class", "note")]);
-    html.text("Each message as a client sent (\u{2192}) or received (\u{2190}) it, with the time since the call was due and since the message before. Secrets are taken out.");
+    html.text("Each message as a client sent or received it: the arrow leads from the sender. With the time since the call was due and since the message before. Secrets are taken out.");
     html.close("p");
     let mut left_out = 0;
     for (place, call) in calls.enumerate() {
@@ -64,8 +64,11 @@ fn ladder(html: &mut Html, call: &KeptCall, has_hours: bool) {
     html.raw("<th scope=\"col\" class=\"n\">since due</th><th scope=\"col\" class=\"n\">since last</th>");
     for (index, name) in PARTIES.iter().enumerate().take(parties) {
         let number = call.parties.get(index).map(|number| cut(number, 40)).unwrap_or_default();
+        // The caller stands to the left of the Core, everybody else to the right.
+        let client = format!("{name} {number}");
+        let [left, right] = if index == 0 { [client.as_str(), "Core"] } else { ["Core", client.as_str()] };
         html.open("th", &[("scope", "col"), ("class", "leg")]);
-        html.el("span", &[], format_args!("{name} {number}")).el("span", &[], "Core").close("th");
+        html.el("span", &[], left).el("span", &[], right).close("th");
     }
     html.raw("<th scope=\"col\" class=\"n\">bytes</th></tr></thead><tbody>\n");
     let mut before = None;
@@ -92,9 +95,10 @@ fn row(html: &mut Html, message: &KeptMessage, before: Option<i64>, parties: usi
             html.raw("<td class=\"leg\"></td>");
             continue;
         }
-        let (class, arrow) = match message.direction {
-            Direction::Sent => ("leg sent", "\u{2192}"),
-            Direction::Received => ("leg received", "\u{2190}"),
+        let to_the_right = (message.direction == Direction::Sent) == (party == 0);
+        let (class, arrow) = match to_the_right {
+            true => ("leg to-right", "\u{2192}"),
+            false => ("leg to-left", "\u{2190}"),
         };
         html.open("td", &[("class", class)]);
         label(html, message, arrow);

@@ -20,6 +20,8 @@ const MOST_CAUSES: usize = 4;
 const MOST_KEYS: usize = 64;
 /// Fewer latencies than this have no p99.
 const FEW: u64 = 100;
+/// How long something lasts, in microseconds, of which only the second that it began in is known: less than any second.
+const INSTANT_US: u64 = 10_000;
 /// The most stretches of an unfit generator that are marked.
 const MOST_UNFIT: usize = 500;
 /// The shortest piece of a second, in microseconds, whose use of processor time is taken seriously.
@@ -54,7 +56,7 @@ pub(super) struct Lookout {
     left_out: usize,
     unfit: Vec<Unfit>,
     gaps: Vec<Moment>,
-    worst: [Option<(u64, Summary)>; WORST.len()],
+    worst: [Option<(u64, u64, Summary)>; WORST.len()],
     ends_us: u64,
 }
 
@@ -115,8 +117,8 @@ impl Lookout {
             });
             let Some(summary) = stored.map(|stored| stored.summary) else { continue };
             let p99 = |summary: &Summary| summary.p99.unwrap_or(u64::MAX);
-            if worst.as_ref().is_none_or(|(_, so_far)| p99(&summary) > p99(so_far)) {
-                *worst = Some((second.at_us, summary));
+            if worst.as_ref().is_none_or(|(.., so_far)| p99(&summary) > p99(so_far)) {
+                *worst = Some((second.at_us, ends_us, summary));
             }
         }
         self.ends_us = ends_us;
@@ -178,20 +180,20 @@ impl Lookout {
             text: format!("the generator was unfit: {}", unfit.worst.1),
         }));
         for ((metric, part), worst) in WORST.iter().zip(&self.worst) {
-            let Some((at_us, summary)) = worst else { continue };
+            let Some((from_us, to_us, summary)) = *worst else { continue };
             let p99 = summary.p99.map_or("more than 10 min".into(), time);
             let text =
                 format!("the slowest second of {metric}: p99 {p99}, of {} ({part})", count(summary.count));
-            moments.push(Moment { from_us: *at_us, to_us: at_us + 1_000_000, text });
+            moments.push(Moment { from_us, to_us, text });
         }
         for threshold in &verdict.thresholds {
             let Some(at_us) = threshold.first_failed_at_us else { continue };
             let text = format!("the threshold {} {} failed first", threshold.name, threshold.limit);
-            moments.push(Moment { from_us: at_us, to_us: at_us + 1_000_000, text });
+            moments.push(Moment { from_us: at_us, to_us: at_us + INSTANT_US, text });
         }
         if let Some(aborted) = &record.aborted_by {
             let text = format!("the run was ended early by the threshold {} {}", aborted.name, aborted.limit);
-            moments.push(Moment { from_us: aborted.at_us, to_us: aborted.at_us + 1_000_000, text });
+            moments.push(Moment { from_us: aborted.at_us, to_us: aborted.at_us + INSTANT_US, text });
         } else if record.interrupted {
             let text = "the run was interrupted, or killed".to_owned();
             moments.push(Moment { from_us: record.duration_us, to_us: record.duration_us, text });

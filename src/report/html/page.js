@@ -416,7 +416,7 @@
       const [begins, ends] = [Number(item.dataset.from), Number(item.dataset.to)];
       return begins < from + length - 1e-3 && ends > from + 1e-3;
     });
-    told.replaceChildren(...moments.map((item) => make("li", {}, item.querySelector("span").textContent)));
+    told.replaceChildren(...moments.map((item) => make("li", {}, `${item.querySelector("button").textContent} ${item.querySelector("span").textContent}`)));
     groups.replaceChildren(...data.panel.map((group) => groupOf(group, place)).filter(Boolean));
   }
 

@@ -25,7 +25,8 @@ pub(super) fn section(calls: Option<FlightReader>, has_hours: bool) -> Html {
         return html;
     }
     html.open("p", &[("class", "note")]);
-    html.text("Each message as a client sent or received it: the arrow leads from the sender. With the time since the call was due and since the message before. Secrets are taken out.");
+    html.text("Each message as a client sent or received it: the arrow leads from the sender. With the time since the call was \
+         due and since the message before. Secrets are taken out.");
     html.close("p");
     let mut left_out = 0;
     for (place, call) in calls.enumerate() {

@@ -64,7 +64,8 @@ const SECONDS: &[(&str, &str, &str)] = &[
 const READING: &[(&str, &str)] = &[
     (
         "response",
-        "a latency from when it was due. A server that stalls cannot hide from it: what was due meanwhile is in it with its whole wait",
+        "a latency from when it was due. A server that stalls cannot hide from it: what was due meanwhile is in it with \
+         its whole wait",
     ),
     (
         "service",
@@ -72,7 +73,8 @@ const READING: &[(&str, &str)] = &[
     ),
     (
         "p99",
-        "one in 100 took longer; p50 is the median, p99.9 is exceeded by one in 1000. Read it with the count: p99 of fewer than 100 is the longest",
+        "one in 100 took longer; p50 is the median, p99.9 is exceeded by one in 1000. Read it with the count: \
+         p99 of fewer than 100 is the longest",
     ),
     ("wanted", "what the plan says should happen then; done is what happened"),
     ("pass", "every threshold holds"),

@@ -216,6 +216,11 @@ fn as_floor() -> Result<(), Failure> {
         address: Some(authority.parse()?),
         subscribers: text("SUBSCRIBERS")?.into(),
         ca: Some(text("CA")?).filter(|ca| !ca.is_empty()).map(PathBuf::from),
+        sources: text("SOURCES")?
+            .split(',')
+            .filter(|address| !address.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()?,
         clients: text("CLIENTS")?.parse()?,
         signons_per_second: figure("SIGNONS_PER_SECOND")?,
         handshake_only: text("HANDSHAKE_ONLY")? == "true",

@@ -67,6 +67,11 @@ impl Client {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let socket = socket::socket(family, SockType::Stream, flags, None)?;
         socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+        if let Some(source) = kit.sources.get(number % kit.sources.len().max(1)) {
+            // The port is chosen with the destination in mind, as it is without a bind.
+            socket::setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+            socket::bind(socket.as_raw_fd(), source)?;
+        }
         match socket::connect(socket.as_raw_fd(), address) {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(error) => return Err(error.into()),

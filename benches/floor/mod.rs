@@ -11,7 +11,7 @@ mod wire;
 
 use std::collections::VecDeque;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct Order {
     pub subscribers: PathBuf,
     /// The authority to trust: then it is `wss`.
     pub ca: Option<PathBuf>,
+    /// Addresses to dial from, in turn; none leaves it to the system.
+    pub sources: Vec<IpAddr>,
     pub clients: usize,
     pub signons_per_second: f64,
     /// Ends a client's work with its TLS handshake.
@@ -71,6 +73,7 @@ pub struct Kit {
     pub tokens: Vec<(String, String)>,
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub handshake_only: bool,
+    pub sources: Vec<SockaddrStorage>,
 }
 
 /// A pair of neighbours: the first calls the second.
@@ -125,9 +128,10 @@ impl<'a> Floor<'a> {
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, TIMER))?;
         let media = Media::new(&SdpPlan::Bytes(order.sdp_bytes), 0, &mut Seed(1).stream("media", 0))?;
         let tls = order.ca.as_ref().map(|ca| trusting(ca)).transpose()?;
+        let sources = order.sources.iter().map(|source| SocketAddr::new(*source, 0).into()).collect();
         Ok(Floor {
             order,
-            kit: Kit { media, tokens, tls, handshake_only: order.handshake_only },
+            kit: Kit { media, tokens, tls, handshake_only: order.handshake_only, sources },
             address: address.into(),
             epoll,
             timer,

@@ -67,9 +67,16 @@ pub fn line(row: &Row, columns: &[Column]) -> Option<String> {
             ("kept and valid".to_owned(), 2 * harness.valid > all && 2 * harness.whole > all)
         }
     };
-    let share = |column: &Column| format!("{:.0} %", 100.0 * median(&column.server));
+    let share = |column: &Column| match median(&column.server) {
+        share if share.is_nan() => "?".to_owned(),
+        share => format!("{:.0} %", 100.0 * share),
+    };
+    let times = match row.figure {
+        Figure::Kept { .. } => String::new(),
+        _ => format!("{times:.2}"),
+    };
     Some(format!(
-        "| `{}` | {} | {} | {} | {} | {times:.2} | {goal} | {} | {}, {} | {}, {}, {} |",
+        "| `{}` | {} | {} | {} | {} | {times} | {goal} | {} | {}, {} | {}, {}, {} |",
         row.name,
         row.what(),
         row.conditions(),

@@ -256,3 +256,10 @@ pub struct Disconnects {
     /// How many.
     pub count: u64,
 }
+
+impl Disconnects {
+    /// Whether these are sign-offs of the plan: the client closed, or dropped the connection, by itself.
+    pub fn is_sign_off(&self) -> bool {
+        [1000, 1006].contains(&self.code) && self.initiator == "client"
+    }
+}

@@ -9,7 +9,8 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::LatencyHistogram;
+use crate::metrics::{LatencyHistogram, Metric};
+use crate::protocol::RequestName;
 
 /// The figures of some latencies, in microseconds at 3 significant digits.
 ///
@@ -98,6 +99,25 @@ pub struct Latencies<H> {
     /// By metric.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, MetricLatency<H>>,
+}
+
+impl<H> Latencies<H> {
+    /// Everything that was measured, in the order of a report, each with its name: `setup.response`, `setup.service`,
+    /// `ack_by_request.accept`.
+    pub fn tagged(&self) -> Vec<(String, &H)> {
+        let mut tagged = Vec::new();
+        for metric in Metric::ALL {
+            let Some(latency) = self.metrics.get(metric.name()) else { continue };
+            for (part, measured) in [("response", &latency.response), ("service", &latency.service)] {
+                tagged.extend(measured.as_ref().map(|measured| (format!("{metric}.{part}"), measured)));
+            }
+        }
+        for request in RequestName::ALL {
+            let measured = self.ack_by_request.get(request.name());
+            tagged.extend(measured.map(|measured| (format!("ack_by_request.{request}"), measured)));
+        }
+        tagged
+    }
 }
 
 /// A histogram could not be stored or read.

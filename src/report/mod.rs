@@ -3,8 +3,11 @@
 //! [`finish`] ends a run and writes its files; [`load`] and [`Format::write`] make any report from a stored run.
 
 mod csv;
+mod hgrm;
 mod hlog;
 mod json;
+mod junit;
+mod markdown;
 mod text;
 mod units;
 
@@ -17,8 +20,11 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 pub use csv::csv;
+pub use hgrm::{hgrm, hgrm_files};
 pub use hlog::hlog;
 pub use json::{json, run_schema};
+pub use junit::junit;
+pub use markdown::markdown;
 pub use text::{Style, text};
 
 use crate::record::{self, RUN_FILE, RecordError, RunEnd, RunRecord, RunWriter};
@@ -28,6 +34,10 @@ use crate::verdict::{self, Verdict, exit};
 pub const HLOG_FILE: &str = "latency.hlog";
 /// A row a second, in the run's directory.
 pub const TIMELINE_FILE: &str = "timeline.csv";
+/// The summary in Markdown, in the run's directory.
+pub const SUMMARY_FILE: &str = "summary.md";
+/// The thresholds as test cases, in the run's directory.
+pub const JUNIT_FILE: &str = "junit.xml";
 
 /// A run that has ended, judged and written.
 #[derive(Debug)]
@@ -47,7 +57,16 @@ impl Finished {
     }
 }
 
-/// Ends a run: adds it up, judges it, and writes `run.json`, `latency.hlog` and `timeline.csv` beside its log.
+/// The reports that a run leaves in its directory.
+const FILES: [(&str, Format); 5] = [
+    (RUN_FILE, Format::Json),
+    (SUMMARY_FILE, Format::Markdown),
+    (JUNIT_FILE, Format::Junit),
+    (HLOG_FILE, Format::Hlog),
+    (TIMELINE_FILE, Format::Csv),
+];
+
+/// Ends a run: adds it up, judges it, and writes its reports beside its log.
 ///
 /// What cannot be written is said by [`Finished::problem`]; what can be is.
 pub fn finish(writer: RunWriter, end: &RunEnd) -> Finished {
@@ -55,8 +74,7 @@ pub fn finish(writer: RunWriter, end: &RunEnd) -> Finished {
     let recorded = writer.finish(end);
     let (mut record, mut problem) = (recorded.record, recorded.problem);
     let verdict = verdict::judge(&mut record);
-    let files = [(RUN_FILE, Format::Json), (HLOG_FILE, Format::Hlog), (TIMELINE_FILE, Format::Csv)];
-    for (name, format) in files {
+    for (name, format) in FILES {
         let saved = record::save(&directory.join(name), |out| format.write(&record, &verdict, out));
         problem = problem.or(saved.err());
     }
@@ -96,8 +114,14 @@ pub enum Format {
     Text,
     /// `run.json`.
     Json,
+    /// `summary.md`.
+    Markdown,
+    /// `junit.xml`.
+    Junit,
     /// `latency.hlog`.
     Hlog,
+    /// The percentile distribution of one latency, `<latency>.hgrm`; see [`hgrm()`].
+    Hgrm,
     /// `timeline.csv`.
     Csv,
     /// `calls.csv`, which a run has on request only.
@@ -106,15 +130,26 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: &'static [Format] =
-        &[Format::Text, Format::Json, Format::Hlog, Format::Csv, Format::Calls];
+    pub const ALL: &'static [Format] = &[
+        Format::Text,
+        Format::Json,
+        Format::Markdown,
+        Format::Junit,
+        Format::Hlog,
+        Format::Hgrm,
+        Format::Csv,
+        Format::Calls,
+    ];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Format::Text => "text",
             Format::Json => "json",
+            Format::Markdown => "markdown",
+            Format::Junit => "junit",
             Format::Hlog => "hlog",
+            Format::Hgrm => "hgrm",
             Format::Csv => "csv",
             Format::Calls => "calls",
         }
@@ -133,7 +168,11 @@ impl Format {
         match self {
             Format::Text => text(record, verdict, Style { glossary: true, ..Style::default() }, out),
             Format::Json => json(record, verdict, out),
+            Format::Markdown => markdown(record, verdict, out),
+            Format::Junit => junit(record, verdict, out),
             Format::Hlog => hlog(record, verdict, out),
+            // It is about one latency, and none is named here: this says which there are.
+            Format::Hgrm => hgrm(record, None, out),
             Format::Csv => csv(record, verdict, out),
             Format::Calls => record::print_calls(record, out),
         }
@@ -147,17 +186,22 @@ impl fmt::Display for Format {
 }
 
 /// Formats that later versions bring.
-const PLANNED: [&str; 3] = ["html", "markdown", "junit"];
+const PLANNED: [&str; 1] = ["html"];
 
 /// There is no report of this name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownFormat {
     /// A later version brings it.
-    #[error("the format `{0}` is not supported yet; this version has text, json, hlog, csv and calls")]
+    #[error("the format `{0}` is not supported yet; this version has {names}", names = names())]
     Planned(String),
     /// No version has it.
-    #[error("there is no format `{0}`; choose text, json, hlog, csv or calls")]
+    #[error("there is no format `{0}`; choose one of {names}", names = names())]
     Unknown(String),
+}
+
+/// The names of all formats.
+fn names() -> String {
+    Format::ALL.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for Format {

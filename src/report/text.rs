@@ -9,7 +9,7 @@ mod thresholds;
 use std::io::{self, Write};
 
 use super::units::{bytes, count, duration, figure, latency as time, of, percent};
-use super::{HLOG_FILE, TIMELINE_FILE};
+use super::{HLOG_FILE, JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE};
 use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
 use crate::record::{
@@ -353,10 +353,8 @@ impl Page<'_> {
     }
 
     fn disconnects(&mut self, record: &RunRecord) -> io::Result<()> {
-        // What a client drops by itself is a sign-off of the plan's.
-        let is_ours = |one: &&Disconnects| [1000, 1006].contains(&one.code) && one.initiator == "client";
         let (ours, others): (Vec<&Disconnects>, Vec<&Disconnects>) =
-            record.counted.disconnects.iter().partition(is_ours);
+            record.counted.disconnects.iter().partition(|one| one.is_sign_off());
         let with_code = |code| ours.iter().filter(|one| one.code == code).map(|one| one.count).sum::<u64>();
         let mut signed_off = format!("{} signed off in good order", of(with_code(1000), "client", "clients"));
         if with_code(1006) > 0 {
@@ -456,9 +454,10 @@ impl Page<'_> {
             self.line("")?;
             // Not wrapped: a path that is cut cannot be pasted.
             writeln!(self.out, "{:<INDENT$}{}", "Files", directory.display())?;
-            let names = [RUN_FILE, INTERVALS_FILE, HLOG_FILE, TIMELINE_FILE, CALLS_FILE];
+            let names =
+                [RUN_FILE, INTERVALS_FILE, SUMMARY_FILE, JUNIT_FILE, HLOG_FILE, TIMELINE_FILE, CALLS_FILE];
             let there: Vec<&str> = names.into_iter().filter(|name| directory.join(name).exists()).collect();
-            self.line(&format!("{:<INDENT$}{}", "", there.join("  ")))?;
+            self.entry("", &there.join(", "))?;
             if let Some(listed) = record.calls_csv.as_ref().and_then(calls_listed) {
                 self.entry("", &listed)?;
             }
@@ -491,7 +490,7 @@ const fn colour_of(result: VerdictResult) -> Colour {
 }
 
 /// The server, as a person asks for it.
-fn target(target: &TargetInfo) -> String {
+pub(super) fn target(target: &TargetInfo) -> String {
     let place = match (target.embedded, target.remote) {
         (true, _) => ", the embedded core in this process",
         (false, true) => ", another machine",
@@ -507,7 +506,7 @@ fn target(target: &TargetInfo) -> String {
 }
 
 /// A stage: how long, and what load.
-fn stage_line(stage: &StageInfo, width: usize) -> String {
+pub(super) fn stage_line(stage: &StageInfo, width: usize) -> String {
     let (from, to) = (stage.calls_per_second_from, stage.calls_per_second_to);
     let mut calls = match (from > 0.0 || to > 0.0, from == to) {
         (false, _) => String::new(),
@@ -529,7 +528,7 @@ fn stage_line(stage: &StageInfo, width: usize) -> String {
 }
 
 /// A time in milliseconds since the epoch, for people.
-fn instant(millis: i64) -> String {
+pub(super) fn instant(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .map_or_else(|_| millis.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }

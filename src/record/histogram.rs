@@ -160,6 +160,9 @@ impl Encoder {
     }
 }
 
+/// What a latency beyond the range of 10 minutes counts as where it is one among others, in microseconds.
+const BEYOND_US: u64 = 601_000_000;
+
 /// Reads stored histograms, with buffers that are used again.
 #[derive(Default)]
 pub struct Decoder {
@@ -168,6 +171,28 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Adds the cells of what is stored to `cells`: the highest value of each that is not empty, in microseconds, and how
+    /// many are in it. What took more than 10 minutes is in one cell beyond all others.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn cells(
+        &mut self,
+        stored: &StoredHistogram,
+        cells: &mut Vec<(u64, u64)>,
+    ) -> Result<(), HistogramError> {
+        if stored.summary.over_range > 0 {
+            cells.push((BEYOND_US, stored.summary.over_range));
+        }
+        let Some(histogram) = self.decode(stored)? else { return Ok(()) };
+        let recorded = histogram.iter_recorded();
+        cells.extend(
+            recorded
+                .map(|cell| (histogram.highest_equivalent(cell.value_iterated_to()), cell.count_at_value())),
+        );
+        Ok(())
+    }
+
     /// Adds what is stored to `latency`.
     ///
     /// # Errors
@@ -177,13 +202,15 @@ impl Decoder {
         stored: &StoredHistogram,
         latency: &mut LatencyHistogram,
     ) -> Result<(), HistogramError> {
-        let Some(encoded) = &stored.histogram else {
-            return Ok(());
-        };
+        let Some(histogram) = self.decode(stored)? else { return Ok(()) };
+        latency.add_stored(&histogram, stored.summary.over_range).map_err(|_| HistogramError::Range)
+    }
+
+    fn decode(&mut self, stored: &StoredHistogram) -> Result<Option<Histogram<u64>>, HistogramError> {
+        let Some(encoded) = &stored.histogram else { return Ok(None) };
         self.buffer.clear();
         BASE64.decode_vec(encoded, &mut self.buffer)?;
-        let histogram: Histogram<u64> = self.deserializer.deserialize(&mut self.buffer.as_slice())?;
-        latency.add_stored(&histogram, stored.summary.over_range).map_err(|_| HistogramError::Range)
+        Ok(Some(self.deserializer.deserialize(&mut self.buffer.as_slice())?))
     }
 }
 

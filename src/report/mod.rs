@@ -2,6 +2,7 @@
 //!
 //! [`finish`] ends a run and writes its files; [`load`] and [`Format::write`] make any report from a stored run.
 
+mod comparison;
 mod csv;
 mod hgrm;
 mod hlog;
@@ -19,6 +20,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+pub use comparison::{ComparisonFormat, UnknownComparisonFormat, comparison_schema};
 pub use csv::csv;
 pub use hgrm::{hgrm, hgrm_files};
 pub use hlog::hlog;

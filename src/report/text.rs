@@ -539,7 +539,7 @@ fn words(name: &str) -> String {
 }
 
 /// `text` in lines of at most `width` characters, broken at spaces where there are any.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.len() - 1;

@@ -38,8 +38,8 @@ pub struct CompareArgs {
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
     relative: f64,
     /// The least relevant difference of a latency; the larger one of the two holds
-    #[arg(long, value_name = "DURATION", default_value = "200us", value_parser = parse_duration)]
-    absolute: Duration,
+    #[arg(long, value_name = "DURATION", default_value = "200us", value_parser = micros)]
+    absolute: u64,
     /// The least relevant difference of a ratio, in percentage points
     #[arg(long, value_name = "POINTS", default_value_t = 0.1, value_parser = points)]
     points: f64,
@@ -90,7 +90,7 @@ fn compare(arguments: &CompareArgs) -> Result<Comparison, RecordError> {
     let ((base, _), (new, _)) = (report::load(&arguments.base)?, report::load(&arguments.new)?);
     let settings = Settings {
         relative: arguments.relative,
-        absolute_us: arguments.absolute.as_micros() as u64,
+        absolute_us: arguments.absolute,
         points: arguments.points,
         warm_up_s: arguments.warm_up.as_secs_f64().ceil() as u64,
         seed: arguments.seed,
@@ -115,6 +115,14 @@ fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches('%').trim().parse::<f64>();
     let number = number.ok().filter(|number| (0.0..=1000.0).contains(number));
     number.map(|number| number / 100.0).ok_or_else(|| "give a part in percent, such as 5%".to_owned())
+}
+
+/// A duration, also in `us`, in microseconds.
+fn micros(text: &str) -> Result<u64, String> {
+    if let Some(number) = text.strip_suffix("us").or_else(|| text.strip_suffix("µs")) {
+        return number.trim().parse().map_err(|_| "give whole microseconds, such as 200us".to_owned());
+    }
+    parse_duration(text).map(|duration| duration.as_micros() as u64).map_err(|error| error.to_string())
 }
 
 fn points(text: &str) -> Result<f64, String> {

@@ -215,7 +215,7 @@ pub fn compare(
     let mut objections = comparable::objections(base, new);
     let same_plan = base.profile.hash == new.profile.hash;
     let runs = Runs { base: Sample::of(base)?, new: Sample::of(new)?, same_plan };
-    let Found { compared, seconds, block } = runs.compare(settings)?;
+    let Found { compared, seconds, block } = runs.compare(settings, REPLICATES)?;
     if seconds < SECONDS {
         let warm_up = settings.warm_up_s;
         objections.push(format!(
@@ -305,13 +305,13 @@ struct Pending {
 }
 
 impl Runs {
-    fn compare(&self, settings: Settings) -> Result<Found, RecordError> {
+    fn compare(&self, settings: Settings, replicates: usize) -> Result<Found, RecordError> {
         let windows = [Kind::Load, Kind::SignOn]
             .map(|kind| Window::new(kind, &self.base, &self.new, self.same_plan, settings.warm_up_s));
         let drawn: Vec<Drawn> = (windows.iter().zip(0..))
             .map(|(window, kind)| {
                 let seconds = [window.base.len(), window.new.len()];
-                Drawn::new(seconds, window.paired, REPLICATES, Seed(settings.seed), kind)
+                Drawn::new(seconds, window.paired, replicates, Seed(settings.seed), kind)
             })
             .collect();
         let own = self.own_lateness(&windows[0])?;

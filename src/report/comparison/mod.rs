@@ -103,7 +103,7 @@ fn difference(unit: Unit, value: f64) -> String {
     let sign = if value < 0.0 { "-" } else { "+" };
     match unit {
         Unit::Micros => format!("{sign}{}", latency(value.abs().round() as u64)),
-        Unit::Percent => format!("{sign}{} pp", figure(value.abs())),
+        Unit::Percent => format!("{sign}{} pp", figure((value.abs() * 100.0).round() / 100.0)),
     }
 }
 

@@ -270,7 +270,7 @@ fn told(base: &RunRecord, new: &RunRecord) -> Vec<Told> {
         ("kpi.cps_completed", |run| run.kpi.cps_completed),
         ("attempts.blocked", |run| Some(run.counted.attempts.blocked as f64)),
         ("disconnects", |run| {
-            let others = run.counted.disconnects.iter().filter(|one| !one.is_sign_off());
+            let others = run.counted.disconnects.iter().filter(|one| !one.is_ours());
             Some(others.map(|one| one.count).sum::<u64>() as f64)
         }),
         ("generator.cpu_cores", |run| run.generator.cpu_cores),

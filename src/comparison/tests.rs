@@ -28,8 +28,8 @@ struct Law {
 }
 
 const LAW: Law = Law {
-    seconds: 45,
-    calls: 100,
+    seconds: 35,
+    calls: 80,
     median_us: 20_000.0,
     within: 0.4,
     between: 0.03,
@@ -150,11 +150,11 @@ fn the_same_seed_gives_the_same_answer() {
 #[test]
 fn runs_of_other_plans_are_drawn_apart() {
     let mut draws = Seed(1).stream("pair", 0);
-    let (base, new) = (sample(LAW, &mut draws), sample(Law { seconds: 90, ..LAW }, &mut draws));
+    let (base, new) = (sample(LAW, &mut draws), sample(Law { seconds: 70, ..LAW }, &mut draws));
     let together = Window::new(Kind::Load, &base, &new, true, 5);
-    assert_eq!((together.base.len(), together.new.len(), together.paired), (40, 40, true));
+    assert_eq!((together.base.len(), together.new.len(), together.paired), (30, 30, true));
     let apart = Window::new(Kind::Load, &base, &new, false, 5);
-    assert_eq!((apart.base.len(), apart.new.len(), apart.paired), (40, 85, false));
+    assert_eq!((apart.base.len(), apart.new.len(), apart.paired), (30, 65, false));
     let runs = Runs { base, new, same_plan: false };
     assert!(runs.compare(Settings::default(), 200).unwrap().compared.iter().all(|one| one.low.is_some()));
 }

@@ -258,8 +258,8 @@ pub struct Disconnects {
 }
 
 impl Disconnects {
-    /// Whether these are sign-offs of the plan: the client closed, or dropped the connection, by itself.
-    pub fn is_sign_off(&self) -> bool {
+    /// Whether it is our own signing off. What a client drops by itself is a sign-off of the plan's.
+    pub fn is_ours(&self) -> bool {
         [1000, 1006].contains(&self.code) && self.initiator == "client"
     }
 }

@@ -157,7 +157,7 @@ fn thresholds(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> io:
             "| {sign} | {}{} | {} | {}{} |",
             code(&judged.name),
             escaped(&scope),
-            escaped(&judged.limit),
+            code(&judged.limit),
             escaped(&found),
             escaped(&failed.unwrap_or_default()),
         )?;
@@ -193,8 +193,7 @@ fn main_latency(record: &RunRecord, metric: Metric) -> Option<(Metric, &'static 
 
 /// Connections that ended otherwise than by a sign-off of ours.
 fn disconnects(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
-    let others: Vec<&Disconnects> =
-        record.counted.disconnects.iter().filter(|one| !one.is_sign_off()).collect();
+    let others: Vec<&Disconnects> = record.counted.disconnects.iter().filter(|one| !one.is_ours()).collect();
     if others.is_empty() {
         return Ok(());
     }

@@ -354,7 +354,7 @@ impl Page<'_> {
 
     fn disconnects(&mut self, record: &RunRecord) -> io::Result<()> {
         let (ours, others): (Vec<&Disconnects>, Vec<&Disconnects>) =
-            record.counted.disconnects.iter().partition(|one| one.is_sign_off());
+            record.counted.disconnects.iter().partition(|one| one.is_ours());
         let with_code = |code| ours.iter().filter(|one| one.code == code).map(|one| one.count).sum::<u64>();
         let mut signed_off = format!("{} signed off in good order", of(with_code(1000), "client", "clients"));
         if with_code(1006) > 0 {

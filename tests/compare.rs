@@ -1,18 +1,16 @@
 //! `compare`: its figures against files under `tests/golden`, its schema, its exit codes, and what it refuses.
 //! `UPDATE_GOLDEN=1 cargo test --test compare` writes the files anew.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-mod support {
-    pub mod program;
-}
+#[path = "support/program.rs"]
+mod program;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::program;
 use wtsp_load::comparison::{self, Comparison, Outcome, Settings};
 use wtsp_load::metrics::{AttemptFailure, Gauges, Metric, Outcome as Ended, Tally};
 use wtsp_load::record::{

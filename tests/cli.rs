@@ -185,11 +185,7 @@ fn a_wrong_profile_is_refused_with_file_line_column_and_cure() {
 }
 
 #[test]
-fn what_a_later_version_brings_is_refused_by_its_name() {
-    let later = small_with_file().replace("[calls]", "[target.tls]\nresumption = true\n[calls]");
-    let said = refusal(&later, &[]);
-    assert!(said.contains("resumption") && said.contains("not supported yet"), "{said}");
-    assert!(said.contains("p.toml:"), "{said}");
+fn a_flow_that_does_not_exist_is_refused_by_its_name() {
     let said = refusal(&small_with_file(), &["--flow", "conference"]);
     assert!(said.contains("conference"), "{said}");
 }
@@ -223,7 +219,13 @@ fn the_schema_takes_the_profiles_that_are_shipped() {
 #[test]
 fn each_report_is_made_of_a_run_that_has_ended_and_of_one_that_was_killed() {
     let (folder, _) = finished();
-    for (format, file) in [("json", "run.json"), ("hlog", "latency.hlog"), ("csv", "timeline.csv")] {
+    for (format, file) in [
+        ("json", "run.json"),
+        ("hlog", "latency.hlog"),
+        ("csv", "timeline.csv"),
+        ("markdown", "summary.md"),
+        ("junit", "junit.xml"),
+    ] {
         let kept = fs::read_to_string(folder.join("out").join(file)).unwrap();
         assert_eq!(report(&folder, format).with_code(0).stdout, kept, "{format}");
     }
@@ -233,6 +235,20 @@ fn each_report_is_made_of_a_run_that_has_ended_and_of_one_that_was_killed() {
         fs::read(folder.join("mine.csv")).unwrap(),
         fs::read(folder.join("out/timeline.csv")).unwrap()
     );
+    // A distribution is of one latency: each in a file of its own, or one by name.
+    run(folder.path(), &["report", "out", "--format", "hgrm", "-o", "plots"]).with_code(0);
+    let one = run(folder.path(), &["report", "out", "--format", "hgrm", "--metric", "setup.response"]);
+    let plotted = fs::read_to_string(folder.join("plots/setup.response.hgrm")).unwrap();
+    assert_eq!(one.with_code(0).stdout, plotted);
+    assert!(report(&folder, "hgrm").with_code(2).stderr.contains("name it with --metric"));
+    let unknown =
+        run(folder.path(), &["report", "out", "--format", "hgrm", "--metric", "nothing"]).with_code(3);
+    assert!(
+        unknown.stderr.contains("it has ") && unknown.stderr.contains("setup.response"),
+        "{}",
+        unknown.stderr
+    );
+    run(folder.path(), &["report", "out", "--metric", "setup.response"]).with_code(2);
 
     let folder = Folder::with(&SMALL.replace("1500ms", "1m"));
     let mut running = folder.start(&[]);
@@ -244,7 +260,7 @@ fn each_report_is_made_of_a_run_that_has_ended_and_of_one_that_was_killed() {
     assert!(!folder.join("out/run.json").exists());
     let mut log = OpenOptions::new().append(true).open(folder.join("out/intervals.jsonl")).unwrap();
     log.write_all(b"{\"at_us\":99000000,\"length_us\":10").unwrap();
-    for format in ["text", "json", "hlog", "csv"] {
+    for format in ["text", "json", "hlog", "csv", "markdown", "junit"] {
         let made = report(&folder, format).with_code(0);
         assert!(made.stdout.lines().count() > 2, "{format}: {}", made.stdout);
     }

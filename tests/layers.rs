@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// A layer may use itself and everything before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "law",
     "protocol",
     "transport",
@@ -23,6 +23,7 @@ const ORDER: [&str; 15] = [
     "profile",
     "record",
     "verdict",
+    "comparison",
     "report",
     "client",
     "scheduler",

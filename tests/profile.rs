@@ -8,11 +8,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wtsp_load::law::{Distribution, Seed};
 use wtsp_load::profile::{
-    self, DialectChoice, Force, Overrides, Plan, ProblemKind, ProfileErrors, Reconnect, SdpPlan, Server,
-    SubscriberSource,
+    self, DialectChoice, Force, Overrides, Plan, ProfileErrors, Reconnect, SdpPlan, Server, SubscriberSource,
 };
 use wtsp_load::protocol::HangupCode;
 use wtsp_load::scenario::Flow;
+use wtsp_load::transport::Resumption;
 use wtsp_load::workload::{ArrivalLaw, Rate, SignOff};
 
 const QUICKSTART: &str = "profiles/quickstart.toml";
@@ -269,12 +269,22 @@ fn all_that_is_wrong_in_meaning_is_told_at_once_in_the_files_order() {
 }
 
 #[test]
-fn what_a_later_version_brings_is_refused_by_name() {
-    let addition = "[target.tls]\nresumption = \"off\"\n";
-    let errors = Folder::new(&format!("{SMALL}{addition}")).load(&[]).expect_err("refused");
-    let kinds: Vec<&ProblemKind> = errors.problems().iter().map(|problem| &problem.kind).collect();
-    assert!(matches!(kinds[..], [ProblemKind::NotSupportedYet(_)]), "{errors}");
-    assert!(errors.to_string().contains("`resumption` is not supported yet"), "{errors}");
+fn earlier_tls_sessions_are_taken_up_where_the_profile_says_so() {
+    let of = |tls: &str| plan(&format!("{SMALL}[target.tls]\n{tls}"));
+    let (on, off) = (of("resumption = true"), of(""));
+    assert_eq!((on.target.tls.resumption, off.target.tls.resumption), (Resumption::On, Resumption::Off));
+    assert_ne!(on.hash, off.hash);
+}
+
+#[test]
+fn keepalives_come_as_often_as_the_profile_says() {
+    let of = |interval: &str| plan(&format!("{SMALL}[clients]\n{interval}"));
+    let (own, the_servers) = (of("keepalive_interval = \"250ms\""), of(""));
+    assert_eq!(own.clients.keepalive_interval, Some(Duration::from_millis(250)));
+    assert_eq!(the_servers.clients.keepalive_interval, None);
+    assert_ne!(own.hash, the_servers.hash);
+    let refused = refusal(&format!("{SMALL}[clients]\nkeepalive_interval = \"0s\"\n"));
+    assert!(refused.contains("clients.keepalive_interval"), "{refused}");
 }
 
 #[test]

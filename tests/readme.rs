@@ -202,6 +202,14 @@ fn every_command_of_the_readme_does_what_it_says() {
                 arguments[1] = runs(folder)[0].to_str().unwrap().to_owned();
                 succeeded(&arguments, folder);
             }
+            "compare" => {
+                let mut arguments = arguments.clone();
+                let run = runs(folder)[0].to_str().unwrap().to_owned();
+                arguments[1..3].fill(run);
+                // A run of this test is too short to be compared, even with itself.
+                arguments.push("--anyway".to_owned());
+                succeeded(&arguments, folder);
+            }
             other => panic!("what is this test to do with `{other}`?"),
         }
     }
@@ -264,7 +272,7 @@ fn the_table_of_exit_codes_is_the_programs() {
 
 #[test]
 fn every_help_has_examples_whose_options_exist() {
-    for name in ["run", "check", "serve", "report", "flows"] {
+    for name in ["run", "check", "serve", "report", "compare", "flows"] {
         let help = help(&[name]);
         let (_, examples) = help.split_once("Examples:").unwrap_or_else(|| panic!("{name} has no examples"));
         assert!(examples.contains(&format!("wtsp-load {name} ")), "{name}: {examples}");

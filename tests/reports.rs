@@ -16,10 +16,13 @@ use wtsp_load::profile::{Threshold, Thresholds};
 use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
     CallsCsv, CallsEnd, ControlInfo, Environment, Health, Interval, ProfileInfo, RUN_FILE, RunEnd, RunHeader,
-    RunWriter, StageInfo, TargetInfo, ToolInfo,
+    RunWriter, StageInfo, TargetInfo, ToolInfo, Validity,
 };
-use wtsp_load::report::{self, Finished, Format, HLOG_FILE, HTML_FILE, Style, TIMELINE_FILE};
+use wtsp_load::report::{
+    self, Finished, Format, HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, Style, TIMELINE_FILE,
+};
 use wtsp_load::transport::Initiator;
+use wtsp_load::verdict::VerdictResult;
 
 fn header() -> RunHeader {
     RunHeader {
@@ -32,7 +35,7 @@ fn header() -> RunHeader {
             dialect_detected: Some("flat".into()),
             subprotocol: Some(true),
             tls_insecure: true,
-            tls_session_resumption: false,
+            tls_resumption: false,
             lines: Some(2),
             keepalive_interval_ms: Some(30_000),
             ..TargetInfo::default()
@@ -250,9 +253,18 @@ fn every_format_is_written_as_its_golden_file() {
         (Format::Json, "run.json"),
         (Format::Hlog, "latency.hlog"),
         (Format::Csv, "timeline.csv"),
+        (Format::Markdown, "summary.md"),
+        (Format::Junit, "junit.xml"),
     ] {
         assert_file(&format!("tests/golden/{name}"), &written(format, &run));
     }
+    assert_file("tests/golden/setup.response.hgrm", &hgrm(&run, "setup.response"));
+}
+
+fn hgrm(run: &Finished, latency: &str) -> String {
+    let mut out = Vec::new();
+    report::hgrm(&run.record, Some(latency), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }
 
 #[test]
@@ -265,10 +277,12 @@ fn the_files_of_a_run_are_its_reports() {
         (Format::Hlog, HLOG_FILE),
         (Format::Csv, TIMELINE_FILE),
         (Format::Html, HTML_FILE),
+        (Format::Markdown, SUMMARY_FILE),
+        (Format::Junit, JUNIT_FILE),
     ] {
         assert_eq!(fs::read_to_string(directory.join(name)).unwrap(), written(format, &run));
     }
-    assert_eq!(fs::read_dir(directory).unwrap().count(), 5);
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 7);
 }
 
 #[test]
@@ -382,19 +396,7 @@ for tag, histogram in totals.items():
 fn another_implementation_reads_the_same_figures_from_the_interval_log() {
     let root = tempfile::tempdir().unwrap();
     let (directory, run) = run(root.path());
-    let python = std::env::var("WTSP_LOAD_PYTHON").unwrap_or_else(|_| "python3".into());
-    let output = Command::new(&python).args(["-c", READER]).arg(directory.join(HLOG_FILE)).output();
-    let output = match output {
-        Ok(output) if output.status.code() != Some(9) => output,
-        _ => {
-            let required = std::env::var("WTSP_LOAD_REQUIRE_HDRHISTOGRAM").is_ok_and(|value| value == "1");
-            assert!(!required, "{python} has no module hdrhistogram: pip install hdrhistogram");
-            println!("skipped: {python} has no module hdrhistogram; pip install hdrhistogram brings it");
-            return;
-        }
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let Some(text) = python(READER, &[&directory.join(HLOG_FILE)]) else { return };
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("start 1767225600.0 0"));
     let mut read: Vec<(String, u64, u64)> = lines
@@ -406,6 +408,161 @@ fn another_implementation_reads_the_same_figures_from_the_interval_log() {
         .collect();
     read.sort();
     assert_eq!(read, expected_tags(&run));
+}
+
+/// What a Python script prints about some files; nothing if it ends with 9, as the module that it needs is not there.
+fn python(script: &str, files: &[&Path]) -> Option<String> {
+    let python = std::env::var("WTSP_LOAD_PYTHON").unwrap_or_else(|_| "python3".into());
+    match Command::new(&python).args(["-c", script]).args(files).output() {
+        Ok(output) if output.status.code() != Some(9) => {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Some(String::from_utf8(output.stdout).unwrap())
+        }
+        _ => {
+            let required = std::env::var("WTSP_LOAD_REQUIRE_PYTHON").is_ok_and(|value| value == "1");
+            assert!(!required, "{python} lacks a module: pip install hdrhistogram junitparser");
+            println!("skipped: {python} lacks a module; pip install hdrhistogram junitparser brings it");
+            None
+        }
+    }
+}
+
+/// What another implementation finds wrong with a distribution, which has to be that of a tag of the interval log.
+const DISTRIBUTION_READER: &str = r#"
+import io
+import sys
+try:
+    from hdrh.histogram import HdrHistogram
+    from hdrh.log import HistogramLogReader
+except ImportError:
+    sys.exit(9)
+total = HdrHistogram(1, 600000000, 3)
+reader = HistogramLogReader(sys.argv[1], HdrHistogram(1, 600000000, 3))
+while True:
+    histogram = reader.get_next_interval_histogram()
+    if histogram is None:
+        break
+    if histogram.get_tag() == "setup.response":
+        total.add(histogram)
+below = {}
+for value in total.get_recorded_iterator():
+    millis = total.get_highest_equivalent_value(value.value_iterated_to) / 1000
+    below["%12.3f" % millis] = value.total_count_to_this_value
+out = io.BytesIO()
+total.output_percentile_distribution(out, 1000)
+theirs = out.getvalue().decode().splitlines()
+ours = open(sys.argv[2]).read().splitlines()
+if ours[:3] != theirs[:3] or ours[-1] != theirs[-1]:
+    print("head or foot:", ours[:3], theirs[:3], ours[-1], theirs[-1])
+if ours[-3].split("=")[1] != theirs[-3].split("=")[1]:
+    print("mean:", ours[-3], theirs[-3])
+levels = []
+for line in ours[2:-3]:
+    value, level, count, *rest = line.split()
+    levels.append(float(level))
+    if below.get("%12s" % value) != int(count):
+        print("count:", line)
+    if int(count) < float(level) * total.get_total_count() - 1e-6:
+        print("level:", line)
+    if rest and abs(float(rest[0]) * (1 - float(level)) - 1) > 0.01:
+        print("rest:", line)
+if levels != sorted(levels) or levels[0] != 0 or levels[-1] != 1 or len(levels) < 20:
+    print("levels:", levels)
+print("read", len(levels) > 0)
+"#;
+
+#[test]
+fn another_implementation_agrees_with_the_percentile_distribution() {
+    let root = tempfile::tempdir().unwrap();
+    let (directory, run) = run(root.path());
+    report::hgrm_files(&run.record, &root.path().join("plots")).unwrap();
+    let file = root.path().join("plots/setup.response.hgrm");
+    assert_eq!(fs::read_to_string(&file).unwrap(), hgrm(&run, "setup.response"));
+    let tags = expected_tags(&run).len();
+    assert_eq!(fs::read_dir(root.path().join("plots")).unwrap().count(), tags);
+    if let Some(wrong) = python(DISTRIBUTION_READER, &[&directory.join(HLOG_FILE), &file]) {
+        assert_eq!(wrong, "read True\n");
+    }
+    let unknown = report::hgrm(&run.record, Some("setup"), &mut Vec::new()).unwrap_err().to_string();
+    assert!(unknown.contains("no latency `setup`; it has connect.service, "), "{unknown}");
+}
+
+/// What a parser of JUnit files reads: a case a line.
+const JUNIT_READER: &str = r#"
+import sys
+try:
+    from junitparser import JUnitXml
+except ImportError:
+    sys.exit(9)
+report = JUnitXml.fromfile(sys.argv[1])
+for suite in report:
+    print(suite.name, suite.tests, suite.failures, suite.errors, suite.skipped, sep="; ")
+    for case in suite:
+        result = "; ".join(type(it).__name__ + ": " + it.message for it in case.result) or "passed"
+        print(case.classname, case.name, result, sep="; ")
+"#;
+
+#[test]
+fn a_parser_of_junit_files_reads_a_case_for_each_threshold() {
+    let root = tempfile::tempdir().unwrap();
+    let (directory, mut run) = run(root.path());
+    let Some(text) = python(JUNIT_READER, &[&directory.join(JUNIT_FILE)]) else { return };
+    let expected = "\
+example; 7; 3; 0; 0
+run; the run came to its end; passed
+run; the generator was fit to measure; passed
+thresholds; attempts_unintended == 0; Failure: wanted == 0, found 6; first failed in second 2 (stage steady)
+thresholds; clients.signon_failed <= 1; passed
+thresholds; latency.keepalive.service.p99 < 1s; Failure: wanted < 1s, nothing was measured
+thresholds; latency.setup.response.p99 < 250ms; Failure: wanted < 250ms, found 2.662 s; first failed in second 2 (stage \
+steady)
+thresholds; latency.ack_by_request.outgoing_call.p999 <= 5 ms in stage steady, without its first 1s; passed
+";
+    assert_eq!(text, expected);
+    // Of a run that proves nothing, nothing has failed; and a name may hold whatever it likes.
+    run.record.generator.validity = Validity::Void;
+    run.record.interrupted = true;
+    run.record.profile.name = HOSTILE.to_owned();
+    run.record.generator.validity_reasons = vec![HOSTILE.to_owned()];
+    run.verdict.result = VerdictResult::Void;
+    let file = root.path().join("void.xml");
+    fs::write(&file, written(Format::Junit, &run)).unwrap();
+    let text = python(JUNIT_READER, &[&file]).unwrap();
+    assert!(text.contains("; 7; 0; 2; 5\n"), "{text}");
+    assert!(text.contains("Error: void: the generator was unfit"), "{text}");
+    assert!(text.contains("Skipped: the run is void; wanted < 250ms, found 2.662 s"), "{text}");
+}
+
+/// What somebody might put into a name or a reason.
+const HOSTILE: &str =
+    "]]></x><script>alert(1)</script> & \u{1b}[31m\u{0}\r\n| # **a** [b](http://c) `d` @root";
+
+#[test]
+fn a_hostile_text_stays_a_text() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, mut run) = run(root.path());
+    let rows = |text: &str| text.lines().filter(|line| line.starts_with('|')).count();
+    let before = rows(&written(Format::Markdown, &run));
+    run.record.profile.name = HOSTILE.to_owned();
+    run.record.target.url = HOSTILE.to_owned();
+    run.record.stages[0].name = HOSTILE.to_owned();
+    run.verdict.reasons.push(HOSTILE.to_owned());
+    run.verdict.thresholds[0].limit = HOSTILE.to_owned();
+    for one in &mut run.record.counted.disconnects {
+        one.name = HOSTILE.to_owned();
+    }
+    let text = written(Format::Markdown, &run);
+    assert_eq!(rows(&text), before);
+    let bare = text.replace("\\<", "").replace("\\|", "").replace("\\`", "").replace("\\[", "");
+    // What stands in code is shown as it is.
+    let bare: String = bare.split('`').step_by(2).collect();
+    for sign in ["<", "\u{1b}", "\0", "`d", "http://c", "[b]", "@root"] {
+        assert!(!bare.contains(sign), "{sign:?} in\n{text}");
+    }
+    let xml = written(Format::Junit, &run);
+    for sign in ["<script", "]]>", "\u{1b}", "\0"] {
+        assert!(!xml.contains(sign), "{sign:?} in\n{xml}");
+    }
 }
 
 /// The tags of the run with their counts and p99, out of its record.
@@ -443,12 +600,13 @@ fn a_line_of_the_log_is_all_that_a_killed_run_needs() {
     let (record, verdict) = report::load(writer.directory()).unwrap();
     assert!(record.interrupted);
     assert_eq!(wtsp_load::verdict::exit_code(&record, &verdict), 130);
-    // But for the list of its calls, which this one has not.
-    for format in Format::ALL.iter().filter(|format| **format != Format::Calls) {
+    // But for the list of its calls, which this one has not, and for a latency that has to be named.
+    for format in Format::ALL.iter().filter(|format| ![Format::Calls, Format::Hgrm].contains(format)) {
         let mut out = Vec::new();
         format.write(&record, &verdict, &mut out).unwrap();
         assert!(!out.is_empty());
     }
+    report::hgrm(&record, Some("setup.service"), &mut Vec::new()).unwrap();
 }
 
 #[test]
@@ -479,8 +637,6 @@ fn without_glossary(text: &str) -> String {
 
 #[test]
 fn formats_that_do_not_exist_are_refused_by_name() {
-    let error = "junit".parse::<Format>().unwrap_err().to_string();
-    assert!(error.contains("`junit` is not supported yet"), "{error}");
     let error = "pdf".parse::<Format>().unwrap_err().to_string();
     assert!(error.contains("there is no format `pdf`"), "{error}");
 }

@@ -121,10 +121,13 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// A case of messages sent: its name, its goal, its dialect, what is encoded, and what comes of it.
+type SentCase = (String, f64, Dialect, Vec<Outgoing>, Vec<Vec<u8>>);
+
 /// The messages of all cases.
 struct Messages {
     received: Vec<(String, f64, Vec<String>)>,
-    sent: Vec<(String, f64, Dialect, Vec<Outgoing>, Vec<Vec<u8>>)>,
+    sent: Vec<SentCase>,
 }
 
 impl Messages {

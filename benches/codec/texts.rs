@@ -244,7 +244,7 @@ impl Outgoing {
             Keepalive::new(dialect, transaction).encode(out).unwrap();
             return;
         }
-        let jsep = |kind| Some(Jsep { kind, sdp: &*self.raw });
+        let jsep = |kind| Some(Jsep { kind, sdp: &self.raw });
         let (of_a_call, body) = match self.kind {
             Sent::OutgoingCall => {
                 let number = Text::Borrowed(self.number.as_str());
@@ -258,7 +258,7 @@ impl Outgoing {
                 (false, RequestBody::IceTrickle { candidate: Candidate::One(&self.raw) })
             }
         };
-        let call_id = of_a_call.then(|| Text::Borrowed(self.call_id.as_str()));
+        let call_id = of_a_call.then_some(Text::Borrowed(self.call_id.as_str()));
         let request = Request { transaction, line: Line::Main(self.line), call_id, body };
         request.encode(dialect, out).unwrap();
     }

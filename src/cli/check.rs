@@ -79,6 +79,9 @@ pub fn write_plan(out: &mut impl Write, path: &Path, plan: &Plan) -> io::Result<
         writeln!(out, "  logins       {}", logins(plan))?;
     }
     writeln!(out, "  clients      {} at the peak, {} sign-ons", plan.peak_clients(), plan.sign_ons())?;
+    if let Some(interval) = plan.clients.keepalive_interval {
+        writeln!(out, "  keepalives   every {}, or as often as the server asks", write_duration(interval))?;
+    }
     let of_itself = if plan.seed_drawn { ", drawn; each run draws its own" } else { "" };
     writeln!(out, "  seed         {}{of_itself}", plan.seed.0)?;
     write_reconnect(out, plan.clients.reconnect)?;

@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod check;
+pub mod compare;
 pub mod flows;
 mod progress;
 pub mod report;
@@ -50,6 +51,7 @@ enum Command {
     Schema,
     Serve(serve::ServeArgs),
     Report(report::ReportArgs),
+    Compare(compare::CompareArgs),
     Flows(flows::FlowsArgs),
     Calibrate(calibrate::CalibrateArgs),
 }
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Serve(args) => serve::run(args),
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Flows(args) => flows::run(&args),
         Command::Calibrate(args) => calibrate::run(args),
     }

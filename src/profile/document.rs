@@ -40,11 +40,6 @@ impl Places {
         self.0.get(path).map(|(key, _)| key.clone()).or_else(|| self.value(path))
     }
 
-    /// The path whose key stands at `span`.
-    fn path_of_key(&self, span: &Range<usize>) -> Option<&str> {
-        self.0.iter().find(|(_, (key, _))| key == span).map(|(path, _)| path.as_str())
-    }
-
     fn note(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
         match value.get_ref() {
             DeValue::Table(table) => self.note_table(path, table),
@@ -82,10 +77,8 @@ pub(super) fn read(source: &Source) -> Result<(ProfileFile, Places), Vec<Problem
     }
     let mut places = Places(BTreeMap::new());
     places.note_table("", table.get_ref());
-    let file = ProfileFile::deserialize(toml::Deserializer::from(table)).map_err(|error| {
-        let path = error.span().and_then(|span| places.path_of_key(&span)).unwrap_or_default().to_owned();
-        vec![words::of_structure(error.message(), &path, error.span())]
-    })?;
+    let file = ProfileFile::deserialize(toml::Deserializer::from(table))
+        .map_err(|error| vec![words::of_structure(error.message(), error.span())])?;
     Ok((file, places))
 }
 

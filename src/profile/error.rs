@@ -20,9 +20,6 @@ pub enum ProblemKind {
     /// A key that no version knows.
     #[error("unknown key `{0}`")]
     UnknownKey(String),
-    /// A key or a choice that a later version will bring.
-    #[error("{0}")]
-    NotSupportedYet(String),
     /// A value that is wrong in itself.
     #[error("{0}")]
     Value(String),

@@ -113,7 +113,7 @@ pub struct TlsFile {
     /// Take up an earlier TLS session where the server offers one, as a phone does that comes back. Default: each
     /// sign-on pays for a whole handshake.
     #[serde(default)]
-    pub session_resumption: bool,
+    pub resumption: bool,
 }
 
 /// Who signs on: `file` or `count`.

@@ -32,8 +32,8 @@ fn write_plan(out: &mut Fnv, plan: &Plan) -> fmt::Result {
     write!(out, ";dialect={dialect};force={force};connect_timeout={timeout}")?;
     write!(out, ";tls_insecure={};subscribers={}", plan.target.tls.insecure, plan.subscriber_count)?;
     // A plan without resumption keeps the hash that it had before there was any.
-    if plan.target.tls.session_resumption == Resumption::On {
-        out.write_str(";tls_session_resumption=true")?;
+    if plan.target.tls.resumption == Resumption::On {
+        out.write_str(";tls_resumption=true")?;
     }
     let request_timeout = plan.clients.request_timeout.as_nanos();
     write!(out, ";jitter={:?};request_timeout={request_timeout}", plan.clients.keepalive_jitter)?;

@@ -144,7 +144,7 @@ pub struct TlsPlan {
     /// The name to ask for and to check, where it is not the URL's host.
     pub server_name: Option<String>,
     /// Whether earlier TLS sessions are taken up.
-    pub session_resumption: Resumption,
+    pub resumption: Resumption,
 }
 
 /// Where subscribers come from.

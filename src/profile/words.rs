@@ -1,29 +1,15 @@
-//! The parser's words turned into the user's: unknown keys with the nearest known one, what later versions bring.
+//! The parser's words turned into the user's: unknown keys with the nearest known one.
 
 use std::ops::Range;
 
 use super::duration::parse_duration;
 use super::error::{Problem, ProblemKind};
 
-/// Keys and choices that the contract names and a later version brings: path, message, cure.
-const LATER: [(&str, &str, &str); 1] = [(
-    "target.tls.resumption",
-    "`resumption` is not supported yet; this version makes a full TLS handshake for every connection",
-    "remove the key",
-)];
-
-/// The problem that the parser's `message` about the structure of a profile tells of; `path` is the key at `span`.
-pub(super) fn of_structure(message: &str, path: &str, span: Option<Range<usize>>) -> Problem {
+/// The problem that the parser's `message` about the structure of a profile tells of; `span` is where.
+pub(super) fn of_structure(message: &str, span: Option<Range<usize>>) -> Problem {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (name, known) = quoted.split_first().map_or(("", &[][..]), |(name, known)| (*name, known));
-    let later = |found: &(&str, &str, &str)| {
-        let kind = ProblemKind::NotSupportedYet(found.1.to_owned());
-        Problem::new(kind, span.clone(), found.2)
-    };
     if message.starts_with("unknown field") {
-        if let Some(found) = LATER.iter().find(|(key, ..)| *key == path) {
-            return later(found);
-        }
         return Problem::new(ProblemKind::UnknownKey(name.to_owned()), span, choices(name, known, "keys"));
     }
     if message.starts_with("unknown variant") {
@@ -133,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_names_of_rusts_types_do_not_reach_the_user() {
-        let problem = of_structure("invalid value: integer `-5`, expected u32", "", None);
+        let problem = of_structure("invalid value: integer `-5`, expected u32", None);
         assert_eq!(
             problem.kind.to_string(),
             "invalid value: integer `-5`, expected a whole number from 0 to 4294967295"

@@ -44,6 +44,17 @@ pub enum RecordError {
         /// The directory.
         path: PathBuf,
     },
+    /// The run has not measured this latency, or none was named.
+    #[error("{}; it has {there}", match name {
+        Some(name) => format!("the run has no latency `{name}`"),
+        None => "this report is about one latency: name it".to_owned(),
+    })]
+    NoLatency {
+        /// The one that was asked for.
+        name: Option<String>,
+        /// Those that there are.
+        there: String,
+    },
     /// The output directory holds a run already.
     #[error("{} holds a run already; give --out a new directory", path.display())]
     Occupied {

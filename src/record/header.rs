@@ -94,7 +94,7 @@ pub struct TargetInfo {
     pub tls_insecure: bool,
     /// Whether earlier TLS sessions were taken up where the server offered it, because the profile said so.
     #[serde(default)]
-    pub tls_session_resumption: bool,
+    pub tls_resumption: bool,
     /// Lines that the server gave the scout.
     pub lines: Option<u32>,
     /// The keepalive interval that the server gave the scout, in milliseconds.

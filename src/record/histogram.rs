@@ -9,7 +9,8 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::LatencyHistogram;
+use crate::metrics::{LatencyHistogram, Metric};
+use crate::protocol::RequestName;
 
 /// The figures of some latencies, in microseconds at 3 significant digits.
 ///
@@ -100,6 +101,25 @@ pub struct Latencies<H> {
     pub metrics: BTreeMap<String, MetricLatency<H>>,
 }
 
+impl<H> Latencies<H> {
+    /// Everything that was measured, in the order of a report, each with its name: `setup.response`, `setup.service`,
+    /// `ack_by_request.accept`.
+    pub fn tagged(&self) -> Vec<(String, &H)> {
+        let mut tagged = Vec::new();
+        for metric in Metric::ALL {
+            let Some(latency) = self.metrics.get(metric.name()) else { continue };
+            for (part, measured) in [("response", &latency.response), ("service", &latency.service)] {
+                tagged.extend(measured.as_ref().map(|measured| (format!("{metric}.{part}"), measured)));
+            }
+        }
+        for request in RequestName::ALL {
+            let measured = self.ack_by_request.get(request.name());
+            tagged.extend(measured.map(|measured| (format!("ack_by_request.{request}"), measured)));
+        }
+        tagged
+    }
+}
+
 /// A histogram could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistogramError {
@@ -140,6 +160,9 @@ impl Encoder {
     }
 }
 
+/// What a latency beyond the range of 10 minutes counts as where it is one among others, in microseconds.
+const BEYOND_US: u64 = 601_000_000;
+
 /// Reads stored histograms, with buffers that are used again.
 #[derive(Default)]
 pub struct Decoder {
@@ -148,6 +171,28 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Adds the cells of what is stored to `cells`: the highest value of each that is not empty, in microseconds, and how
+    /// many are in it. What took more than 10 minutes is in one cell beyond all others.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn cells(
+        &mut self,
+        stored: &StoredHistogram,
+        cells: &mut Vec<(u64, u64)>,
+    ) -> Result<(), HistogramError> {
+        if stored.summary.over_range > 0 {
+            cells.push((BEYOND_US, stored.summary.over_range));
+        }
+        let Some(histogram) = self.decode(stored)? else { return Ok(()) };
+        let recorded = histogram.iter_recorded();
+        cells.extend(
+            recorded
+                .map(|cell| (histogram.highest_equivalent(cell.value_iterated_to()), cell.count_at_value())),
+        );
+        Ok(())
+    }
+
     /// Adds what is stored to `latency`.
     ///
     /// # Errors
@@ -157,13 +202,15 @@ impl Decoder {
         stored: &StoredHistogram,
         latency: &mut LatencyHistogram,
     ) -> Result<(), HistogramError> {
-        let Some(encoded) = &stored.histogram else {
-            return Ok(());
-        };
+        let Some(histogram) = self.decode(stored)? else { return Ok(()) };
+        latency.add_stored(&histogram, stored.summary.over_range).map_err(|_| HistogramError::Range)
+    }
+
+    fn decode(&mut self, stored: &StoredHistogram) -> Result<Option<Histogram<u64>>, HistogramError> {
+        let Some(encoded) = &stored.histogram else { return Ok(None) };
         self.buffer.clear();
         BASE64.decode_vec(encoded, &mut self.buffer)?;
-        let histogram: Histogram<u64> = self.deserializer.deserialize(&mut self.buffer.as_slice())?;
-        latency.add_stored(&histogram, stored.summary.over_range).map_err(|_| HistogramError::Range)
+        Ok(Some(self.deserializer.deserialize(&mut self.buffer.as_slice())?))
     }
 }
 

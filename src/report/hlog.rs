@@ -5,8 +5,6 @@
 
 use std::io::Write;
 
-use crate::metrics::Metric;
-use crate::protocol::RequestName;
 use crate::record::{RecordError, RunRecord, StoredHistogram, StoredInterval};
 use crate::verdict::Verdict;
 
@@ -33,20 +31,10 @@ pub fn hlog(record: &RunRecord, _verdict: &Verdict, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// Writes the lines of a second, in the order of [`Metric::ALL`].
+/// Writes the lines of a second.
 fn write_interval(interval: &StoredInterval, out: &mut dyn Write) -> Result<(), RecordError> {
-    for metric in Metric::ALL {
-        let Some(latency) = interval.latency.metrics.get(metric.name()) else { continue };
-        for (part, stored) in [("response", &latency.response), ("service", &latency.service)] {
-            if let Some(stored) = stored {
-                write_line(&format!("{metric}.{part}"), interval, stored, out)?;
-            }
-        }
-    }
-    for request in RequestName::ALL {
-        if let Some(stored) = interval.latency.ack_by_request.get(request.name()) {
-            write_line(&format!("ack_by_request.{request}"), interval, stored, out)?;
-        }
+    for (tag, stored) in interval.latency.tagged() {
+        write_line(&tag, interval, stored, out)?;
     }
     Ok(())
 }

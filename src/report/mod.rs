@@ -2,10 +2,14 @@
 //!
 //! [`finish`] ends a run and writes its files; [`load`] and [`Format::write`] make any report from a stored run.
 
+mod comparison;
 mod csv;
+mod hgrm;
 mod hlog;
 mod html;
 mod json;
+mod junit;
+mod markdown;
 mod text;
 mod units;
 
@@ -17,10 +21,14 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+pub use comparison::{ComparisonFormat, UnknownComparisonFormat, comparison_schema};
 pub use csv::csv;
+pub use hgrm::{hgrm, hgrm_files};
 pub use hlog::hlog;
 pub use html::html;
 pub use json::{json, run_schema};
+pub use junit::junit;
+pub use markdown::markdown;
 pub use text::{Style, text};
 
 use crate::record::{self, RUN_FILE, RecordError, RunEnd, RunRecord, RunWriter};
@@ -32,6 +40,10 @@ pub const HLOG_FILE: &str = "latency.hlog";
 pub const TIMELINE_FILE: &str = "timeline.csv";
 /// The page to hand on, in the run's directory.
 pub const HTML_FILE: &str = "report.html";
+/// The summary in Markdown, in the run's directory.
+pub const SUMMARY_FILE: &str = "summary.md";
+/// The thresholds as test cases, in the run's directory.
+pub const JUNIT_FILE: &str = "junit.xml";
 
 /// A run that has ended, judged and written.
 #[derive(Debug)]
@@ -51,8 +63,17 @@ impl Finished {
     }
 }
 
-/// Ends a run: adds it up, judges it, and writes `run.json`, `latency.hlog`, `timeline.csv` and `report.html` beside
-/// its log.
+/// The reports that a run leaves in its directory.
+const FILES: [(&str, Format); 6] = [
+    (RUN_FILE, Format::Json),
+    (SUMMARY_FILE, Format::Markdown),
+    (JUNIT_FILE, Format::Junit),
+    (HLOG_FILE, Format::Hlog),
+    (TIMELINE_FILE, Format::Csv),
+    (HTML_FILE, Format::Html),
+];
+
+/// Ends a run: adds it up, judges it, and writes its reports beside its log.
 ///
 /// What cannot be written is said by [`Finished::problem`]; what can be is.
 pub fn finish(writer: RunWriter, end: &RunEnd) -> Finished {
@@ -60,13 +81,7 @@ pub fn finish(writer: RunWriter, end: &RunEnd) -> Finished {
     let recorded = writer.finish(end);
     let (mut record, mut problem) = (recorded.record, recorded.problem);
     let verdict = verdict::judge(&mut record);
-    let files = [
-        (RUN_FILE, Format::Json),
-        (HLOG_FILE, Format::Hlog),
-        (TIMELINE_FILE, Format::Csv),
-        (HTML_FILE, Format::Html),
-    ];
-    for (name, format) in files {
+    for (name, format) in FILES {
         let saved = record::save(&directory.join(name), |out| format.write(&record, &verdict, out));
         problem = problem.or(saved.err());
     }
@@ -106,8 +121,14 @@ pub enum Format {
     Text,
     /// `run.json`.
     Json,
+    /// `summary.md`.
+    Markdown,
+    /// `junit.xml`.
+    Junit,
     /// `latency.hlog`.
     Hlog,
+    /// The percentile distribution of one latency, `<latency>.hgrm`; see [`hgrm()`].
+    Hgrm,
     /// `timeline.csv`.
     Csv,
     /// `report.html`.
@@ -118,15 +139,27 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: &'static [Format] =
-        &[Format::Text, Format::Json, Format::Hlog, Format::Csv, Format::Html, Format::Calls];
+    pub const ALL: &'static [Format] = &[
+        Format::Text,
+        Format::Json,
+        Format::Markdown,
+        Format::Junit,
+        Format::Hlog,
+        Format::Hgrm,
+        Format::Csv,
+        Format::Html,
+        Format::Calls,
+    ];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Format::Text => "text",
             Format::Json => "json",
+            Format::Markdown => "markdown",
+            Format::Junit => "junit",
             Format::Hlog => "hlog",
+            Format::Hgrm => "hgrm",
             Format::Csv => "csv",
             Format::Html => "html",
             Format::Calls => "calls",
@@ -146,7 +179,11 @@ impl Format {
         match self {
             Format::Text => text(record, verdict, Style { glossary: true, ..Style::default() }, out),
             Format::Json => json(record, verdict, out),
+            Format::Markdown => markdown(record, verdict, out),
+            Format::Junit => junit(record, verdict, out),
             Format::Hlog => hlog(record, verdict, out),
+            // It is about one latency, and none is named here: this says which there are.
+            Format::Hgrm => hgrm(record, None, out),
             Format::Csv => csv(record, verdict, out),
             Format::Html => html(record, verdict, out),
             Format::Calls => record::print_calls(record, out),
@@ -160,18 +197,14 @@ impl fmt::Display for Format {
     }
 }
 
-/// Formats that later versions bring.
-const PLANNED: [&str; 2] = ["markdown", "junit"];
-
 /// There is no report of this name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownFormat {
-    /// A later version brings it.
-    #[error("the format `{0}` is not supported yet; this version has text, json, hlog, csv, html and calls")]
-    Planned(String),
-    /// No version has it.
-    #[error("there is no format `{0}`; choose text, json, hlog, csv, html or calls")]
-    Unknown(String),
+#[error("there is no format `{0}`; choose one of {names}", names = names())]
+pub struct UnknownFormat(pub String);
+
+/// The names of all formats.
+fn names() -> String {
+    Format::ALL.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for Format {
@@ -179,9 +212,6 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Format, UnknownFormat> {
         let known = Format::ALL.iter().copied().find(|format| format.name() == name);
-        known.ok_or_else(|| match PLANNED.contains(&name) {
-            true => UnknownFormat::Planned(name.to_owned()),
-            false => UnknownFormat::Unknown(name.to_owned()),
-        })
+        known.ok_or_else(|| UnknownFormat(name.to_owned()))
     }
 }

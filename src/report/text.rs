@@ -9,7 +9,7 @@ mod thresholds;
 use std::io::{self, Write};
 
 use super::units::{bytes, count, duration, figure, latency as time, of, percent};
-use super::{HLOG_FILE, HTML_FILE, TIMELINE_FILE};
+use super::{HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE};
 use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
 use crate::record::{
@@ -454,9 +454,18 @@ impl Page<'_> {
             self.line("")?;
             // Not wrapped: a path that is cut cannot be pasted.
             writeln!(self.out, "{:<INDENT$}{}", "Files", directory.display())?;
-            let names = [HTML_FILE, RUN_FILE, INTERVALS_FILE, HLOG_FILE, TIMELINE_FILE, CALLS_FILE];
+            let names = [
+                HTML_FILE,
+                RUN_FILE,
+                INTERVALS_FILE,
+                SUMMARY_FILE,
+                JUNIT_FILE,
+                HLOG_FILE,
+                TIMELINE_FILE,
+                CALLS_FILE,
+            ];
             let there: Vec<&str> = names.into_iter().filter(|name| directory.join(name).exists()).collect();
-            self.line(&format!("{:<INDENT$}{}", "", there.join("  ")))?;
+            self.entry("", &there.join(", "))?;
             if let Some(listed) = record.calls_csv.as_ref().and_then(calls_listed) {
                 self.entry("", &listed)?;
             }
@@ -505,7 +514,7 @@ pub(super) fn target(target: &TargetInfo) -> String {
 }
 
 /// A stage: how long, and what load.
-fn stage_line(stage: &StageInfo, width: usize) -> String {
+pub(super) fn stage_line(stage: &StageInfo, width: usize) -> String {
     let (from, to) = (stage.calls_per_second_from, stage.calls_per_second_to);
     let mut calls = match (from > 0.0 || to > 0.0, from == to) {
         (false, _) => String::new(),
@@ -538,7 +547,7 @@ pub(super) fn words(name: &str) -> String {
 }
 
 /// `text` in lines of at most `width` characters, broken at spaces where there are any.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.len() - 1;

@@ -312,6 +312,15 @@ fn a_drained_call_is_hung_up_whatever_it_was_doing() {
 }
 
 #[test]
+fn a_description_with_all_candidates_in_it_is_not_followed_by_an_end_mark() {
+    let draw = Draw { candidates: 0, ..draw(Flow::Answered, Side::Caller) };
+    let mut owner = Owner::with(draw, Cast::All, 0);
+    owner.start().after(10).incoming().event(CALLER, Word::Ringing).after(9_000);
+    assert_eq!((owner.sends(Ask::Call), owner.sends(Ask::Accept)), (1, 1));
+    assert_eq!(owner.sends(Ask::EndOfCandidates), 0);
+}
+
+#[test]
 fn nothing_is_trickled_once_the_call_is_being_hung_up() {
     let mut owner = Owner::ringing();
     owner.drain();

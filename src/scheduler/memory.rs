@@ -1,5 +1,20 @@
 //! What a client costs in memory.
 
+use std::mem::size_of;
+
+use crate::client::Client;
+use crate::subscribers::Subscriber;
+use crate::transport::ReadyWaker;
+
+/// What a client holds before it connects, in bytes: itself, its subscriber and their place in the index of numbers. All of it
+/// is there before the first second, so no growth can show it.
+pub(super) fn held_before_connecting(subscribers: &[Subscriber]) -> u64 {
+    let texts = |subscriber: &Subscriber| subscriber.token.expose().len() + 2 * subscriber.number.len();
+    let texts = subscribers.iter().map(texts).sum::<usize>() / subscribers.len().max(1);
+    let index = size_of::<(Box<str>, u32)>();
+    (size_of::<Client>() + size_of::<ReadyWaker>() + size_of::<Subscriber>() + index + texts) as u64
+}
+
 /// The memory of the process against its clients: a line of least squares through the seconds in which clients were
 /// added. Its slope is what one more client costs. Memory divided by clients would hold the process itself, which for
 /// a few hundred clients is most of it.

@@ -34,7 +34,7 @@ pub use stop::{Stop, Urgency};
 use self::cdr::{CallList, Rows};
 use self::collect::{Channel, Collected, collector};
 use self::control::Role;
-use self::memory::MemoryLine;
+use self::memory::{MemoryLine, held_before_connecting};
 use self::prepare::{Prepared, prepare};
 use self::renewal::Renewer;
 use self::sessions::{Sessions, SignedOut};
@@ -338,6 +338,7 @@ fn load(
         embedded: plan.target.server == Server::Embedded,
         descriptors: prepared.descriptor_limit,
         ports: prepared.ports,
+        held: held_before_connecting(&prepared.subscribers),
         ..Measured::default()
     };
     let clock = prepared.dialer.clock;
@@ -404,6 +405,8 @@ struct Measured {
     /// How many connections to the target have a local port.
     ports: u64,
     memory: MemoryLine,
+    /// What a client holds before it connects, in bytes.
+    held: u64,
     aborted_by: Option<Aborted>,
 }
 
@@ -425,7 +428,8 @@ impl Measured {
 
     /// Memory that one more client costs; nothing where the process holds the server's ends too.
     fn bytes_per_client(&self) -> Option<u64> {
-        self.memory.bytes_per_client().filter(|_| !self.embedded)
+        let growth = self.memory.bytes_per_client().filter(|_| !self.embedded)?;
+        Some(self.held + growth)
     }
 }
 
@@ -445,7 +449,8 @@ fn send_scout(
         token: first.token.expose().to_owned(),
         force: plan.target.force == Force::Always,
         connect_timeout: plan.target.connect_timeout,
-        settings,
+        // What it finds out is what the server asks for.
+        settings: SessionSettings { keepalive_interval: None, ..settings },
         run,
     };
     let runtime =
@@ -522,7 +527,7 @@ fn header(plan: &Plan, prepared: &Prepared, scouted: Option<&Scouted>) -> RunHea
             dialect_detected: scouted.map(|scouted| scouted.dialect.name().to_owned()),
             subprotocol: scouted.map(|scouted| scouted.subprotocol),
             tls_insecure: target.tls.insecure,
-            tls_session_resumption: target.tls.session_resumption == Resumption::On,
+            tls_resumption: target.tls.resumption == Resumption::On,
             lines: scouted.map(|scouted| scouted.lines as u32),
             keepalive_interval_ms: scouted.map(|scouted| scouted.keepalive_interval.as_millis() as u64),
         },

@@ -278,7 +278,7 @@ fn tls(
         (None, false) => Trust::Platform,
     };
     Ok((
-        connector(&trust, settings.session_resumption)?,
+        connector(&trust, settings.resumption)?,
         server_name(settings.server_name.as_deref().unwrap_or(&url.host))?,
     ))
 }

@@ -56,7 +56,7 @@ impl Resolver<'_> {
             ca_file: file.tls.ca_file.as_deref().map(|written| self.path("target.tls.ca_file", written)),
             insecure: file.tls.insecure,
             server_name: file.tls.server_name.clone(),
-            session_resumption: if file.tls.session_resumption { Resumption::On } else { Resumption::Off },
+            resumption: if file.tls.resumption { Resumption::On } else { Resumption::Off },
         };
         let secure = matches!(server, Server::Url(url) if url.secure);
         if !secure && tls != TlsPlan::default() {

@@ -3,7 +3,7 @@
 _list:
     @just --list
 
-# All that CI runs: format, clippy, tests, docs, quickstart, licences, fuzzing
+# All that CI runs: format, clippy, tests, docs, quickstart, instruction counts, licences, fuzzing
 check:
     bash .ci/run
 
@@ -29,6 +29,10 @@ fuzz TARGET="decode" SECONDS="60" *ARGS:
 # The benches, or those whose names match
 bench *ARGS:
     cargo bench --locked {{ ARGS }}
+
+# Instruction counts against those stored; with `--renew` they are stored. Needs Valgrind and gungraun-runner
+instructions *ARGS:
+    .ci/instructions {{ ARGS }}
 
 # The README's command
 quickstart *ARGS:

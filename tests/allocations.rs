@@ -1,17 +1,21 @@
-//! Reading and writing the messages of a call allocates nothing.
+//! Reading and writing the messages of a call allocates nothing, and neither does recording its latencies.
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may panic over")]
 #![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 
 use std::hint::black_box;
 
+use wtsp_load::metrics::{Recorder, Tally};
 use wtsp_load::protocol::{Dialect, Reading, decode_from_client, decode_from_core};
 
 #[path = "support/counting.rs"]
 mod counting;
+#[path = "../benches/support/second.rs"]
+mod second;
 #[path = "support/vectors.rs"]
 mod vectors;
 
 use counting::allocations;
+use second::a_busy_second;
 
 /// What an answered call sends, in the order of section 5.2, with its keepalives.
 const FROM_CORE: [&str; 14] = [
@@ -93,4 +97,17 @@ fn writing_them_into_a_warm_buffer_allocates_nothing() {
             assert_eq!(allocations(|| message.encode(dialect, &mut out).unwrap()), 0, "{dialect}: {text}");
         }
     }
+}
+
+#[test]
+fn recording_makes_room_once_for_a_power_of_two_and_then_never() {
+    let mut recorder = Recorder::default();
+    // Latencies of up to 100 ms lie in 8 blocks; a busy second times 7 metrics, 2 of them twice, and 4 requests.
+    let first = allocations(|| a_busy_second(&mut recorder));
+    assert!((1..=8 * (7 + 2 + 1 + 4)).contains(&first), "{first}");
+    assert_eq!(allocations(|| a_busy_second(&mut recorder)), 0);
+    let mut emptied = recorder.swap(Tally::default());
+    emptied.clear();
+    drop(recorder.swap(emptied));
+    assert_eq!(allocations(|| a_busy_second(&mut recorder)), 0);
 }

@@ -14,19 +14,20 @@
 //! let sent = due + Duration::from_millis(3);
 //! recorder.sample(Sample { metric: Metric::Ringback, due, sent, done: sent + Duration::from_millis(20) });
 //! let tally = recorder.tally();
-//! assert_eq!(tally.response(Metric::Ringback).unwrap().max(), 23_007); // 23 ms at 3 significant digits
-//! assert_eq!(tally.service(Metric::Ringback).max(), 20_015);
+//! assert_eq!(tally.response(Metric::Ringback).unwrap().histogram().max(), 23_007); // 23 ms at 3 significant digits
+//! assert_eq!(tally.service(Metric::Ringback).histogram().max(), 20_015);
 //! ```
 
 mod counts;
+mod histogram;
 mod metric;
 mod recorder;
 mod tally;
 
 pub use counts::{Counts, Each};
+pub use histogram::LatencyHistogram;
 pub use metric::{AttemptFailure, Metric, Outcome, Phase, SignonFailure};
 pub use recorder::{Recorder, Sample};
 pub use tally::{
-    Counters, DisconnectKey, Gauges, Latency, LatencyHistogram, Ledger, Recovered, SideCalls,
-    SignonFailureKey, Tally,
+    Counters, DisconnectKey, Gauges, Latency, Ledger, Recovered, SideCalls, SignonFailureKey, Tally,
 };

@@ -20,7 +20,8 @@ pub struct Sample {
 }
 
 /// A worker's figures of the current second. It belongs to one worker: recording takes no lock, waits for
-/// nothing and allocates nothing.
+/// nothing and allocates nothing, but for the first latency of a metric between two powers of two
+/// (see [`LatencyHistogram`](super::LatencyHistogram)).
 #[derive(Debug, Default)]
 pub struct Recorder {
     tally: Tally,

@@ -1,97 +1,8 @@
 //! What was counted and timed in some stretch of a run.
 
-use hdrhistogram::Histogram;
-
-use super::{AttemptFailure, Counts, Each, Metric, Outcome, Phase, SignonFailure};
+use super::{AttemptFailure, Counts, Each, LatencyHistogram, Metric, Outcome, Phase, SignonFailure};
 use crate::protocol::{EventName, RequestName};
 use crate::transport::Initiator;
-
-/// The shortest latency that is told from zero, in microseconds.
-const LOWEST: u64 = 1;
-/// The longest latency that a histogram holds, in microseconds: 10 minutes. Longer ones are counted apart.
-const HIGHEST: u64 = 600_000_000;
-/// Significant decimal digits that a histogram keeps of a latency.
-const DIGITS: u8 = 3;
-
-/// A histogram of latencies in microseconds, from 1 µs to 10 min at 3 significant digits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LatencyHistogram {
-    histogram: Histogram<u64>,
-    over_range: u64,
-}
-
-impl Default for LatencyHistogram {
-    fn default() -> Self {
-        // The bounds are constants that the library accepts; a test makes one.
-        #[allow(clippy::expect_used, reason = "constant arguments, tested")]
-        let histogram = Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("valid bounds");
-        LatencyHistogram { histogram, over_range: 0 }
-    }
-}
-
-impl LatencyHistogram {
-    /// Records a latency of `micros` microseconds. One beyond the range is counted, not clipped.
-    pub fn record(&mut self, micros: u64) {
-        // The library would take a little more than it was made for.
-        if micros > HIGHEST || self.histogram.record(micros).is_err() {
-            self.over_range += 1;
-        }
-    }
-
-    /// Adds all that `other` holds.
-    pub fn add(&mut self, other: &LatencyHistogram) {
-        if other.histogram.is_empty() && other.over_range == 0 {
-            return;
-        }
-        self.over_range += other.over_range;
-        // Histograms of the same bounds always fit into each other.
-        let added = self.histogram.add(&other.histogram);
-        debug_assert!(added.is_ok(), "histograms of the same bounds");
-    }
-
-    /// Adds a histogram that was stored, and `over_range` latencies beyond its range.
-    ///
-    /// # Errors
-    /// It holds values that do not fit into these bounds.
-    pub fn add_stored(
-        &mut self,
-        stored: &Histogram<u64>,
-        over_range: u64,
-    ) -> Result<(), hdrhistogram::errors::AdditionError> {
-        self.histogram.add(stored)?;
-        self.over_range += over_range;
-        Ok(())
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        // An empty one costs nothing: clearing means writing every cell.
-        if !self.histogram.is_empty() {
-            self.histogram.reset();
-        }
-        self.over_range = 0;
-    }
-
-    /// The values within the range.
-    pub fn histogram(&self) -> &Histogram<u64> {
-        &self.histogram
-    }
-
-    /// How many latencies were longer than the range.
-    pub fn over_range(&self) -> u64 {
-        self.over_range
-    }
-
-    /// How many latencies were recorded, those beyond the range included.
-    pub fn count(&self) -> u64 {
-        self.histogram.len() + self.over_range
-    }
-
-    /// The longest latency within the range, in microseconds, to 3 digits.
-    pub fn max(&self) -> u64 {
-        self.histogram.max()
-    }
-}
 
 /// The latencies of one metric.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -533,15 +444,6 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_latency_beyond_the_range_is_counted_and_not_clipped() {
-        let mut latency = LatencyHistogram::default();
-        latency.record(5_000);
-        latency.record(7_200_000_000);
-        assert_eq!((latency.count(), latency.over_range()), (2, 1));
-        assert!(latency.max() < 5_010);
-    }
 
     #[test]
     fn a_cleared_tally_is_an_empty_one() {

@@ -40,18 +40,25 @@ pub struct Summary {
 
 impl From<&LatencyHistogram> for Summary {
     fn from(latency: &LatencyHistogram) -> Self {
-        let histogram = latency.histogram();
-        let (count, over_range) = (latency.count(), latency.over_range());
+        Summary::new(&latency.histogram(), latency.over_range())
+    }
+}
+
+impl Summary {
+    /// The figures of the values within the range and of so many beyond it.
+    fn new(histogram: &Histogram<u64>, over_range: u64) -> Summary {
+        let count = histogram.len().saturating_add(over_range);
+        let quantile = |q| quantile_of(histogram, over_range, q);
         // With latencies beyond the range, what depends on their size is unknown.
         let within = over_range == 0 && count > 0;
         Summary {
             count,
             min: (!histogram.is_empty()).then(|| histogram.min()),
             mean: within.then(|| (histogram.mean() * 10.0).round() / 10.0),
-            p50: quantile(latency, 0.5),
-            p90: quantile(latency, 0.9),
-            p99: quantile(latency, 0.99),
-            p999: quantile(latency, 0.999),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
             max: within.then(|| histogram.max()),
             over_range,
         }
@@ -60,12 +67,15 @@ impl From<&LatencyHistogram> for Summary {
 
 /// The latency that a part `q` of all did not exceed; unknown if that one lies beyond the range.
 pub(super) fn quantile(latency: &LatencyHistogram, q: f64) -> Option<u64> {
-    let histogram = latency.histogram();
-    if latency.over_range() == 0 {
+    quantile_of(&latency.histogram(), latency.over_range(), q)
+}
+
+fn quantile_of(histogram: &Histogram<u64>, over_range: u64, q: f64) -> Option<u64> {
+    if over_range == 0 {
         return (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));
     }
-    let rank = (q * latency.count() as f64).ceil();
     let within = histogram.len() as f64;
+    let rank = (q * (within + over_range as f64)).ceil();
     (rank <= within).then(|| histogram.value_at_quantile(rank / within))
 }
 
@@ -154,9 +164,10 @@ impl Encoder {
             return Ok(None);
         }
         self.buffer.clear();
-        self.serializer.serialize(latency.histogram(), &mut self.buffer)?;
-        let histogram = Some(BASE64.encode(&self.buffer));
-        Ok(Some(StoredHistogram { summary: Summary::from(latency), histogram }))
+        let histogram = latency.histogram();
+        self.serializer.serialize(&histogram, &mut self.buffer)?;
+        let summary = Summary::new(&histogram, latency.over_range());
+        Ok(Some(StoredHistogram { summary, histogram: Some(BASE64.encode(&self.buffer)) }))
     }
 }
 

@@ -65,7 +65,8 @@ impl Curve {
     /// place on it, and makes it end earlier.
     fn of(latency: &LatencyHistogram) -> Curve {
         let count = latency.count() as f64;
-        let within = latency.histogram().len() as f64;
+        let histogram = latency.histogram();
+        let within = histogram.len() as f64;
         let steps = (count.log2() * f64::from(POINTS_PER_HALVING)).ceil().max(0.0) as u32;
         let (mut one_in, mut micros) = (Vec::new(), Vec::new());
         if within == 0.0 {
@@ -78,12 +79,12 @@ impl Curve {
                 break;
             }
             one_in.push((x * 1e3).round() / 1e3);
-            micros.push(latency.histogram().value_at_quantile(rank / within));
+            micros.push(histogram.value_at_quantile(rank / within));
         }
         if latency.over_range() == 0
             && let Some(last) = micros.last_mut()
         {
-            *last = latency.max();
+            *last = histogram.max();
         }
         Curve { one_in, micros }
     }

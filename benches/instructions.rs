@@ -1,0 +1,157 @@
+//! How many instructions decoding, encoding and recording take, counted by Valgrind's Callgrind: unlike times, these
+//! do not depend on the machine's mood. `benches/instructions.json` has what they were, and `.ci/instructions` compares.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may panic over")]
+#![allow(missing_docs, reason = "gungraun's macros make functions without")]
+
+use std::hint::black_box;
+
+use gungraun::{library_benchmark, library_benchmark_group, main};
+use wtsp_load::metrics::{Metric, Recorder, Sample, Tally};
+use wtsp_load::protocol::{Dialect, FromClient, Reading, RequestName, decode_from_client, decode_from_core};
+
+#[path = "support/mix.rs"]
+mod mix;
+#[path = "support/second.rs"]
+mod second;
+#[path = "../tests/support/vectors.rs"]
+mod vectors;
+
+use second::{a_busy_second, latencies, sample};
+
+/// The texts of these vectors.
+fn texts(dialect: Dialect, names: &[&str]) -> Vec<String> {
+    let all = vectors::vectors();
+    let find = |name: &&str| all.iter().find(|vector| vector.dialect == dialect && vector.name == *name);
+    names.iter().map(|name| find(name).unwrap().text.clone()).collect()
+}
+
+fn received(dialect: Dialect) -> Vec<String> {
+    texts(dialect, &mix::received(dialect))
+}
+
+fn incoming_call(dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::Nested => texts(dialect, &["event-call"]),
+        Dialect::Flat => texts(dialect, &["event-incoming_call"]),
+    }
+}
+
+/// What a client sends, and room to write it to.
+struct Sending {
+    dialect: Dialect,
+    messages: Vec<FromClient<'static>>,
+    out: Vec<u8>,
+}
+
+fn sending(dialect: Dialect, names: &[&str]) -> Sending {
+    let texts: &'static [String] = texts(dialect, names).leak();
+    let read = |text: &'static String| decode_from_client(text, Reading::Tolerant).unwrap().message;
+    Sending { dialect, messages: texts.iter().map(read).collect(), out: Vec::with_capacity(1 << 16) }
+}
+
+fn sent(dialect: Dialect) -> Sending {
+    sending(dialect, &mix::sent(dialect))
+}
+
+fn outgoing_call(dialect: Dialect) -> Sending {
+    match dialect {
+        Dialect::Nested => sending(dialect, &["request-call"]),
+        Dialect::Flat => sending(dialect, &["request-outgoing_call"]),
+    }
+}
+
+#[library_benchmark]
+#[bench::mix_flat(received(Dialect::Flat))]
+#[bench::mix_nested(received(Dialect::Nested))]
+#[bench::incoming_call_flat(incoming_call(Dialect::Flat))]
+#[bench::incoming_call_nested(incoming_call(Dialect::Nested))]
+fn decode(texts: Vec<String>) -> Vec<String> {
+    for text in &texts {
+        let _ = black_box(decode_from_core(black_box(text), Reading::Tolerant));
+    }
+    texts
+}
+
+#[library_benchmark]
+#[bench::mix_flat(sent(Dialect::Flat))]
+#[bench::mix_nested(sent(Dialect::Nested))]
+#[bench::outgoing_call_flat(outgoing_call(Dialect::Flat))]
+#[bench::outgoing_call_nested(outgoing_call(Dialect::Nested))]
+fn encode(mut sending: Sending) -> Sending {
+    for message in &sending.messages {
+        let _ = black_box(message).encode(sending.dialect, &mut sending.out);
+        black_box(&sending.out);
+    }
+    sending
+}
+
+/// A thousand latencies, for a recorder that has recorded such before.
+fn thousand(metric: Metric) -> (Recorder, Vec<Sample>) {
+    let mut recorder = Recorder::default();
+    a_busy_second(&mut recorder);
+    (recorder, latencies().take(1_000).map(|latency| sample(metric, latency)).collect())
+}
+
+#[library_benchmark]
+#[bench::thousand(thousand(Metric::Setup))]
+fn record_sample((mut recorder, samples): (Recorder, Vec<Sample>)) -> (Recorder, Vec<Sample>) {
+    for sample in &samples {
+        recorder.sample(*black_box(sample));
+    }
+    (recorder, samples)
+}
+
+#[library_benchmark]
+#[bench::thousand(thousand(Metric::Alert))]
+fn record_service((mut recorder, samples): (Recorder, Vec<Sample>)) -> (Recorder, Vec<Sample>) {
+    for sample in &samples {
+        let sample = black_box(sample);
+        recorder.service(Metric::Alert, sample.sent, sample.done);
+    }
+    (recorder, samples)
+}
+
+#[library_benchmark]
+#[bench::thousand(thousand(Metric::Ack))]
+fn record_ack((mut recorder, samples): (Recorder, Vec<Sample>)) -> (Recorder, Vec<Sample>) {
+    for sample in &samples {
+        let sample = black_box(sample);
+        recorder.ack(RequestName::Hangup, sample.sent, sample.done);
+    }
+    (recorder, samples)
+}
+
+/// A worker's full recorder and an emptied tally for it; the collector's total.
+fn full() -> (Recorder, Tally, Tally) {
+    let mut recorder = Recorder::default();
+    a_busy_second(&mut recorder);
+    let mut spare = recorder.swap(Tally::default());
+    a_busy_second(&mut recorder);
+    let mut total = Tally::default();
+    total.add(&spare);
+    spare.clear();
+    (recorder, spare, total)
+}
+
+#[library_benchmark]
+#[bench::busy_second(full())]
+fn swap((mut recorder, spare, total): (Recorder, Tally, Tally)) -> (Recorder, Tally, Tally) {
+    let full = recorder.swap(black_box(spare));
+    (recorder, full, total)
+}
+
+#[library_benchmark]
+#[bench::busy_second(full())]
+fn merge_and_empty((mut recorder, spare, mut total): (Recorder, Tally, Tally)) -> (Recorder, Tally, Tally) {
+    let mut full = recorder.swap(black_box(spare));
+    total.add(&full);
+    full.clear();
+    (recorder, full, total)
+}
+
+library_benchmark_group!(name = codec, benchmarks = [decode, encode]);
+library_benchmark_group!(
+    name = recorder,
+    benchmarks = [record_sample, record_service, record_ack, swap, merge_and_empty]
+);
+main!(library_benchmark_groups = [codec, recorder]);

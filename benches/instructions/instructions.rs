@@ -9,11 +9,11 @@ use gungraun::{library_benchmark, library_benchmark_group, main};
 use wtsp_load::metrics::{Metric, Recorder, Sample, Tally};
 use wtsp_load::protocol::{Dialect, FromClient, Reading, RequestName, decode_from_client, decode_from_core};
 
-#[path = "support/mix.rs"]
+#[path = "../support/mix.rs"]
 mod mix;
-#[path = "support/second.rs"]
+#[path = "../support/second.rs"]
 mod second;
-#[path = "../tests/support/vectors.rs"]
+#[path = "../../tests/support/vectors.rs"]
 mod vectors;
 
 use second::{a_busy_second, latencies, sample};

@@ -1,70 +1,47 @@
 //! How many instructions decoding, encoding and recording take, counted by Valgrind's Callgrind: unlike times, these
-//! do not depend on the machine's mood. `benches/instructions.json` has what they were, and `.ci/instructions` compares.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without, it may panic over")]
+//! do not depend on the machine's mood. `counts.json` has what they were, and `.ci/instructions` compares.
+#![allow(clippy::unwrap_used, reason = "what a bench cannot do without, it may panic over")]
 #![allow(missing_docs, reason = "gungraun's macros make functions without")]
 
 use std::hint::black_box;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use wtsp_load::metrics::{Metric, Recorder, Sample, Tally};
-use wtsp_load::protocol::{Dialect, FromClient, Reading, RequestName, decode_from_client, decode_from_core};
+use wtsp_load::protocol::{Dialect, Reading, RequestName, decode_from_core};
 
-#[path = "../support/mix.rs"]
-mod mix;
 #[path = "../support/second.rs"]
 mod second;
-#[path = "../../tests/support/vectors.rs"]
-mod vectors;
+#[allow(dead_code, reason = "the other benches need more of it")]
+#[path = "../codec/texts.rs"]
+mod texts;
 
 use second::{a_busy_second, latencies, sample};
+use texts::{KeyOrder, Outgoing, Received, Sent};
 
-/// The texts of these vectors.
-fn texts(dialect: Dialect, names: &[&str]) -> Vec<String> {
-    let all = vectors::vectors();
-    let find = |name: &&str| all.iter().find(|vector| vector.dialect == dialect && vector.name == *name);
-    names.iter().map(|name| find(name).unwrap().text.clone()).collect()
+fn received(kind: Received, dialect: Dialect) -> Vec<String> {
+    texts::received(kind, dialect, KeyOrder::Alphabetical)
 }
 
-fn received(dialect: Dialect) -> Vec<String> {
-    texts(dialect, &mix::received(dialect))
-}
-
-fn incoming_call(dialect: Dialect) -> Vec<String> {
-    match dialect {
-        Dialect::Nested => texts(dialect, &["event-call"]),
-        Dialect::Flat => texts(dialect, &["event-incoming_call"]),
-    }
+fn received_mix(dialect: Dialect) -> Vec<String> {
+    texts::received_mix(dialect, KeyOrder::Alphabetical)
 }
 
 /// What a client sends, and room to write it to.
 struct Sending {
     dialect: Dialect,
-    messages: Vec<FromClient<'static>>,
+    messages: Vec<Outgoing>,
     out: Vec<u8>,
 }
 
-fn sending(dialect: Dialect, names: &[&str]) -> Sending {
-    let texts: &'static [String] = texts(dialect, names).leak();
-    let read = |text: &'static String| decode_from_client(text, Reading::Tolerant).unwrap().message;
-    Sending { dialect, messages: texts.iter().map(read).collect(), out: Vec::with_capacity(1 << 16) }
-}
-
-fn sent(dialect: Dialect) -> Sending {
-    sending(dialect, &mix::sent(dialect))
-}
-
-fn outgoing_call(dialect: Dialect) -> Sending {
-    match dialect {
-        Dialect::Nested => sending(dialect, &["request-call"]),
-        Dialect::Flat => sending(dialect, &["request-outgoing_call"]),
-    }
+fn sending(dialect: Dialect, messages: Vec<Outgoing>) -> Sending {
+    Sending { dialect, messages, out: Vec::with_capacity(1 << 16) }
 }
 
 #[library_benchmark]
-#[bench::mix_flat(received(Dialect::Flat))]
-#[bench::mix_nested(received(Dialect::Nested))]
-#[bench::incoming_call_flat(incoming_call(Dialect::Flat))]
-#[bench::incoming_call_nested(incoming_call(Dialect::Nested))]
+#[bench::mix_flat(received_mix(Dialect::Flat))]
+#[bench::mix_nested(received_mix(Dialect::Nested))]
+#[bench::incoming_call_flat(received(Received::IncomingCall, Dialect::Flat))]
+#[bench::incoming_call_nested(received(Received::IncomingCall, Dialect::Nested))]
 fn decode(texts: Vec<String>) -> Vec<String> {
     for text in &texts {
         let _ = black_box(decode_from_core(black_box(text), Reading::Tolerant));
@@ -73,13 +50,13 @@ fn decode(texts: Vec<String>) -> Vec<String> {
 }
 
 #[library_benchmark]
-#[bench::mix_flat(sent(Dialect::Flat))]
-#[bench::mix_nested(sent(Dialect::Nested))]
-#[bench::outgoing_call_flat(outgoing_call(Dialect::Flat))]
-#[bench::outgoing_call_nested(outgoing_call(Dialect::Nested))]
+#[bench::mix_flat(sending(Dialect::Flat, texts::sent_mix()))]
+#[bench::mix_nested(sending(Dialect::Nested, texts::sent_mix()))]
+#[bench::outgoing_call_flat(sending(Dialect::Flat, texts::sent(Sent::OutgoingCall)))]
+#[bench::outgoing_call_nested(sending(Dialect::Nested, texts::sent(Sent::OutgoingCall)))]
 fn encode(mut sending: Sending) -> Sending {
-    for message in &sending.messages {
-        let _ = black_box(message).encode(sending.dialect, &mut sending.out);
+    for message in &mut sending.messages {
+        black_box(message).encode(sending.dialect, &mut sending.out);
         black_box(&sending.out);
     }
     sending

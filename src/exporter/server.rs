@@ -26,7 +26,7 @@ use super::text;
 pub(super) const PATH: &str = "/metrics";
 
 /// Connections at a time.
-const MAX_CONNECTIONS: usize = 8;
+pub(super) const MAX_CONNECTIONS: usize = 8;
 /// From a connection to the end of its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// The longest request line and headers.

@@ -42,7 +42,7 @@ pub(super) fn page(moment: &Moment<'_>) -> String {
         let Family { name, kind, help, .. } = family;
         // A string takes whatever is written into it.
         let _ = writeln!(page, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {}", kind.name());
-        (family.write)(moment, &mut Samples { family, page: &mut page });
+        (family.write)(moment, &mut Samples::of(family, &mut page));
     }
     page
 }
@@ -53,7 +53,12 @@ pub(super) struct Samples<'a> {
     page: &'a mut String,
 }
 
-impl Samples<'_> {
+impl<'a> Samples<'a> {
+    /// Writes the samples of `family` to `page`.
+    pub fn of(family: &'a Family, page: &'a mut String) -> Samples<'a> {
+        Samples { family, page }
+    }
+
     /// The only sample of a family without labels; none where nothing is known.
     pub fn value(&mut self, value: impl Into<Option<f64>>) {
         if let Some(value) = value.into() {

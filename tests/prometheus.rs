@@ -163,7 +163,7 @@ fn prometheus_takes_what_a_run_offers_and_the_dashboard_shows_it() {
     for (title, expression, legend) in expressions() {
         assert_shows(&prometheus, &title, &expression, &legend);
     }
-    // What it takes to be nothing is nothing.
+    // What shows nothing would be found.
     assert!(prometheus.range("wtsp_load_no_such_name").is_empty());
     running.signal(Signal::SIGINT);
     running.wait();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::text::{BOUNDS_US, Samples};
 use super::*;
 use crate::metrics::{DisconnectKey, Gauges, LatencyHistogram, Metric, Outcome, Phase, Tally};
-use crate::record::{StageInfo, TargetInfo};
+use crate::record::{ByName, Counted, Requests, SideCallCounts, StageInfo, TargetInfo};
 use crate::transport::Initiator;
 
 /// Figures of `run.json` that are no metrics.
@@ -275,4 +275,77 @@ fn the_generator_is_judged_by_the_rules_of_the_verdict() {
     assert!(
         page.contains("validity{validity=\"void\"} 1\n") && page.contains("validity{validity=\"valid\"} 0\n")
     );
+}
+
+/// Puts a figure of its own into every place of a tree.
+fn number_all(tree: &mut Value, next: &mut u64) {
+    match tree {
+        Value::Object(map) => {
+            map.iter_mut()
+                .filter(|(name, _)| *name != "absent")
+                .for_each(|(_, value)| number_all(value, next));
+        }
+        Value::Number(_) | Value::Null => {
+            *next += 1_000;
+            *tree = Value::from(*next);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn each_metric_is_read_from_its_own_place() {
+    let mut record = Fold::default().so_far(&RunHeader::default());
+    // Maps by name have a place where there is a name in them.
+    let one = |name: &str| ByName::from([(name.to_owned(), 0)]);
+    let counted = Counted {
+        attempts_failed: one("refused"),
+        attempts_rejected: one("503"),
+        attempts_broken: one("hold_resume.9 hold"),
+        flows: [("busy".to_owned(), one("answered"))].into(),
+        side_calls: SideCallCounts { ended: one("answered"), ..SideCallCounts::default() },
+        hangups: one("200"),
+        event_errors: one("460"),
+        requests: Requests { sent: one("hangup"), errors: one("451"), ..Requests::default() },
+        events: one("ringing"),
+        ..Counted::default()
+    };
+    let mut tree = serde_json::to_value(&counted).expect("JSON");
+    tree["clients"] = json!(record.clients);
+    tree["generator"] = json!(record.generator);
+    tree["intervals"] = json!({ "gauges": StoredGauges::default(), "health": Health::default() });
+    number_all(&mut tree, &mut 0);
+    let part = |path: &str| tree.pointer(path).expect("there").clone();
+    record.counted = serde_json::from_value(tree.clone()).expect("counted");
+    record.clients = serde_json::from_value(part("/clients")).expect("clients");
+    record.generator = serde_json::from_value(part("/generator")).expect("generator");
+    let moment = Moment {
+        record: &record,
+        latencies: &Tally::default(),
+        planned: &Planned::new(Vec::new()),
+        gauges: serde_json::from_value(part("/intervals/gauges")).expect("gauges"),
+        health: serde_json::from_value(part("/intervals/health")).expect("health"),
+        stage: None,
+    };
+    let page = text::page(&moment);
+    let mut read = 0;
+    for family in FAMILIES.iter().filter(|family| !matches!(family.labels, [_, _, _, ..])) {
+        let place = family.in_record.split(", ").next().expect("a place");
+        let Some(place) = tree.pointer(&format!("/{}", place.replace('.', "/"))) else { continue };
+        let unit = if family.in_record.ends_with("_us") { 1e-6 } else { 1.0 };
+        let samples = page.lines().filter_map(|line| line.strip_prefix(&format!("{PREFIX}{}", family.name)));
+        for sample in samples.filter(|sample| sample.starts_with([' ', '{'])) {
+            let (labels, value) = sample.rsplit_once(' ').expect("a value");
+            let labels = labels.split('"').skip(1).step_by(2);
+            let wanted = labels.fold(place, |at, label| &at[label]);
+            // What a closed set has and the tree has not was counted zero times.
+            let wanted = wanted.as_f64().unwrap_or(0.0) * unit;
+            let value: f64 = value.parse().expect("a figure");
+            if family.kind == Kind::Counter || family.labels.is_empty() {
+                assert!((value - wanted).abs() < 1e-9, "{}{sample}: {wanted} in the record", family.name);
+                read += u32::from(wanted > 0.0);
+            }
+        }
+    }
+    assert!(read > 80, "{read} figures");
 }

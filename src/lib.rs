@@ -9,7 +9,8 @@
 //! A module uses only those to its left:
 //!
 //! [`law`] → [`protocol`] → [`transport`] → [`metrics`] → [`scenario`] → [`workload`] → [`subscribers`] →
-//! [`profile`] → [`record`] → [`verdict`] → [`comparison`] → [`report`] → [`client`] → [`scheduler`] → [`cli`]
+//! [`profile`] → [`record`] → [`verdict`] → [`comparison`] → [`report`] → [`exporter`] →
+//! [`client`] → [`scheduler`] → [`cli`]
 //!
 //! [`embedded_core`], the stand-in server, uses `law`, `protocol` and `transport` only. `law`, `protocol`, `scenario`
 //! and `workload` know no socket, no clock and no runtime: they are handed texts and the time.
@@ -71,6 +72,7 @@ pub mod cli;
 pub mod client;
 pub mod comparison;
 pub mod embedded_core;
+pub mod exporter;
 pub mod law;
 pub mod metrics;
 pub mod profile;

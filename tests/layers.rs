@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// A layer may use itself and everything before it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "law",
     "protocol",
     "transport",
@@ -25,6 +25,7 @@ const ORDER: [&str; 16] = [
     "verdict",
     "comparison",
     "report",
+    "exporter",
     "client",
     "scheduler",
     "calibration",

@@ -84,7 +84,7 @@ impl Progress {
                     aborted.name, aborted.limit
                 );
             }
-            Event::NotRecorded(_) => {}
+            Event::Begun(_) | Event::NotRecorded(_) => {}
         }
     }
 

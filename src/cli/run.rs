@@ -9,6 +9,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::OverrideArgs;
+use super::metrics::{Metrics, MetricsArgs};
 use super::progress::Progress;
 use crate::profile::{self, Plan};
 use crate::report::{self, Style};
@@ -44,6 +45,8 @@ pub struct RunArgs {
     /// List all calls in `calls.csv`, as `cdr = true` in [calls] does
     #[arg(long)]
     cdr: bool,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// Say nothing while it runs
     #[arg(long, short)]
     quiet: bool,
@@ -73,17 +76,29 @@ pub fn run(args: RunArgs) -> ExitCode {
         eprintln!("error: signals cannot be received: {error}");
         return ExitCode::from(exit::CANNOT);
     }
+    let metrics = match Metrics::start(args.metrics, &plan, args.quiet) {
+        Ok(metrics) => metrics,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(exit::CANNOT);
+        }
+    };
     let mut progress = Progress::new(&plan, args.quiet);
     let announcement = announcement(&plan);
     let ran = scheduler::run(plan, &output, &stop, &mut |event| {
         if let Event::Target { remote: true, url, .. } = event {
             eprintln!("{url} is not on this machine: {announcement}");
         }
+        metrics.observe(&event);
         progress.show(&event);
     });
     progress.clear();
     match ran {
-        Ok(ran) => conclude(&ran),
+        Ok(ran) => {
+            let code = conclude(&ran);
+            metrics.linger(&stop);
+            code
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(if matches!(error, RunError::Stopped) { exit::INTERRUPTED } else { exit::CANNOT })

@@ -5,8 +5,8 @@ use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::littles_law::LittlesLawFold;
 use super::{
-    CallsCsv, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Intervals, Latencies,
-    MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram,
+    CallsCsv, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Interval, Intervals,
+    Latencies, MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram,
     StoredInterval, Summary, Sums,
 };
 use crate::metrics::{Metric, Tally};
@@ -103,18 +103,41 @@ impl Fold {
         self.littles_law.add(stored);
     }
 
+    /// Adds a second as it was measured.
+    pub fn add_interval(&mut self, interval: &Interval) {
+        self.add_measured(&StoredInterval::without_latencies(interval), &interval.tally);
+    }
+
+    /// The latencies of all that was added; its counters are not used.
+    pub fn latencies_so_far(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The record of a run that goes on, up to now. What is under way has no outcome yet: it is in no ratio, and the
+    /// sums are not looked at.
+    pub fn so_far(&self, header: &RunHeader) -> RunRecord {
+        let Figures { counted, signons, ends_us, .. } = &self.figures;
+        let calling_us = calling_us(&header.stages, 0, *ends_us);
+        RunRecord {
+            kpi: Kpi::of(counted, signons, header.mean_hold_us, calling_us, Basis::SoFar),
+            sums: Sums { hold: true, wrong: Vec::new() },
+            ..self.finish(header, Some(&RunEnd::default()), Intervals::default())
+        }
+    }
+
     /// The record of the run; without an `end` it is that of a run that was killed.
-    pub fn finish(mut self, header: &RunHeader, end: Option<&RunEnd>, intervals: Intervals) -> RunRecord {
-        let attempts = &mut self.figures.counted.attempts;
+    pub fn finish(&self, header: &RunHeader, end: Option<&RunEnd>, intervals: Intervals) -> RunRecord {
+        let Figures { signons, ends_us, .. } = &self.figures;
+        let mut counted = self.figures.counted.clone();
+        let attempts = &mut counted.attempts;
         // A killed process could not say what became of the calls it had in flight: the run ended before they did.
         let cut_off = if end.is_none() { attempts.due.saturating_sub(attempts.ended()) } else { 0 };
         attempts.unfinished += cut_off;
-        let sessions = &mut self.figures.counted.sessions;
+        let sessions = &mut counted.sessions;
         sessions.deleted += end.map_or(0, |end| end.sessions_deleted);
         sessions.delete_failed += end.map_or(0, |end| end.sessions_delete_failed);
         let latency = self.latencies();
         let generator = self.generator(header, end, cut_off);
-        let Figures { counted, signons, ends_us, .. } = &self.figures;
         let calling_us = calling_us(&header.stages, 0, *ends_us);
         RunRecord {
             schema_version: SCHEMA_VERSION,
@@ -131,15 +154,15 @@ impl Fold {
             stages: header.stages.clone(),
             mean_hold_us: header.mean_hold_us,
             attempts_unintended: counted.attempts_unintended(),
-            sums: Sums::of(counted, signons),
-            closes_per_1000_connection_hours: closes_per_1000_connection_hours(counted),
+            sums: Sums::of(&counted, signons),
+            closes_per_1000_connection_hours: closes_per_1000_connection_hours(&counted),
             latency,
-            kpi: Kpi::of(counted, signons, header.mean_hold_us, calling_us, Basis::Whole),
+            kpi: Kpi::of(&counted, signons, header.mean_hold_us, calling_us, Basis::Whole),
             littles_law: self.littles_law.finish(),
             generator,
             thresholds: header.thresholds.clone(),
             calls_csv: header.calls_csv.map(|csv| CallsCsv { end: end.and_then(|end| end.calls_csv), ..csv }),
-            counted: self.figures.counted,
+            counted,
             intervals,
         }
     }

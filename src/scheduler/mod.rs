@@ -187,6 +187,8 @@ pub enum Event<'a> {
     },
     /// The scout is back.
     Scouted(&'a Scouted),
+    /// The load is about to begin; this is all that is known before.
+    Begun(&'a RunHeader),
     /// Another interval was measured.
     Interval(&'a Interval),
     /// A threshold ends the run early: no new attempts, hang up, sign off, record.
@@ -329,6 +331,7 @@ fn load(
     let Looked { scouted, settings, run_number, renewer } = looked;
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
+    observer(Event::Begun(&header));
     writer.begin(header)?;
     let mut calls = CallList::create(&plan, writer.directory())?;
     let rows = || Rows::for_worker(&plan);

@@ -75,11 +75,20 @@ pub fn exit_code(record: &RunRecord, verdict: &Verdict) -> u8 {
     }
 }
 
+/// Whether the generator was fit to measure, by all rules; of a run that goes on, up to now.
+pub fn validity(record: &RunRecord) -> Validity {
+    fitness(&validity::findings(record))
+}
+
+fn fitness(findings: &[validity::Finding]) -> Validity {
+    findings.iter().map(|finding| finding.validity).max().unwrap_or_default()
+}
+
 /// Judges a run: writes into the record whether the generator was fit to measure, and returns the verdict by its
 /// thresholds. A threshold without a figure is not met.
 pub fn judge(record: &mut RunRecord) -> Verdict {
     let findings = validity::findings(record);
-    let validity = findings.iter().map(|finding| finding.validity).max().unwrap_or_default();
+    let validity = fitness(&findings);
     let reasons = |of: Validity| {
         findings.iter().filter(move |finding| finding.validity == of).map(|finding| finding.reason.clone())
     };

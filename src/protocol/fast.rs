@@ -319,6 +319,12 @@ pub(super) fn is_special(bytes: &[u8; 16]) -> bool {
     specials(word::<0>(bytes)) | specials(word::<8>(bytes)) != 0
 }
 
+/// The same of eight.
+#[inline(always)]
+pub(super) fn has_special(bytes: [u8; 8]) -> bool {
+    specials(u64::from_le_bytes(bytes)) != 0
+}
+
 #[inline(never)]
 fn find_special_from(mut at: usize, bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.get(at..)?.as_chunks::<8>();

@@ -266,7 +266,7 @@ impl Outgoing {
             }
         };
         let call_id = of_a_call.then_some(self.call_id.as_str());
-        encode_request(dialect, &self.ids, Line::Main(self.line), call_id, body, out).unwrap();
+        encode_request(dialect, &self.ids, Line::Main(self.line), call_id, &body, out).unwrap();
         self.ids.advance();
     }
 }

@@ -5,7 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use super::fast::{find_special, has_special, is_special};
+use super::fast::{find_special, is_plain_ascii};
 use super::keys::Key;
 
 /// A text with room behind it, because to copy a number of bytes that the compiler knows takes a few instructions, and
@@ -54,6 +54,12 @@ impl<const SIZE: usize> Padded<SIZE> {
     #[inline(always)]
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len()).unwrap_or_default()
+    }
+
+    /// The same with the room behind it.
+    #[inline(always)]
+    pub(super) fn padded(&self) -> &[u8; SIZE] {
+        &self.bytes
     }
 
     /// Puts another text in place of what stands behind `from`; what there is no room for is left out.
@@ -232,20 +238,20 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
 
 /// The same behind its opening quote.
 #[inline(always)]
-pub(super) fn push_rest_of_text(out: &mut Vec<u8>, text: &str) {
+fn push_rest_of_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Ids have sixteen to 32 bytes, numbers eight to sixteen: they are looked at and written as their first and their
     // last half, which may overlap. So it takes no loop and no call.
     if let (Some(first), Some(last), ..=32) =
         (bytes.first_chunk::<16>(), bytes.last_chunk::<16>(), bytes.len())
-        && !is_special(first)
-        && !is_special(last)
+        && is_plain_ascii(first)
+        && is_plain_ascii(last)
     {
         push_overlapping(out, first, last, bytes.len());
     } else if let (Some(first), Some(last), ..=16) =
         (bytes.first_chunk::<8>(), bytes.last_chunk::<8>(), bytes.len())
-        && !has_special(*first)
-        && !has_special(*last)
+        && is_plain_ascii(first)
+        && is_plain_ascii(last)
     {
         push_overlapping(out, first, last, bytes.len());
     } else {

@@ -287,7 +287,7 @@ impl Session {
             _ => line.and_then(|line| self.lines.call_id(line)),
         };
         let line = line.map_or(Line::Absent, |line| self.lines.wire(line));
-        encode_request(self.dialect, &self.ids, line, call_id, body, out)?;
+        encode_request(self.dialect, &self.ids, line, call_id, &body, out)?;
         let pending = Pending { counter: self.ids.counter(), request: name, tag, sent: now };
         self.ids.advance();
         self.pending.push(pending);

@@ -10,10 +10,10 @@ use std::sync::LazyLock;
 
 use serde_json::value::RawValue;
 
-use super::fast::has_special;
-use super::object::{Padded, push_rest_of_text};
+use super::fast::is_plain_ascii;
+use super::object::Padded;
 use super::{
-    CallId, Candidate, Dialect, Jsep, JsepKind, Keepalive, Line, NotInDialect, Request, RequestBody, Text,
+    CallId, Candidate, Dialect, Jsep, JsepKind, Keepalive, Line, NotInDialect, RequestBody, Text,
     TransactionIds,
 };
 
@@ -26,25 +26,20 @@ pub fn encode_request(
     ids: &TransactionIds,
     line: Line,
     call_id: Option<&str>,
-    body: RequestBody<'_>,
+    body: &RequestBody<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), NotInDialect> {
-    if write_prepared(dialect, ids, line, call_id, &body, out).is_some() {
+    if write_prepared(dialect, ids, line, call_id, body, out).is_some() {
         return Ok(());
     }
-    let (transaction, call_id) = (Text::Borrowed(ids.text()), call_id.map(Text::Borrowed));
-    Request { transaction, line, call_id, body }.encode(dialect, out)
+    body.encode(dialect, ids.text(), line, call_id, out)
 }
 
 /// Writes a keepalive with the next of the transaction ids into `out`, in place of what that held.
 pub fn encode_keepalive(dialect: Dialect, ids: &TransactionIds, out: &mut Vec<u8>) {
     let templates = Templates::of(dialect);
-    if let Some(template) = &templates.keepalive {
-        out.clear();
-        template.head.push(out);
-        ids.padded().push(out);
-        template.middle.push(out);
-    } else {
+    let template = templates.keepalive.as_ref();
+    if template.and_then(|it| it.begin(ids, out)?.end(None)).is_none() {
         // Each dialect has a keepalive, so this cannot fail.
         let _ = Keepalive::new(dialect, Text::Borrowed(ids.text())).encode(out);
     }
@@ -61,80 +56,134 @@ fn write_prepared(
     out: &mut Vec<u8>,
 ) -> Option<()> {
     let templates = Templates::of(dialect);
-    let (template, number, json) = match body {
-        RequestBody::IceTrickle { candidate: Candidate::One(candidate) } => {
-            (&templates.ice_trickle, None, Some(*candidate))
-        }
-        RequestBody::IceTrickle { candidate: Candidate::EndCompleted } => {
-            (&templates.end_of_candidates, None, None)
-        }
-        RequestBody::OutgoingCall {
-            number,
-            jsep: Some(Jsep { kind: JsepKind::Offer, sdp }),
-            from: None,
-            refer_id: None,
-            replaces: None,
-        } => (&templates.outgoing_call, Some(number), Some(*sdp)),
-        RequestBody::Accept { jsep: Some(Jsep { kind: JsepKind::Answer, sdp }) } => {
-            (&templates.accept, None, Some(*sdp))
-        }
-        RequestBody::Hangup => (&templates.hangup, None, None),
-        _ => return None,
-    };
-    let template = template.as_ref()?;
     let Line::Main(line @ 0..=9) = line else { return None };
-    let call_id: Option<&[u8; CallId::LENGTH]> = match call_id {
-        Some(call_id) => Some(call_id.as_bytes().as_array().filter(|it| is_plain(it))?),
-        None => None,
-    };
-    if call_id.is_some() != template.call_id_at.is_some() {
-        return None;
+    let call_id = call_id.map(str::as_bytes);
+    match (body, call_id) {
+        (RequestBody::IceTrickle { candidate: Candidate::One(candidate) }, None) => {
+            let template = templates.ice_trickle.as_ref()?;
+            template.begin(ids, out)?.put_line(line)?.end(Some(candidate))
+        }
+        (RequestBody::IceTrickle { candidate: Candidate::EndCompleted }, None) => {
+            let template = templates.end_of_candidates.as_ref()?;
+            template.begin(ids, out)?.put_line(line)?.end(None)
+        }
+        (RequestBody::Hangup, Some(call_id)) => {
+            let template = templates.hangup.as_ref()?;
+            template.begin(ids, out)?.put_line(line)?.put_call_id(call_id)?.end(None)
+        }
+        (RequestBody::Accept { jsep: Some(Jsep { kind: JsepKind::Answer, sdp }) }, Some(call_id)) => {
+            let template = templates.accept.as_ref()?;
+            template.begin(ids, out)?.put_line(line)?.put_call_id(call_id)?.end(Some(sdp))
+        }
+        (
+            RequestBody::OutgoingCall {
+                number,
+                jsep: Some(Jsep { kind: JsepKind::Offer, sdp }),
+                from: None,
+                refer_id: None,
+                replaces: None,
+            },
+            Some(call_id),
+        ) => {
+            let template = templates.outgoing_call.as_ref()?;
+            let text = template.begin(ids, out)?.put_line(line)?.put_call_id(call_id)?;
+            text.put_number(number.as_bytes())?.end(Some(sdp))
+        }
+        _ => None,
     }
-    out.clear();
-    template.head.push(out);
-    ids.padded().push(out);
-    let middle = out.len();
-    template.middle.push(out);
-    if let (Some(at), Some(call_id)) = (template.call_id_at, call_id) {
-        out.get_mut(middle + at..)?.first_chunk_mut()?.clone_from(call_id);
-    }
-    let line_at = match dialect {
-        Dialect::Nested => template.line_at,
-        Dialect::Flat => middle + template.line_at,
-    };
-    *out.get_mut(line_at)? = b'0' + line as u8;
-    if let Some(number) = number {
-        push_rest_of_text(out, number);
-        template.behind_number.push(out);
-    }
-    if let Some(json) = json {
-        out.extend_from_slice(json.get().as_bytes());
-        template.end.push(out);
-    }
-    Some(())
 }
 
-/// Whether it has no characters that would have to be escaped.
-#[inline(always)]
-fn is_plain(call_id: &[u8; CallId::LENGTH]) -> bool {
-    let (words, _) = call_id.as_chunks::<8>();
-    !words.iter().any(|word| has_special(*word))
+/// What stands before the JSON of a request has room in so many bytes.
+const ROOM: usize = 192;
+const HEAD: usize = 64;
+
+/// A text under way. Its length is kept here up to its JSON, because a vector puts it down after each piece.
+struct Writing<'t, 'o> {
+    template: &'t Template,
+    out: &'o mut Vec<u8>,
+    /// Where the middle begins.
+    middle: usize,
+    length: usize,
+}
+
+impl Writing<'_, '_> {
+    #[inline(always)]
+    fn patch<const N: usize>(&mut self, at: usize, bytes: &[u8; N]) -> Option<()> {
+        let room: &mut [u8; ROOM] = self.out.first_chunk_mut()?;
+        *room.get_mut(at..)?.first_chunk_mut()? = *bytes;
+        Some(())
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, text: &Padded<N>) -> Option<()> {
+        self.patch(self.length, text.padded())?;
+        self.length += text.len();
+        Some(())
+    }
+
+    #[inline(always)]
+    fn put_line(mut self, line: u16) -> Option<Self> {
+        let at = if self.template.line_in_head { 0 } else { self.middle } + self.template.line_at;
+        self.patch(at, &[b'0' + line as u8])?;
+        Some(self)
+    }
+
+    /// A call id as our own are: of that length, without characters that would have to be escaped.
+    #[inline(always)]
+    fn put_call_id(mut self, call_id: &[u8]) -> Option<Self> {
+        let call_id: &[u8; CallId::LENGTH] = call_id.as_array()?;
+        self.patch(self.middle + self.template.call_id_at, call_id)?;
+        is_plain_ascii(call_id).then_some(self)
+    }
+
+    /// A number likewise, of up to 16 characters.
+    #[inline(always)]
+    fn put_number(mut self, number: &[u8]) -> Option<Self> {
+        let (begin, length) = (self.length, number.len());
+        if let (Some(first), Some(last), ..=16) = (number.first_chunk::<8>(), number.last_chunk::<8>(), length) {
+            // In two pieces that may overlap.
+            self.patch(begin, first)?;
+            self.patch(begin + length - last.len(), last)?;
+            if !is_plain_ascii(first) || !is_plain_ascii(last) {
+                return None;
+            }
+        } else {
+            for (place, byte) in number.iter().enumerate() {
+                self.patch(begin + place, &[*byte])?;
+                is_plain_ascii(&[*byte; 8]).then_some(())?;
+            }
+        }
+        self.length += length;
+        self.put(&self.template.behind_number)?;
+        Some(self)
+    }
+
+    #[inline(always)]
+    fn end(self, json: Option<&RawValue>) -> Option<()> {
+        self.out.truncate(self.length);
+        if let Some(json) = json {
+            self.out.extend_from_slice(json.get().as_bytes());
+            self.template.end.push(self.out);
+        }
+        Some(())
+    }
 }
 
 /// What a request of one kind reads like in one dialect.
 struct Template {
     /// Up to the transaction.
-    head: Padded<64>,
+    head: Padded<HEAD>,
     /// Behind it, up to the number, or else to the JSON, or else to the end; with a call id of our own.
-    middle: Padded<96>,
+    middle: Padded<80>,
     /// Behind the number, up to the JSON.
-    behind_number: Padded<48>,
+    behind_number: Padded<32>,
     /// Behind the JSON.
     end: Padded<4>,
     /// Where the line stands: in the head in nested, in the middle in flat.
     line_at: usize,
+    line_in_head: bool,
     /// Where the call id stands in the middle.
-    call_id_at: Option<usize>,
+    call_id_at: usize,
 }
 
 struct Templates {
@@ -167,12 +216,9 @@ impl Templates {
     fn new(dialect: Dialect) -> Templates {
         let json = serde_json::from_str::<&RawValue>(MARKED_JSON).ok();
         let jsep = |kind| json.map(|sdp| Jsep { kind, sdp });
-        let request = |call_id: Option<&str>, body| {
+        let request = |call_id: Option<&str>, body: RequestBody<'_>| {
             let mut text = Vec::new();
-            let transaction = Text::Borrowed(TRANSACTION);
-            let call_id = call_id.map(Text::Borrowed);
-            let request = Request { transaction, line: Line::Main(LINE), call_id, body };
-            request.encode(dialect, &mut text).ok()?;
+            body.encode(dialect, TRANSACTION, Line::Main(LINE), call_id, &mut text).ok()?;
             Template::cut(dialect, text)
         };
         let trickle = |candidate| request(None, RequestBody::IceTrickle { candidate });
@@ -199,21 +245,35 @@ impl Templates {
 }
 
 impl Template {
+    /// Writes what all requests have: all up to the number, the JSON or the end.
+    #[inline(always)]
+    fn begin<'t, 'o>(&'t self, ids: &TransactionIds, out: &'o mut Vec<u8>) -> Option<Writing<'t, 'o>> {
+        out.clear();
+        out.extend_from_slice(self.head.padded());
+        out.extend_from_slice(&[0; ROOM - HEAD]);
+        let length = self.head.len();
+        let mut text = Writing { template: self, out, middle: length + ids.padded().len(), length };
+        text.put(ids.padded())?;
+        text.put(&self.middle)?;
+        Some(text)
+    }
+
     /// The template that this text of the encoder's is, with markers in it.
     fn cut(dialect: Dialect, text: Vec<u8>) -> Option<Template> {
         let text = String::from_utf8(text).ok()?;
         let (head, rest) = text.split_once(TRANSACTION)?;
         let (rest, end) = rest.split_once(MARKED_JSON).unwrap_or((rest, ""));
-        // `push_rest_of_text` writes the closing quote.
-        let (middle, behind_number) = rest.split_once(concat!("NUMBER", "\"")).unwrap_or((rest, ""));
-        let with_line = if dialect == Dialect::Nested { head } else { middle };
+        let (middle, behind_number) = rest.split_once(NUMBER).unwrap_or((rest, ""));
+        let line_in_head = dialect == Dialect::Nested;
+        let with_line = if line_in_head { head } else { middle };
         Some(Template {
             head: Padded::of(head)?,
             middle: Padded::of(middle)?,
             behind_number: Padded::of(behind_number)?,
             end: Padded::of(end)?,
             line_at: with_line.find(&format!(":{LINE}")).map_or(0, |colon| colon + 1),
-            call_id_at: middle.find(CALL_ID),
+            line_in_head,
+            call_id_at: middle.find(CALL_ID).unwrap_or(0),
         })
     }
 }

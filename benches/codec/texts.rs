@@ -244,29 +244,31 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Writes it as a session does: a fresh transaction, then the message into a buffer that is warm.
+    /// Writes it as a session does: with a fresh transaction, into a buffer that is warm.
     pub fn encode(&mut self, dialect: Dialect, out: &mut Vec<u8>) {
-        if self.kind == Sent::Keepalive {
-            encode_keepalive(dialect, &self.ids, out);
-            self.ids.advance();
-            return;
-        }
+        let call_id = Some(self.call_id.as_str());
         let jsep = |kind| Some(Jsep { kind, sdp: &*self.raw });
-        let (of_a_call, body) = match self.kind {
+        let mut request = |call_id, body: RequestBody<'_>| {
+            encode_request(dialect, &self.ids, Line::Main(self.line), call_id, &body, out).unwrap();
+        };
+        match self.kind {
+            Sent::Keepalive => encode_keepalive(dialect, &self.ids, out),
             Sent::OutgoingCall => {
                 let number = Text::Borrowed(self.number.as_str());
                 let jsep = jsep(JsepKind::Offer);
-                (true, RequestBody::OutgoingCall { number, jsep, from: None, refer_id: None, replaces: None })
+                let body =
+                    RequestBody::OutgoingCall { number, jsep, from: None, refer_id: None, replaces: None };
+                request(call_id, body);
             }
-            Sent::Accept => (true, RequestBody::Accept { jsep: jsep(JsepKind::Answer) }),
-            Sent::Hangup => (true, RequestBody::Hangup),
-            Sent::EndOfCandidates => (false, RequestBody::IceTrickle { candidate: Candidate::EndCompleted }),
-            Sent::IceTrickle | Sent::Keepalive => {
-                (false, RequestBody::IceTrickle { candidate: Candidate::One(&self.raw) })
+            Sent::Accept => request(call_id, RequestBody::Accept { jsep: jsep(JsepKind::Answer) }),
+            Sent::Hangup => request(call_id, RequestBody::Hangup),
+            Sent::IceTrickle => {
+                request(None, RequestBody::IceTrickle { candidate: Candidate::One(&self.raw) });
             }
-        };
-        let call_id = of_a_call.then_some(self.call_id.as_str());
-        encode_request(dialect, &self.ids, Line::Main(self.line), call_id, &body, out).unwrap();
+            Sent::EndOfCandidates => {
+                request(None, RequestBody::IceTrickle { candidate: Candidate::EndCompleted });
+            }
+        }
         self.ids.advance();
     }
 }

@@ -222,8 +222,11 @@ impl RequestBody<'_> {
             return Err(NotInDialect { dialect, what });
         }
         let name = Name::Known(name.literal(dialect));
-        Envelope { kind: Key::Request, name, transaction: Some(transaction), line, call_id }
-            .write(dialect, out, |object| self.write(object))
+        Envelope { kind: Key::Request, name, transaction: Some(transaction), line, call_id }.write(
+            dialect,
+            out,
+            |object| self.write(object),
+        )
     }
 
     fn write(&self, object: &mut Object<'_>) {

@@ -33,5 +33,5 @@ pub use message::*;
 pub use names::*;
 pub use repair::*;
 pub use server_message::ServerMessage;
-pub use template::{encode_keepalive, encode_request};
 pub use session::{Due, Fact, Handled, Session, SessionSettings};
+pub use template::{encode_keepalive, encode_request};

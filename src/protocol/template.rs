@@ -1,10 +1,10 @@
 //! The requests that make the load, prepared: the text that the encoder writes, cut where values differ.
 //!
 //! All clients of a run send the same few requests, of which only the transaction, the line, the call id and the number
-//! change; descriptions and candidates are JSON already. A template is one text of the encoder's with markers for these,
-//! made when the first is needed, and copied in pieces of a fixed size: MIX instructions instead of 520 in the mix of a
-//! call flow, and 100 is what a bare copy takes. The encoder stays what defines a message, and writes whatever has no
-//! template: rarer requests, and values of another shape than ours.
+//! change; descriptions and candidates are JSON already. A template is such a text, written once by the encoder with
+//! markers for these, and is copied in pieces of a fixed size: in the mix of a call flow that takes 310 instructions
+//! instead of 520 (a bare copy takes 90), for a call with its description 760 instead of 1,070 (380). The encoder stays
+//! what defines a message, and writes whatever has no template: rarer requests, and values of another shape than ours.
 
 use std::sync::LazyLock;
 
@@ -140,7 +140,9 @@ impl Writing<'_, '_> {
     #[inline(always)]
     fn put_number(mut self, number: &[u8]) -> Option<Self> {
         let (begin, length) = (self.length, number.len());
-        if let (Some(first), Some(last), ..=16) = (number.first_chunk::<8>(), number.last_chunk::<8>(), length) {
+        if let (Some(first), Some(last), ..=16) =
+            (number.first_chunk::<8>(), number.last_chunk::<8>(), length)
+        {
             // In two pieces that may overlap.
             self.patch(begin, first)?;
             self.patch(begin + length - last.len(), last)?;
@@ -275,5 +277,124 @@ impl Template {
             line_in_head,
             call_id_at: middle.find(CALL_ID).unwrap_or(0),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+    use crate::protocol::{ReferId, Request};
+
+    const DIALECTS: [Dialect; 2] = [Dialect::Flat, Dialect::Nested];
+    const OWN_CALL_ID: &str = "kT4vQ9mZc2XwB7nLr0HsYd3E";
+
+    /// All shapes of the requests that have templates, and some that have none.
+    fn bodies<'a>(text: &'a str, json: &'a RawValue) -> Vec<RequestBody<'a>> {
+        let call = |jsep, from: Option<&'a str>, refer_id, replaces: Option<&'a str>| {
+            let (from, replaces) = (from.map(Text::Borrowed), replaces.map(Text::Borrowed));
+            RequestBody::OutgoingCall { number: Text::Borrowed(text), jsep, from, refer_id, replaces }
+        };
+        let offer = Some(Jsep { kind: JsepKind::Offer, sdp: json });
+        let answer = Some(Jsep { kind: JsepKind::Answer, sdp: json });
+        let trickle = |candidate| RequestBody::IceTrickle { candidate };
+        vec![
+            call(offer, None, None, None),
+            call(answer, None, None, None),
+            call(None, None, None, None),
+            call(offer, Some(text), None, None),
+            call(offer, None, Some(ReferId::Number(3)), None),
+            call(offer, None, None, Some(text)),
+            RequestBody::Accept { jsep: answer },
+            RequestBody::Accept { jsep: offer },
+            RequestBody::Accept { jsep: None },
+            trickle(Candidate::One(json)),
+            trickle(Candidate::EndCompleted),
+            trickle(Candidate::EndNull),
+            RequestBody::Hangup,
+            RequestBody::Unhold,
+            RequestBody::Update { jsep: offer },
+            RequestBody::PresenceUpdate { settings: Some(json) },
+        ]
+    }
+
+    fn any_line() -> impl Strategy<Value = Line> {
+        prop_oneof![
+            (0..12_u16).prop_map(Line::Main),
+            any::<u16>().prop_map(Line::Main),
+            Just(Line::Guest),
+            Just(Line::Absent),
+            Just(Line::Invalid),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_template_says_what_the_encoder_says(
+            client in any::<u32>(),
+            counter in prop_oneof![0..10_000_u32, any::<u32>()],
+            line in any_line(),
+            call_id in proptest::option::of("[a-zA-Z0-9]{24}|[ -~]{24}|\\PC{0,30}|.{24}"),
+            text in "[0-9]{0,20}|[ -~]{0,18}|.{0,18}",
+            json in ".{0,300}",
+        ) {
+            let json = to_raw_value(&json).unwrap();
+            let mut ids = TransactionIds::new(client, client);
+            ids.skip_to(counter);
+            for dialect in DIALECTS {
+                for body in bodies(&text, &json) {
+                    let (mut prepared, mut plain) = (b"before".to_vec(), b"before".to_vec());
+                    let written = encode_request(dialect, &ids, line, call_id.as_deref(), &body, &mut prepared);
+                    let (transaction, call_id) = (ids.text().into(), call_id.as_deref().map(Text::Borrowed));
+                    let request = Request { transaction, line, call_id, body };
+                    prop_assert_eq!(written, request.encode(dialect, &mut plain));
+                    prop_assert_eq!(String::from_utf8(prepared), String::from_utf8(plain));
+                }
+                let (mut prepared, mut plain) = (Vec::new(), Vec::new());
+                encode_keepalive(dialect, &ids, &mut prepared);
+                Keepalive::new(dialect, ids.text().into()).encode(&mut plain).unwrap();
+                prop_assert_eq!(prepared, plain);
+            }
+        }
+    }
+
+    #[test]
+    fn what_our_clients_send_most_has_a_template_and_the_rest_has_none() {
+        let json = to_raw_value("v=0\r\n").unwrap();
+        let ids = TransactionIds::new(731_904_552, 17);
+        let mut out = Vec::new();
+        for dialect in DIALECTS {
+            for number in ["15550177", "101", "+4915550177", ""] {
+                let has_template = bodies(number, &json).into_iter().map(|body| {
+                    let call_id =
+                        Some(OWN_CALL_ID).filter(|_| !matches!(body, RequestBody::IceTrickle { .. }));
+                    write_prepared(dialect, &ids, Line::Main(3), call_id, &body, &mut out).is_some()
+                });
+                let has_template: Vec<usize> =
+                    has_template.enumerate().filter_map(|(place, has)| has.then_some(place)).collect();
+                assert_eq!(has_template, [0, 6, 9, 10, 12], "{dialect} {number}");
+            }
+            assert!(Templates::of(dialect).keepalive.is_some());
+        }
+    }
+
+    #[test]
+    fn values_of_another_shape_are_left_to_the_encoder() {
+        let json = to_raw_value("v=0\r\n").unwrap();
+        let ids = TransactionIds::new(731_904_552, 17);
+        let is_prepared = |line, call_id, number| {
+            let body = &bodies(number, &json)[0];
+            write_prepared(Dialect::Flat, &ids, line, call_id, body, &mut Vec::new()).is_some()
+        };
+        assert!(is_prepared(Line::Main(9), Some(OWN_CALL_ID), "15550177"));
+        assert!(!is_prepared(Line::Main(10), Some(OWN_CALL_ID), "15550177"));
+        assert!(!is_prepared(Line::Guest, Some(OWN_CALL_ID), "15550177"));
+        assert!(!is_prepared(Line::Main(9), Some("a-call-id\\of-24-character"), "15550177"));
+        assert!(!is_prepared(Line::Main(9), Some("short"), "15550177"));
+        assert!(!is_prepared(Line::Main(9), None, "15550177"));
+        assert!(!is_prepared(Line::Main(9), Some(OWN_CALL_ID), "1555\"177"));
+        assert!(!is_prepared(Line::Main(9), Some(OWN_CALL_ID), "\u{fc}"));
     }
 }

@@ -11,7 +11,8 @@ use rand::seq::SliceRandom as _;
 use serde_json::value::{RawValue, to_raw_value};
 use wtsp_load::law::{Draws, Seed};
 use wtsp_load::protocol::{
-    CallId, Candidate, Dialect, Jsep, JsepKind, Keepalive, Line, Request, RequestBody, Text, TransactionIds,
+    CallId, Candidate, Dialect, Jsep, JsepKind, Line, RequestBody, Text, TransactionIds, encode_keepalive,
+    encode_request,
 };
 
 /// How a server orders the keys of a message.
@@ -96,8 +97,8 @@ impl Writer {
 
     fn received(&mut self, kind: Received) -> String {
         let is_nested = self.dialect == Dialect::Nested;
-        let mut ids = TransactionIds::new(self.draws.random(), self.draws.random());
-        let transaction = ("transaction", quoted(ids.text(self.draws.random_range(0..5_000))));
+        let ids = transaction_ids(&mut self.draws);
+        let transaction = ("transaction", quoted(ids.text()));
         let line = ("line", self.draws.random_range(0..4_u8).to_string());
         let call_id = ("call_id", quoted(&CallId::random(&mut self.draws)));
         let code = |code: u16| ("code", code.to_string());
@@ -176,6 +177,13 @@ impl Writer {
     }
 }
 
+/// Those of some client that has sent a few thousand requests at the most.
+fn transaction_ids(draws: &mut Draws) -> TransactionIds {
+    let mut ids = TransactionIds::new(draws.random(), draws.random());
+    ids.skip_to(draws.random_range(0..5_000));
+    ids
+}
+
 fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
@@ -228,7 +236,6 @@ const SENT_MIX: [(Sent, usize); 6] = [
 pub struct Outgoing {
     kind: Sent,
     ids: TransactionIds,
-    counter: u32,
     line: u16,
     call_id: String,
     number: String,
@@ -237,30 +244,32 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Writes it as a session does: a fresh transaction, then the message into a buffer that is warm.
+    /// Writes it as a session does: with a fresh transaction, into a buffer that is warm.
     pub fn encode(&mut self, dialect: Dialect, out: &mut Vec<u8>) {
-        let transaction = Text::Borrowed(self.ids.text(self.counter));
-        if self.kind == Sent::Keepalive {
-            Keepalive::new(dialect, transaction).encode(out).unwrap();
-            return;
-        }
+        let call_id = Some(self.call_id.as_str());
         let jsep = |kind| Some(Jsep { kind, sdp: &self.raw });
-        let (of_a_call, body) = match self.kind {
+        let mut request = |call_id, body: RequestBody<'_>| {
+            encode_request(dialect, &self.ids, Line::Main(self.line), call_id, &body, out).unwrap();
+        };
+        match self.kind {
+            Sent::Keepalive => encode_keepalive(dialect, &self.ids, out),
             Sent::OutgoingCall => {
                 let number = Text::Borrowed(self.number.as_str());
                 let jsep = jsep(JsepKind::Offer);
-                (true, RequestBody::OutgoingCall { number, jsep, from: None, refer_id: None, replaces: None })
+                let body =
+                    RequestBody::OutgoingCall { number, jsep, from: None, refer_id: None, replaces: None };
+                request(call_id, body);
             }
-            Sent::Accept => (true, RequestBody::Accept { jsep: jsep(JsepKind::Answer) }),
-            Sent::Hangup => (true, RequestBody::Hangup),
-            Sent::EndOfCandidates => (false, RequestBody::IceTrickle { candidate: Candidate::EndCompleted }),
-            Sent::IceTrickle | Sent::Keepalive => {
-                (false, RequestBody::IceTrickle { candidate: Candidate::One(&self.raw) })
+            Sent::Accept => request(call_id, RequestBody::Accept { jsep: jsep(JsepKind::Answer) }),
+            Sent::Hangup => request(call_id, RequestBody::Hangup),
+            Sent::IceTrickle => {
+                request(None, RequestBody::IceTrickle { candidate: Candidate::One(&self.raw) });
             }
-        };
-        let call_id = of_a_call.then_some(Text::Borrowed(self.call_id.as_str()));
-        let request = Request { transaction, line: Line::Main(self.line), call_id, body };
-        request.encode(dialect, out).unwrap();
+            Sent::EndOfCandidates => {
+                request(None, RequestBody::IceTrickle { candidate: Candidate::EndCompleted });
+            }
+        }
+        self.ids.advance();
     }
 }
 
@@ -290,8 +299,7 @@ fn outgoing(kind: Sent, draws: &mut Draws) -> Outgoing {
     });
     Outgoing {
         kind,
-        ids: TransactionIds::new(draws.random(), draws.random()),
-        counter: draws.random_range(0..5_000),
+        ids: transaction_ids(draws),
         line: draws.random_range(0..4),
         call_id: CallId::random(draws).to_string(),
         number: format!("1555{:04}", draws.random_range(0..10_000_u32)),

@@ -178,24 +178,7 @@ impl<'a> Keepalive<'a> {
 impl<'a> Request<'a> {
     /// Writes the request into `out`, in place of what that held.
     pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), NotInDialect> {
-        let name = self.body.name();
-        let what = match (&self.body, dialect) {
-            _ if !name.is_in(dialect) => Some(name.name()),
-            (RequestBody::OutgoingCall { from: Some(_), .. }, Dialect::Nested) => Some("from"),
-            (RequestBody::OutgoingCall { replaces: Some(_), .. }, Dialect::Nested) => Some("replaces"),
-            _ => None,
-        };
-        if let Some(what) = what {
-            return Err(NotInDialect { dialect, what });
-        }
-        Envelope {
-            kind: Key::Request,
-            name: Name::Known(name.literal(dialect)),
-            transaction: Some(&self.transaction),
-            line: self.line,
-            call_id: self.call_id.as_deref(),
-        }
-        .write(dialect, out, |object| self.body.write(object))
+        self.body.encode(dialect, &self.transaction, self.line, self.call_id.as_deref(), out)
     }
 
     /// The `ack` of this request, with the request's line and call (section 3.6).
@@ -219,6 +202,33 @@ impl<'a> Request<'a> {
 }
 
 impl RequestBody<'_> {
+    /// Writes the request of this body into `out`, in place of what that held.
+    pub(super) fn encode(
+        &self,
+        dialect: Dialect,
+        transaction: &str,
+        line: Line,
+        call_id: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NotInDialect> {
+        let name = self.name();
+        let what = match (self, dialect) {
+            _ if !name.is_in(dialect) => Some(name.name()),
+            (Self::OutgoingCall { from: Some(_), .. }, Dialect::Nested) => Some("from"),
+            (Self::OutgoingCall { replaces: Some(_), .. }, Dialect::Nested) => Some("replaces"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(NotInDialect { dialect, what });
+        }
+        let name = Name::Known(name.literal(dialect));
+        Envelope { kind: Key::Request, name, transaction: Some(transaction), line, call_id }.write(
+            dialect,
+            out,
+            |object| self.write(object),
+        )
+    }
+
     fn write(&self, object: &mut Object<'_>) {
         match self {
             Self::OutgoingCall { number, jsep, from, refer_id, replaces } => {

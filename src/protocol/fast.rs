@@ -313,10 +313,19 @@ fn word<const FROM: usize>(block: &[u8; 16]) -> u64 {
     (u128::from_le_bytes(*block) >> (8 * FROM)) as u64
 }
 
-/// Whether there is one of those.
+/// Whether there is neither one of those nor anything beyond ASCII: half the work of finding the first.
 #[inline(always)]
-pub(super) fn is_special(bytes: &[u8; 16]) -> bool {
-    specials(word::<0>(bytes)) | specials(word::<8>(bytes)) != 0
+pub(super) fn is_plain_ascii<const N: usize>(bytes: &[u8; N]) -> bool {
+    const { assert!(N.is_multiple_of(8)) };
+    let (words, _) = bytes.as_chunks::<8>();
+    let marks = words.iter().fold(0, |marks, word| {
+        let word = u64::from_le_bytes(*word);
+        let quotes = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let backslashes = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let controls = word.wrapping_sub(ONES * 0x20);
+        marks | word | quotes | backslashes | controls
+    });
+    marks & HIGHS == 0
 }
 
 #[inline(never)]
@@ -332,11 +341,13 @@ fn find_special_from(mut at: usize, bytes: &[u8]) -> Option<usize> {
     Some(at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?)
 }
 
+/// A one in each byte of a word, and the highest bit of each.
+const ONES: u64 = u64::MAX / 0xff;
+const HIGHS: u64 = ONES << 7;
+
 /// The highest bit of each byte that is one of those; above the first it may be set in others too.
 #[inline(always)]
 const fn specials(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGHS: u64 = ONES << 7;
     let quotes = word ^ (ONES * b'"' as u64);
     let backslashes = word ^ (ONES * b'\\' as u64);
     // A byte that is below another has its highest bit set after the subtraction, and had it not before. A borrow from
@@ -370,6 +381,7 @@ mod tests {
                     let first = bytes.iter().position(|it| *it < 0x20 || *it == b'"' || *it == b'\\');
                     assert_eq!(find_special(&bytes), first);
                     assert!(!is_special || first == Some(at));
+                    assert_eq!(is_plain_ascii(&bytes), first.is_none() && bytes.is_ascii());
                 }
             }
         }

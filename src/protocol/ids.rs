@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use rand::RngExt;
 
+use super::object::Padded;
 use crate::law::Draws;
 
 /// The longest transaction that is read (decision 12.39). Our own stay below 40.
@@ -23,46 +24,71 @@ const HEAD: usize = PREFIX.len() + RUN_DIGITS + CLIENT_DIGITS;
 pub const MAX_OWN_TRANSACTION: usize = HEAD + 10;
 
 /// The transaction ids of one client: `transaction-`, nine digits of the run, seven of the client, and a counter
-/// (section 7.1). They are recognised by what they begin with, so nothing is stored but that.
+/// (section 7.1). They are recognised by what they begin with, so nothing is stored but that and the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionIds {
-    /// What all of them begin with, and the counter of the one written last.
-    text: String,
+    next: Padded<40>,
+    counter: u32,
 }
 
 impl TransactionIds {
     /// The ids of the client number `client` in the run `run`; both are cut to the digits there are for them, so a
     /// process can tell ten million clients apart.
     pub fn new(run: u32, client: u32) -> Self {
-        let mut text = String::with_capacity(MAX_OWN_TRANSACTION);
-        text.push_str(PREFIX);
-        push_padded(&mut text, run % 10_u32.pow(RUN_DIGITS as u32), RUN_DIGITS);
-        push_padded(&mut text, client % 10_u32.pow(CLIENT_DIGITS as u32), CLIENT_DIGITS);
-        Self { text }
+        let mut ids = Self { next: Padded::new([PREFIX, "", ""]), counter: 0 };
+        ids.push_padded(run % 10_u32.pow(RUN_DIGITS as u32), RUN_DIGITS);
+        ids.push_padded(client % 10_u32.pow(CLIENT_DIGITS as u32), CLIENT_DIGITS);
+        ids.skip_to(0);
+        ids
     }
 
-    /// The id number `counter`.
-    pub fn text(&mut self, counter: u32) -> &str {
-        self.text.truncate(HEAD);
-        self.text.push_str(itoa::Buffer::new().format(counter));
-        &self.text
+    fn push_padded(&mut self, number: u32, width: usize) {
+        self.next.set_from(self.next.len(), &format!("{number:0width$}"));
+    }
+
+    /// The next id.
+    pub fn text(&self) -> &str {
+        // All of it is ASCII, so the check cannot fail.
+        std::str::from_utf8(self.next.as_bytes()).unwrap_or_default()
+    }
+
+    /// The next id, to be copied.
+    #[inline(always)]
+    pub(super) fn padded(&self) -> &Padded<40> {
+        &self.next
+    }
+
+    /// The counter of the next id.
+    pub fn counter(&self) -> u32 {
+        self.counter
+    }
+
+    /// The next id is used: on to the one behind it.
+    #[inline]
+    pub fn advance(&mut self) {
+        let counter = self.counter.wrapping_add(1);
+        match counter % 10 {
+            0 => self.skip_to(counter),
+            // Nine of ten times only the last digit changes.
+            digit => {
+                self.counter = counter;
+                self.next.set_last(b'0' + digit as u8);
+            }
+        }
+    }
+
+    /// Goes on with this counter.
+    pub fn skip_to(&mut self, counter: u32) {
+        self.counter = counter;
+        self.next.set_from(HEAD, itoa::Buffer::new().format(counter));
     }
 
     /// The counter of an id that this client wrote; `None` for any other text.
     pub fn parse(&self, id: &str) -> Option<u32> {
-        let counter = id.strip_prefix(self.text.get(..HEAD)?)?.as_bytes();
+        let counter = id.as_bytes().strip_prefix(self.next.as_bytes().get(..HEAD)?)?;
         let is_canonical = counter.len() == 1 || counter.first() != Some(&b'0');
         is_canonical.then(|| number(counter))?
     }
-}
-
-fn push_padded(out: &mut String, number: u32, width: usize) {
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(number);
-    for _ in digits.len()..width {
-        out.push('0');
-    }
-    out.push_str(digits);
 }
 
 fn number(digits: &[u8]) -> Option<u32> {
@@ -147,13 +173,15 @@ mod tests {
     fn a_client_recognises_its_own_transactions_and_no_others() {
         let mut own = TransactionIds::new(731_904_552, 17);
         for counter in [0, 7, 10, u32::MAX] {
-            let id = own.text(counter).to_owned();
+            own.skip_to(counter);
+            let id = own.text().to_owned();
             assert_eq!(own.parse(&id), Some(counter), "{id}");
             assert!(id.len() <= MAX_OWN_TRANSACTION && id.len() <= 40);
             assert_eq!(TransactionIds::new(731_904_552, 18).parse(&id), None);
             assert_eq!(TransactionIds::new(731_904_553, 17).parse(&id), None);
         }
-        assert_eq!(own.text(7), "transaction-73190455200000177");
+        own.skip_to(7);
+        assert_eq!(own.text(), "transaction-73190455200000177");
         for foreign in [
             "",
             "transaction-",
@@ -172,9 +200,23 @@ mod tests {
 
     #[test]
     fn small_numbers_are_padded() {
-        let mut ids = TransactionIds::new(1, 2);
-        assert_eq!(ids.text(3), "transaction-00000000100000023");
+        let ids = TransactionIds::new(1, 2);
+        assert_eq!(ids.text(), "transaction-00000000100000020");
         assert_eq!(ids.parse("transaction-00000000100000023"), Some(3));
+    }
+
+    #[test]
+    fn ids_follow_each_other_and_begin_again_when_the_counter_does() {
+        let mut ids = TransactionIds::new(1, 2);
+        for begin in [0, 5, 95, 99_990, u32::MAX - 12] {
+            ids.skip_to(begin);
+            for step in 0..25 {
+                let counter = begin.wrapping_add(step);
+                assert_eq!(ids.text(), format!("transaction-0000000010000002{counter}"));
+                assert_eq!((ids.counter(), ids.parse(ids.text())), (counter, Some(counter)));
+                ids.advance();
+            }
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod raw;
 mod repair;
 mod server_message;
 mod session;
+mod template;
 mod wire;
 mod words;
 
@@ -33,3 +34,4 @@ pub use names::*;
 pub use repair::*;
 pub use server_message::ServerMessage;
 pub use session::{Due, Fact, Handled, Session, SessionSettings};
+pub use template::{encode_keepalive, encode_request};

@@ -5,27 +5,33 @@
 
 use serde_json::value::RawValue;
 
-use super::fast::{find_special, is_special};
+use super::fast::{find_special, is_plain_ascii};
 use super::keys::Key;
 
-/// A text that is known beforehand, padded, because to copy a number of bytes that the compiler knows takes a few
-/// instructions, and to copy just as many as there are takes a call.
-pub(super) struct Literal {
-    bytes: [u8; Literal::SIZE],
-    length: usize,
+/// A text with room behind it, because to copy a number of bytes that the compiler knows takes a few instructions, and
+/// to copy just as many as there are takes a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Padded<const SIZE: usize> {
+    bytes: [u8; SIZE],
+    length: u8,
 }
 
-impl Literal {
-    const SIZE: usize = 32;
+impl<const SIZE: usize> Padded<SIZE> {
+    /// The text, if there is room for it.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let mut bytes = [0; SIZE];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes, length: u8::try_from(text.len()).ok()? })
+    }
 
     /// The three texts behind each other.
     pub(super) const fn new(parts: [&str; 3]) -> Self {
-        let mut literal = Self { bytes: [0; Self::SIZE], length: 0 };
+        let mut literal = Self { bytes: [0; SIZE], length: 0 };
         let mut part = 0;
         while part < parts.len() {
             let mut at = 0;
             while at < parts[part].len() {
-                literal.bytes[literal.length] = parts[part].as_bytes()[at];
+                literal.bytes[literal.length as usize] = parts[part].as_bytes()[at];
                 literal.length += 1;
                 at += 1;
             }
@@ -40,12 +46,48 @@ impl Literal {
     }
 
     #[inline(always)]
-    fn push(&self, out: &mut Vec<u8>) {
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.length)
+    }
+
+    /// What is in it.
+    #[inline(always)]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len()).unwrap_or_default()
+    }
+
+    /// The same with the room behind it.
+    #[inline(always)]
+    pub(super) fn padded(&self) -> &[u8; SIZE] {
+        &self.bytes
+    }
+
+    /// Puts another text in place of what stands behind `from`; what there is no room for is left out.
+    pub(super) fn set_from(&mut self, from: usize, text: &str) {
+        for (place, byte) in self.bytes.iter_mut().skip(from).zip(text.bytes()) {
+            *place = byte;
+        }
+        self.length = (from + text.len()).min(SIZE) as u8;
+    }
+
+    /// Puts another byte in place of the last.
+    #[inline(always)]
+    pub(super) fn set_last(&mut self, byte: u8) {
+        if let Some(last) = self.len().checked_sub(1).and_then(|last| self.bytes.get_mut(last)) {
+            *last = byte;
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
         let begin = out.len();
         out.extend_from_slice(&self.bytes);
-        out.truncate(begin + self.length);
+        out.truncate(begin + self.len());
     }
 }
+
+/// A word that is known beforehand.
+pub(super) type Literal = Padded<32>;
 
 /// An object under way: opened when made, to be closed with [`end`](Self::end).
 pub(super) struct Object<'o> {
@@ -198,21 +240,32 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
 #[inline(always)]
 fn push_rest_of_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    // Ids have sixteen to 32 bytes: they are looked at and written as their first and their last half, which may
-    // overlap. So it takes no loop and no call.
+    // Ids have sixteen to 32 bytes, numbers eight to sixteen: they are looked at and written as their first and their
+    // last half, which may overlap. So it takes no loop and no call.
     if let (Some(first), Some(last), ..=32) =
         (bytes.first_chunk::<16>(), bytes.last_chunk::<16>(), bytes.len())
-        && !is_special(first)
-        && !is_special(last)
+        && is_plain_ascii(first)
+        && is_plain_ascii(last)
     {
-        let begin = out.len();
-        out.extend_from_slice(first);
-        out.truncate(begin + bytes.len() - last.len());
-        out.extend_from_slice(last);
+        push_overlapping(out, first, last, bytes.len());
+    } else if let (Some(first), Some(last), ..=16) =
+        (bytes.first_chunk::<8>(), bytes.last_chunk::<8>(), bytes.len())
+        && is_plain_ascii(first)
+        && is_plain_ascii(last)
+    {
+        push_overlapping(out, first, last, bytes.len());
     } else {
         push_any_text(out, bytes);
     }
     out.push(b'"');
+}
+
+#[inline(always)]
+fn push_overlapping(out: &mut Vec<u8>, first: &[u8], last: &[u8], length: usize) {
+    let begin = out.len();
+    out.extend_from_slice(first);
+    out.truncate(begin + length - last.len());
+    out.extend_from_slice(last);
 }
 
 #[inline(never)]
@@ -292,6 +345,10 @@ mod tests {
             "plain",
             "\"",
             "a\\b\"c\nd",
+            "15550177",
+            "15550\u{1}77",
+            "+49 155501",
+            "+49 15550\"",
             "of sixteen bytes",
             "of more than thirty-two bytes, so long",
             &all,

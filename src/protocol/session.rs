@@ -22,9 +22,9 @@ use rand::RngExt;
 
 use super::lines::{LINE_REUSE_GUARD, Lines};
 use super::{
-    CallId, Dialect, Event, EventBody, FromCore, Keepalive, Line, Malformed, NotInDialect, Reading,
-    RegistrationStatus, Repairs, Request, RequestBody, RequestName, Response, ResponseOutcome, State, Text,
-    TransactionIds, Unknown, decode_from_core,
+    CallId, Dialect, Event, EventBody, FromCore, Line, Malformed, NotInDialect, Reading, RegistrationStatus,
+    Repairs, RequestBody, RequestName, Response, ResponseOutcome, State, TransactionIds, Unknown,
+    decode_from_core, encode_keepalive, encode_request,
 };
 use crate::law::{Draws, Time};
 
@@ -67,9 +67,8 @@ const MAX_PENDING: usize = 256;
 pub struct Session {
     dialect: Dialect,
     settings: SessionSettings,
+    /// They go on over reconnects, so that none is used twice in a run.
     ids: TransactionIds,
-    /// Number of the next transaction. It goes on over reconnects, so that no id is used twice in a run.
-    counter: u32,
     draws: Draws,
     opened: Time,
     attached: bool,
@@ -179,7 +178,6 @@ impl Session {
             dialect,
             settings,
             ids: TransactionIds::new(run, client),
-            counter: 0,
             draws,
             opened: Time::ZERO,
             attached: false,
@@ -283,19 +281,15 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), NotInDialect> {
         let name = body.name();
-        let request = Request {
-            transaction: Text::Borrowed(self.ids.text(self.counter)),
-            line: line.map_or(Line::Absent, |line| self.lines.wire(line)),
+        let call_id = match name {
             // A candidate belongs to a line, not to a call (decision 12.33).
-            call_id: match name {
-                RequestName::IceTrickle => None,
-                _ => line.and_then(|line| self.lines.call_id(line)).map(Text::Borrowed),
-            },
-            body,
+            RequestName::IceTrickle => None,
+            _ => line.and_then(|line| self.lines.call_id(line)),
         };
-        request.encode(self.dialect, out)?;
-        let pending = Pending { counter: self.counter, request: name, tag, sent: now };
-        self.counter = self.counter.wrapping_add(1);
+        let line = line.map_or(Line::Absent, |line| self.lines.wire(line));
+        encode_request(self.dialect, &self.ids, line, call_id, &body, out)?;
+        let pending = Pending { counter: self.ids.counter(), request: name, tag, sent: now };
+        self.ids.advance();
         self.pending.push(pending);
         self.last_sent = now;
         // Any request puts the next keepalive off by a full interval (section 4.4).
@@ -307,12 +301,10 @@ impl Session {
 
     /// Writes a keepalive into `out`, in place of what that held, and waits for its answer from `now` on.
     pub fn keepalive(&mut self, now: Time, out: &mut Vec<u8>) {
-        let keepalive = Keepalive::new(self.dialect, Text::Borrowed(self.ids.text(self.counter)));
-        // Each dialect has a keepalive, so this cannot fail.
-        let _ = keepalive.encode(out);
-        let name = RequestName::Keepalive;
-        self.keepalive_pending = Some(Pending { counter: self.counter, request: name, tag: 0, sent: now });
-        self.counter = self.counter.wrapping_add(1);
+        encode_keepalive(self.dialect, &self.ids, out);
+        let (counter, request) = (self.ids.counter(), RequestName::Keepalive);
+        self.keepalive_pending = Some(Pending { counter, request, tag: 0, sent: now });
+        self.ids.advance();
         self.last_sent = now;
         self.keepalive_due = Time::NEVER;
     }

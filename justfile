@@ -17,9 +17,9 @@ heavy *ARGS:
 
 # Format, clippy, docs
 lint:
-    cargo fmt --check
+    cargo fmt --all --check
     rustfmt --edition 2024 --check fuzz/fuzz_targets/*.rs
-    cargo clippy --all-targets --locked -- -D warnings
+    cargo clippy --workspace --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
 # Fuzz one target for some seconds

@@ -255,10 +255,19 @@ impl Play {
     /// The connection of a leg has come back, and the server still holds the call on it.
     pub fn resumed(&mut self, leg: Leg, now: Time, out: &mut Vec<Direction>) {
         self.on(leg, now, out, |call, _| call.resumed(leg.side));
-        // Unless what it waited for was to hang up.
+        // Unless what it waited for was to hang up, or the other party is to hang up as soon as it is back too.
+        if self.is_to_be_hung_up(leg) {
+            return;
+        }
         if let Some(call) = self.calls.get_mut(usize::from(leg.call)) {
             call.restart_media(leg.side, out);
         }
+    }
+
+    /// Whether the next thing on the leg's call is its end.
+    fn is_to_be_hung_up(&self, leg: Leg) -> bool {
+        let is_end = |step: &Step| step.leg.call == leg.call && step.act == Act::Send(Ask::Hangup);
+        self.scene == Scene::Running && self.current().is_some_and(|step| is_end(&step))
     }
 
     /// Does what is due.

@@ -5,7 +5,10 @@
 use std::hint::black_box;
 
 use wtsp_load::metrics::{Recorder, Tally};
-use wtsp_load::protocol::{Dialect, Reading, decode_from_client, decode_from_core};
+use wtsp_load::protocol::{
+    Dialect, Line, Reading, RequestBody, TransactionIds, decode_from_client, decode_from_core,
+    encode_keepalive, encode_request,
+};
 
 #[path = "support/counting.rs"]
 mod counting;
@@ -110,4 +113,19 @@ fn recording_makes_room_once_for_a_power_of_two_and_then_never() {
     emptied.clear();
     drop(recorder.swap(emptied));
     assert_eq!(allocations(|| a_busy_second(&mut recorder)), 0);
+}
+
+#[test]
+fn writing_a_request_from_its_template_allocates_nothing() {
+    let ids = TransactionIds::new(7, 3);
+    for dialect in [Dialect::Flat, Dialect::Nested] {
+        let mut out = Vec::with_capacity(8192);
+        // The templates are made when the first is needed.
+        encode_keepalive(dialect, &ids, &mut out);
+        assert_eq!(allocations(|| encode_keepalive(dialect, &ids, &mut out)), 0, "{dialect}");
+        let call_id = Some("kT4vQ9mZc2XwB7nLr0HsYd3E");
+        let mut hang_up =
+            || encode_request(dialect, &ids, Line::Main(0), call_id, &RequestBody::Hangup, &mut out);
+        assert_eq!(allocations(|| hang_up().unwrap()), 0, "{dialect}");
+    }
 }

@@ -321,6 +321,19 @@ fn a_description_with_all_candidates_in_it_is_not_followed_by_an_end_mark() {
 }
 
 #[test]
+fn who_is_back_first_in_a_call_that_was_to_end_leaves_the_end_to_the_other() {
+    let (caller, callee) = (0, 1);
+    for back in [[caller, callee], [callee, caller]] {
+        let mut owner = Owner::talking(Side::Caller);
+        owner.suspend(caller).suspend(callee).after(HOLD.as_millis() as u64 + 1_000);
+        assert!(!owner.has(Direction::Send(CALLER, Ask::Hangup)));
+        owner.resume(back[0]).after(10).resume(back[1]);
+        assert_eq!((owner.sends(Ask::Hangup), owner.sends(Ask::Update)), (1, 0), "{back:?}");
+        assert!(owner.has(Direction::Send(CALLER, Ask::Hangup)));
+    }
+}
+
+#[test]
 fn nothing_is_trickled_once_the_call_is_being_hung_up() {
     let mut owner = Owner::ringing();
     owner.drain();

@@ -33,8 +33,11 @@ struct Sending {
     out: Vec<u8>,
 }
 
-fn sending(dialect: Dialect, messages: Vec<Outgoing>) -> Sending {
-    Sending { dialect, messages, out: Vec::with_capacity(1 << 16) }
+/// Each has been sent once before: what is made at the first use, as the templates are, is paid once a run.
+fn sending(dialect: Dialect, mut messages: Vec<Outgoing>) -> Sending {
+    let mut out = Vec::with_capacity(1 << 16);
+    messages.iter_mut().for_each(|message| message.encode(dialect, &mut out));
+    Sending { dialect, messages, out }
 }
 
 #[library_benchmark]

@@ -395,6 +395,9 @@ fn a_threshold_ends_a_run_long_before_its_plan_does() {
     let [ser] = &run.verdict.thresholds[..] else { panic!("one threshold") };
     assert_eq!((ser.result, ser.found), (ThresholdResult::Fails, Some(0.0)));
     assert_eq!(ser.first_failed_stage.as_deref(), Some("steady"));
+    let mut seconds = run.record.intervals.read().unwrap();
+    let first = seconds.next().expect("a second").unwrap();
+    assert_eq!((first.stage, first.counted.attempts.due), (Some(0), 0), "no call is due in it");
     // A machine that is too busy to measure is none to fail a server by.
     assert!([exit::FAIL, exit::VOID].contains(&run.exit_code()));
 }

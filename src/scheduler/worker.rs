@@ -26,7 +26,7 @@ use crate::subscribers::Subscriber;
 use crate::transport::{Alarm, Buffers, Clock, Deadlines, Dialer, ReadySet, Received};
 use crate::workload::{self, AttemptNumber, Schedule, Segment, SignOff, What};
 
-/// How often a worker looks at the stop signal and at the second on the clock.
+/// How often a worker looks at the stop signal: a whole part of a second, so that one of its looks is at the second's end.
 const TICK: Duration = Duration::from_millis(100);
 /// A worker that meets its next deadline later than this has stood still, and reads its links first.
 const STOOD_STILL: Duration = Duration::from_millis(50);
@@ -221,6 +221,7 @@ impl Worker {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let begun = self.now();
         self.begun = begun;
+        self.end_second(begun);
         self.follow_schedule(begun);
         if self.has_read_up(begun) {
             self.meet_deadlines(begun);
@@ -347,13 +348,19 @@ impl Worker {
         }
     }
 
-    fn tick(&mut self, at: Time, now: Time) {
-        self.heartbeat_late_max = self.heartbeat_late_max.max(now.since(at));
-        self.deadlines.push(now + TICK, Owner::Tick);
+    /// Reports a second that is over, before anything is done that is due in the next: it may be of another stage.
+    fn end_second(&mut self, now: Time) {
         let second = now.since(self.shared.start).as_secs();
         if second > self.second && self.report(false) {
             self.second = second;
         }
+    }
+
+    fn tick(&mut self, at: Time, now: Time) {
+        self.heartbeat_late_max = self.heartbeat_late_max.max(now.since(at));
+        let start = self.shared.start;
+        let ticks = now.since(start).as_nanos() / TICK.as_nanos() + 1;
+        self.deadlines.push(start + TICK * ticks as u32, Owner::Tick);
         match (self.shared.stop.urgency(), self.stage) {
             (Urgency::Leave, _) => self.leave(now),
             (Urgency::Drain, Stage::Running) => self.drain(now, now),

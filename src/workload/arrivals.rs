@@ -5,19 +5,38 @@ use std::time::Duration;
 use rand::Rng;
 use rand_distr::{Distribution as _, Exp1};
 
-use super::{ArrivalLaw, Rate};
+use super::pace::Paced;
+use super::{ArrivalLaw, Pace, Rate};
 use crate::law::Draws;
 
 /// When things are due within a stage: offsets from its start, in order, each within `[0, duration)`.
 ///
 /// A pure function of its arguments that needs the same little memory for any number of arrivals. Nothing is summed
 /// up from gap to gap for the constant law, so the millionth arrival is as exact as the first.
+///
+/// Arrivals at a rate have positions, which their law and their draws give, and are due where the integral of the rate
+/// gets there. When the pace of the run changes ([`Pace`]) the positions stay and the times move.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     law: Law,
     duration: Duration,
     last: Duration,
     draws: Draws,
+    /// The next one that nobody has taken.
+    pending: Option<Place>,
+    /// When that is due, if within the stage.
+    due: Option<Duration>,
+    /// Where positions are times.
+    paced: Option<Paced>,
+}
+
+/// Where an arrival is in its stage.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// At this time, whatever the pace.
+    At(Duration),
+    /// Where the integral of the rate gets there.
+    Position(f64),
 }
 
 #[derive(Clone, Debug)]
@@ -26,11 +45,11 @@ enum Law {
     AtOnce { left: u64 },
     /// Arrival `next` of `of`, evenly spaced, in whole nanoseconds.
     Even { next: u64, of: u64 },
-    /// Arrival `next` of `of` where the integral of the rate reaches `next` + 0.5.
-    EvenRate { rate: Rate, next: u64, of: u64 },
+    /// Arrival `next` where the integral of the rate reaches `next` + 0.5.
+    EvenRate { next: u64 },
     /// A Poisson process: `whole` + `part` is the integral of the rate at the latest arrival. Two numbers, as a sum
     /// of millions of gaps in one would lose its small end.
-    PoissonRate { rate: Rate, whole: u64, part: f64, expected: f64 },
+    PoissonRate { whole: u64, part: f64 },
     /// `left` of the order statistics of a uniform sample: minus the logarithm of the share of the stage that is
     /// left over is `passed`.
     PoissonCount { left: u64, passed: f64 },
@@ -47,14 +66,29 @@ impl Arrivals {
     ///   exponential gaps: exact on every shape, and no draw is thrown away. How many there are is random.
     /// - `at_once`: as many as the integral over the stage, rounded, all at its start.
     pub fn rate(law: ArrivalLaw, rate: Rate, duration: Duration, draws: Draws) -> Arrivals {
-        let expected = rate.expected(duration).max(0.0);
-        let whole = expected.round() as u64;
+        Arrivals::paced(law, rate, duration, draws, &Pace::default(), Duration::ZERO)
+    }
+
+    /// The same in a stage that begins at `start` of a run of this pace. `at_once` goes by the pace at its start.
+    pub(super) fn paced(
+        law: ArrivalLaw,
+        rate: Rate,
+        duration: Duration,
+        draws: Draws,
+        pace: &Pace,
+        start: Duration,
+    ) -> Arrivals {
         let law = match law {
-            ArrivalLaw::AtOnce => Law::AtOnce { left: whole },
-            ArrivalLaw::Constant => Law::EvenRate { rate, next: 0, of: whole },
-            ArrivalLaw::Poisson => Law::PoissonRate { rate, whole: 0, part: 0.0, expected },
+            ArrivalLaw::AtOnce => {
+                let left = (rate.expected(duration) * pace.factor(start)).max(0.0).round() as u64;
+                return Arrivals::new(Law::AtOnce { left }, duration, draws, None);
+            }
+            ArrivalLaw::Constant => Law::EvenRate { next: 0 },
+            ArrivalLaw::Poisson => Law::PoissonRate { whole: 0, part: 0.0 },
         };
-        Arrivals { law, duration, last: Duration::ZERO, draws }
+        let mut arrivals = Arrivals::new(law, duration, draws, Some(Paced::planned(rate, duration)));
+        arrivals.set_pace(pace, start);
+        arrivals
     }
 
     /// Exactly `count` arrivals within `duration`, as clients sign on.
@@ -69,7 +103,39 @@ impl Arrivals {
             ArrivalLaw::Constant => Law::Even { next: 0, of: count },
             ArrivalLaw::Poisson => Law::PoissonCount { left: count, passed: 0.0 },
         };
-        Arrivals { law, duration, last: Duration::ZERO, draws }
+        Arrivals::new(law, duration, draws, None)
+    }
+
+    fn new(law: Law, duration: Duration, draws: Draws, paced: Option<Paced>) -> Arrivals {
+        Arrivals { law, duration, last: Duration::ZERO, draws, pending: None, due: None, paced }
+    }
+
+    /// The stage begins at `start` of a run of this pace: moves what is still to come. A pace may only differ from the
+    /// one before in what is later than anything taken.
+    pub(super) fn set_pace(&mut self, pace: &Pace, start: Duration) {
+        if let Some(paced) = &mut self.paced {
+            paced.set(pace, start);
+            self.due = self.pending.and_then(|place| self.time(place));
+        }
+    }
+
+    /// When the next one is due, if it is within the stage at the pace as known.
+    pub(super) fn peek(&mut self) -> Option<Duration> {
+        if self.pending.is_none() {
+            self.pending = self.law.next(self.duration, &mut self.draws);
+            self.due = self.pending.and_then(|place| self.time(place));
+        }
+        self.due
+    }
+
+    fn time(&self, place: Place) -> Option<Duration> {
+        let at = match place {
+            Place::At(at) => at,
+            Place::Position(position) => seconds(self.paced.as_ref()?.reached(position)?),
+        };
+        // Rounding must neither turn two neighbours round nor push the last one over the stage's end.
+        let end = self.duration.saturating_sub(Duration::from_nanos(1));
+        Some(at.min(end).max(self.last))
     }
 }
 
@@ -77,41 +143,38 @@ impl Iterator for Arrivals {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let at = self.law.next(self.duration, &mut self.draws)?;
-        // Rounding must neither turn two neighbours round nor push the last one over the stage's end.
-        let end = self.duration.saturating_sub(Duration::from_nanos(1));
-        self.last = at.min(end).max(self.last);
+        self.last = self.peek()?;
+        self.pending = None;
         Some(self.last)
     }
 }
 
 impl Law {
-    fn next(&mut self, duration: Duration, draws: &mut Draws) -> Option<Duration> {
+    fn next(&mut self, duration: Duration, draws: &mut Draws) -> Option<Place> {
         match self {
             Law::AtOnce { left } => {
                 *left = left.checked_sub(1)?;
-                Some(Duration::ZERO)
+                Some(Place::At(Duration::ZERO))
             }
             Law::Even { next, of } => {
                 let index = take(next, *of)?;
                 let nanos = duration.as_nanos() * (2 * u128::from(index) + 1) / (2 * u128::from(*of));
-                Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+                Some(Place::At(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))))
             }
-            Law::EvenRate { rate, next, of } => {
-                let index = take(next, *of)?;
-                Some(seconds(rate.reached(index as f64 + 0.5, duration)))
+            Law::EvenRate { next } => {
+                *next += 1;
+                Some(Place::Position(*next as f64 - 0.5))
             }
-            Law::PoissonRate { rate, whole, part, expected } => {
+            Law::PoissonRate { whole, part } => {
                 *part += gap(draws);
                 *whole += part.trunc() as u64;
                 *part = part.fract();
-                let reached = *whole as f64 + *part;
-                (reached < *expected).then(|| seconds(rate.reached(reached, duration)))
+                Some(Place::Position(*whole as f64 + *part))
             }
             Law::PoissonCount { left, passed } => {
                 *passed += gap(draws) / (*left as f64);
                 *left = left.checked_sub(1)?;
-                Some(seconds(duration.as_secs_f64() * -(-*passed).exp_m1()))
+                Some(Place::At(seconds(duration.as_secs_f64() * -(-*passed).exp_m1())))
             }
         }
     }

@@ -33,12 +33,17 @@
 
 mod arrivals;
 mod callers;
+mod pace;
 mod rate;
 mod schedule;
 mod stage;
 
 pub use arrivals::Arrivals;
 pub use callers::{caller_of, closed_attempt};
+pub use pace::Pace;
 pub use rate::Rate;
 pub use schedule::{AttemptNumber, Due, Schedule, What};
 pub use stage::{ArrivalLaw, Segment, SignOff, Stage};
+
+#[cfg(test)]
+mod paced_tests;

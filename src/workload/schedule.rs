@@ -1,9 +1,8 @@
 //! The schedule of one worker: all its stages, in the order in which things are due.
 
-use std::iter::Peekable;
 use std::time::Duration;
 
-use super::{Arrivals, Rate, Segment, Stage};
+use super::{Arrivals, Pace, Rate, Segment, Stage};
 use crate::law::{Draws, Seed};
 
 /// The number of a call among all calls of a run, from 0, in the order in which they are due.
@@ -47,6 +46,8 @@ pub enum What {
 ///
 /// At one and the same instant clients come before calls. Clients sign on in the order of their numbers, and the
 /// highest number signs off first.
+///
+/// A run whose pace changes while it goes on is not asked for more than is settled: [`next_by`](Schedule::next_by).
 #[derive(Debug)]
 pub struct Schedule {
     stages: Vec<Stage>,
@@ -55,22 +56,24 @@ pub struct Schedule {
     next_attempt: AttemptNumber,
     stage: usize,
     start: Duration,
+    pace: Pace,
     current: Option<Current>,
 }
 
 /// The stage that is being generated.
 #[derive(Debug)]
 struct Current {
-    clients: Peekable<Arrivals>,
+    clients: Arrivals,
     changed: u32,
     churn: Churn,
-    calls: Peekable<Arrivals>,
+    calls: Arrivals,
 }
 
 impl Schedule {
     /// The schedule of the part `segment` of the run that these stages make.
     pub fn new(stages: &[Stage], seed: Seed, segment: Segment) -> Schedule {
-        let current = stages.first().map(|stage| Current::new(stage, 0, seed));
+        let pace = Pace::default();
+        let current = stages.first().map(|stage| Current::new(stage, 0, seed, &pace, Duration::ZERO));
         Schedule {
             stages: stages.to_vec(),
             seed,
@@ -78,22 +81,51 @@ impl Schedule {
             next_attempt: 0,
             stage: 0,
             start: Duration::ZERO,
+            pace,
             current,
         }
     }
 
+    /// The next thing that is due by `horizon`, that included. What is due later stays, and may still move: a change of
+    /// pace after a horizon that was asked for changes nothing of what was given.
+    pub fn next_by(&mut self, horizon: Duration) -> Option<Due> {
+        loop {
+            let due = self.next_of_all(horizon)?;
+            if self.owns(due.what) {
+                return Some(due);
+            }
+        }
+    }
+
+    /// The run has this pace. It may only differ from the one before after every horizon that was asked for.
+    pub fn set_pace(&mut self, pace: &Pace) {
+        self.pace.clone_from(pace);
+        if let Some(current) = &mut self.current {
+            current.calls.set_pace(pace, self.start);
+        }
+    }
+
     /// What is due next in the whole run, whoever owns it.
-    fn next_of_all(&mut self) -> Option<Due> {
+    fn next_of_all(&mut self, horizon: Duration) -> Option<Due> {
         loop {
             let stage = self.stages.get(self.stage)?;
             let current = self.current.as_mut()?;
-            if let Some((offset, what)) = current.next(stage, &mut self.next_attempt) {
+            if let Some(offset) = current.next_at() {
+                if self.start + offset > horizon {
+                    return None;
+                }
+                let (offset, what) = current.next(stage, &mut self.next_attempt)?;
                 return Some(Due { at: self.start + offset, stage: self.stage, what });
+            }
+            // As long as the stage goes on a change of pace may bring more.
+            if self.start + stage.duration > horizon {
+                return None;
             }
             self.start += stage.duration;
             self.stage += 1;
-            self.current =
-                self.stages.get(self.stage).map(|stage| Current::new(stage, self.stage as u64, self.seed));
+            self.current = self.stages.get(self.stage).map(|stage| {
+                Current::new(stage, self.stage as u64, self.seed, &self.pace, self.start)
+            });
         }
     }
 
@@ -109,34 +141,36 @@ impl Iterator for Schedule {
     type Item = Due;
 
     fn next(&mut self) -> Option<Due> {
-        loop {
-            let due = self.next_of_all()?;
-            if self.owns(due.what) {
-                return Some(due);
-            }
-        }
+        self.next_by(Duration::MAX)
     }
 }
 
 impl Current {
-    fn new(stage: &Stage, index: u64, seed: Seed) -> Current {
+    fn new(stage: &Stage, index: u64, seed: Seed, pace: &Pace, start: Duration) -> Current {
         let duration = stage.duration;
         let changes = u64::from(stage.client_changes());
         let draws = seed.stream("arrivals.clients", index);
         let clients = Arrivals::count(stage.signon_arrivals, changes, stage.signon_time, draws);
         let draws = seed.stream("arrivals.calls", index);
         let calls = match stage.calls {
-            Some(rate) => Arrivals::rate(stage.arrivals, rate, duration, draws),
+            Some(rate) => Arrivals::paced(stage.arrivals, rate, duration, draws, pace, start),
             None => Arrivals::count(stage.arrivals, 0, duration, draws),
         };
         let churn = Churn::new(stage, seed.stream("arrivals.churn", index));
-        Current { clients: clients.peekable(), changed: 0, churn, calls: calls.peekable() }
+        Current { clients, changed: 0, churn, calls }
+    }
+
+    /// When the next thing is due.
+    fn next_at(&mut self) -> Option<Duration> {
+        let all = [self.clients.peek(), self.churn.next_at(), self.calls.peek()];
+        all.into_iter().flatten().min()
     }
 
     fn next(&mut self, stage: &Stage, next_attempt: &mut AttemptNumber) -> Option<(Duration, What)> {
         let before = |at: Duration, other: Option<Duration>| other.is_none_or(|other| at <= other);
-        let (churn, call) = (self.churn.next_at(), self.calls.peek().copied());
-        if let Some(at) = self.clients.next_if(|&at| before(at, churn) && before(at, call)) {
+        let (churn, call) = (self.churn.next_at(), self.calls.peek());
+        if let Some(at) = self.clients.peek().filter(|&at| before(at, churn) && before(at, call)) {
+            self.clients.next();
             let changed = self.changed;
             self.changed += 1;
             let what = if stage.clients_to > stage.clients_from {
@@ -160,7 +194,7 @@ impl Current {
 /// next one in turn leaves. At the last arrival none leaves, so that the stage ends with the clients that it promises.
 #[derive(Debug)]
 struct Churn {
-    arrivals: Peekable<Arrivals>,
+    arrivals: Arrivals,
     clients: u32,
     next: u32,
     away: Option<u32>,
@@ -173,7 +207,7 @@ impl Churn {
         let clients = stage.churning_clients();
         let rate = Rate::constant(if clients > 0 { stage.churn_per_second } else { 0.0 });
         let mut churn = Churn {
-            arrivals: Arrivals::rate(stage.signon_arrivals, rate, stage.duration, draws).peekable(),
+            arrivals: Arrivals::rate(stage.signon_arrivals, rate, stage.duration, draws),
             clients,
             next: 0,
             away: None,
@@ -190,7 +224,7 @@ impl Churn {
     fn next_at(&mut self) -> Option<Duration> {
         match self.leaving {
             Some((at, _)) => Some(at),
-            None => self.arrivals.peek().copied(),
+            None => self.arrivals.peek(),
         }
     }
 

@@ -191,6 +191,7 @@ fn run(root: &Path) -> (PathBuf, Finished) {
                 calls_answered: if busy { 3 } else { 0 },
                 control: 2,
             },
+            changes: Vec::new(),
             health: Health {
                 cpu_cores: 0.25,
                 rss_bytes: 30 << 20,
@@ -593,6 +594,7 @@ fn a_line_of_the_log_is_all_that_a_killed_run_needs() {
         stage: Some(0),
         tally: calls(1),
         gauges: Gauges::default(),
+        changes: Vec::new(),
         health: Health::default(),
     };
     writer.interval(&interval).unwrap();

@@ -243,6 +243,7 @@ fn second(at: u64, calls: u64, refused: u64, millis: u64) -> Interval {
         stage: Some(u32::from(at >= 2)),
         tally,
         gauges: Gauges { signed_on: 10, ..Gauges::default() },
+        changes: Vec::new(),
         health: Health {
             cpu_cores: 0.5,
             rss_bytes: 9_000,

@@ -5,7 +5,7 @@ use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::littles_law::LittlesLawFold;
 use super::{
-    CallsCsv, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Interval, Intervals,
+    CallsCsv, Change, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Interval, Intervals,
     Latencies, MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram,
     StoredInterval, Summary, Sums,
 };
@@ -30,6 +30,7 @@ pub(super) struct Figures {
     control: ControlCounts,
     peak: u64,
     pub(super) length_us: u64,
+    changes: Vec<Change>,
     ends_us: u64,
     health: HealthFold,
 }
@@ -42,6 +43,7 @@ impl Figures {
         self.control.add(&stored.control.counts);
         self.peak = self.peak.max(stored.gauges.signed_on);
         self.length_us += stored.length_us;
+        self.changes.extend_from_slice(&stored.changes);
         self.ends_us = self.ends_us.max(stored.at_us + stored.length_us);
         self.health.add(&stored.health, stored.length_us);
     }
@@ -149,6 +151,7 @@ impl Fold {
             duration_us: *ends_us,
             interrupted: end.is_none_or(|end| end.interrupted),
             aborted_by: end.and_then(|end| end.aborted_by.clone()),
+            changes: self.figures.changes.clone(),
             environment: header.environment.clone(),
             clients: self.figures.clients(header),
             stages: header.stages.clone(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::control::difference;
 use super::counted::{Counted, SignonCounts};
 use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, quantile};
-use super::{ControlCounts, Health};
+use super::{Change, ControlCounts, Health};
 use crate::metrics::{Gauges, LatencyHistogram, Metric, Tally};
 use crate::protocol::RequestName;
 
@@ -33,6 +33,8 @@ pub struct Interval {
     pub gauges: Gauges,
     /// How the generator was.
     pub health: Health,
+    /// What was changed by hand, as far as not told before.
+    pub changes: Vec<Change>,
 }
 
 /// What there was at the end of a second.
@@ -102,6 +104,9 @@ pub struct StoredInterval {
     /// What was counted.
     #[serde(flatten)]
     pub counted: Counted,
+    /// What was changed by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
     /// Latencies; what was not measured in this second is left out.
     pub latency: Latencies<StoredHistogram>,
 }
@@ -129,6 +134,7 @@ impl StoredInterval {
             clients: SignonCounts::from(&interval.tally.counters),
             control: ControlSecond::of(&interval.tally),
             counted,
+            changes: interval.changes.clone(),
             latency: Latencies::default(),
         }
     }

@@ -8,6 +8,7 @@
 //! No secret has a place in any of these types.
 
 mod calls;
+mod change;
 mod control;
 mod counted;
 mod error;
@@ -27,6 +28,7 @@ mod save;
 mod writer;
 
 pub use calls::{CALLS_FILE, CallRow, CallsCsv, CallsEnd, CallsWriter, print_calls};
+pub use change::{Change, ChangeKind};
 pub use control::{Control, ControlCounts, ControlInfo};
 pub use counted::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,

@@ -8,7 +8,7 @@ use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    CallsCsv, CallsEnd, Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw,
+    CallsCsv, CallsEnd, Change, Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw,
     ProfileInfo, RecordError, SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
 };
 use crate::profile::Thresholds;
@@ -78,6 +78,9 @@ pub struct RunRecord {
     /// The threshold that ended it early, if one did. That is no interruption.
     #[serde(default)]
     pub aborted_by: Option<Aborted>,
+    /// What was changed by hand while it went on, in the order of time. Such a run is not compared with others.
+    #[serde(default)]
+    pub changes: Vec<Change>,
     /// The machine that generated the load.
     pub environment: Environment,
     /// Clients and their sign-ons.

@@ -270,6 +270,7 @@ mod tests {
             stage: Some(0),
             tally,
             gauges: Gauges { connected: 4, signed_on: at, calls: 1, calls_answered: 1, control: 0 },
+            changes: Vec::new(),
             health: Health {
                 cpu_cores: 0.3,
                 rss_bytes: 1 << 20,

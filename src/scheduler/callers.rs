@@ -19,6 +19,10 @@ struct Caller {
     placed: u32,
     /// It calls, or pauses.
     is_on: bool,
+    /// When its pause began, from the start of the run, and how long it is at the pace of the plan.
+    pause: Option<(Duration, Duration)>,
+    /// When that is over, as far as is known.
+    due: Option<Time>,
 }
 
 impl Callers {
@@ -59,8 +63,7 @@ impl Worker {
             let number = self.caller_at(place);
             if number < of && !self.callers.callers[place].is_on {
                 self.callers.callers[place].is_on = true;
-                let due = start + first_call(number, of, pause);
-                self.deadlines.push(due, Owner::Caller(number));
+                self.pause(number, start, first_call(number, of, pause));
             }
         }
     }
@@ -69,7 +72,9 @@ impl Worker {
     pub fn caller_due(&mut self, number: u32, due: Time) {
         let callers = self.stage_at(due).map_or(0, |stage| stage.callers);
         let is_wanted = number < callers && self.stage == Stage::Running;
-        let Some(caller) = self.caller(number) else { return };
+        // A deadline of a pause that became another when the pace did stands no more.
+        let Some(caller) = self.caller(number).filter(|caller| caller.due == Some(due)) else { return };
+        (caller.pause, caller.due) = (None, None);
         caller.is_on = is_wanted;
         if is_wanted {
             let attempt = closed_attempt(number, caller.placed);
@@ -85,8 +90,38 @@ impl Worker {
             return;
         };
         let pause = self.shared.plan.calls.pause_before(self.shared.plan.seed, next);
-        let due = self.now() + pause;
-        self.deadlines.push(due, Owner::Caller(number));
+        let now = self.now();
+        self.pause(number, now, pause);
+    }
+
+    /// The caller pauses from `from` on, for so long at the pace of the plan.
+    fn pause(&mut self, number: u32, from: Time, pause: Duration) {
+        let from = from.since(self.shared.start);
+        if let Some(caller) = self.caller(number) {
+            (caller.pause, caller.due) = (Some((from, pause)), None);
+            self.await_caller(number);
+        }
+    }
+
+    /// Sets the deadline at which the caller's pause is over, if it is another than before.
+    fn await_caller(&mut self, number: u32) {
+        let start = self.shared.start;
+        let Some((from, pause)) = self.caller(number).and_then(|caller| caller.pause) else { return };
+        let due = self.lookahead.pace().over(from, pause).map(|at| start + at);
+        let Some(caller) = self.caller(number) else { return };
+        if caller.due != due {
+            caller.due = due;
+            if let Some(due) = due {
+                self.deadlines.push(due, Owner::Caller(number));
+            }
+        }
+    }
+
+    /// The pace of the run has changed: pauses last longer or shorter from then on.
+    pub fn pace_callers(&mut self) {
+        for place in 0..self.callers.callers.len() {
+            self.await_caller(self.caller_at(place));
+        }
     }
 
     fn caller_at(&self, place: usize) -> u32 {

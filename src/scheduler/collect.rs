@@ -271,7 +271,7 @@ impl Collector {
         self.until = until;
         let length = until - at;
         let health = threads.health(length, &self.surveyor.survey());
-        Interval { at, length, stage: self.stage_at(at), tally, gauges, health }
+        Interval { at, length, stage: self.stage_at(at), tally, gauges, health, changes: Vec::new() }
     }
 
     /// The stage that goes on at `at`.

@@ -18,6 +18,7 @@ mod recovery;
 mod renewal;
 mod sessions;
 mod signon;
+mod steering;
 mod stop;
 mod timers;
 mod worker;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use steering::{Steering, Wish};
 pub use stop::{Stop, Urgency};
 
 use self::cdr::{CallList, Rows};
@@ -220,6 +222,20 @@ pub fn run(
     stop: &Stop,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Ran, RunError> {
+    run_steered(plan, output, &Steering::new(stop.clone()), observer)
+}
+
+/// The same for a run that is changed by hand while it goes on.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_steered(
+    plan: Plan,
+    output: &Output,
+    steering: &Steering,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Ran, RunError> {
+    let stop = steering.stop();
     let clock = Clock::start();
     let mut prepared = prepare(&plan, clock)?;
     let mut sessions =
@@ -240,7 +256,7 @@ pub fn run(
         Ok(Looked { renewer: renewer.map(Arc::new), ..looked })
     });
     let loaded =
-        looked.and_then(|looked| load(plan, prepared, looked, recorder, &mut writer, stop, observer));
+        looked.and_then(|looked| load(plan, prepared, looked, recorder, &mut writer, steering, observer));
     let signed_out = sessions.map(|sessions| sessions.sign_out(stop, observer)).unwrap_or_default();
     // What it counted is its own; the record is the clients'.
     let truth = core.and_then(|core| core.stop().ok());
@@ -325,9 +341,10 @@ fn load(
     looked: Looked,
     mut recorder: Recorder,
     writer: &mut RunWriter,
-    stop: &Stop,
+    steering: &Steering,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Loaded, RunError> {
+    let stop = steering.stop();
     let Looked { scouted, settings, run_number, renewer } = looked;
     let header = header(&plan, &prepared, Some(&scouted));
     let mut watch = Watch::new(&header);
@@ -357,9 +374,10 @@ fn load(
         run_number,
         clock,
         start: clock.now() + HEAD_START,
-        stop: stop.clone(),
+        steering: steering.clone(),
         renewer: renewer.clone(),
     });
+    steering.begin(clock, shared.start, shared.plan.duration());
     let threads = start_workers(&shared, channels)?;
     // Once a run is stopped its stages are over.
     let mut stopped = false;
@@ -372,6 +390,7 @@ fn load(
                     interval.tally.add(&counted);
                 }
                 measured.interval(&mut interval);
+                interval.changes = steering.take_changes();
                 interval.stage = interval.stage.filter(|_| !stopped);
                 let written = [writer.interval(&interval), calls.write(&rows, &shared)];
                 for error in written.into_iter().filter_map(Result::err) {
@@ -492,8 +511,8 @@ fn start_workers(shared: &Arc<Shared>, channels: Vec<Channel>) -> Result<Vec<Thr
     let threads = channels.into_iter().enumerate().map(start).collect::<Result<Vec<_>, _>>();
     if threads.is_err() {
         // Those that did start have nobody to report to.
-        shared.stop.request();
-        shared.stop.request();
+        shared.steering.stop().request();
+        shared.steering.stop().request();
     }
     threads
 }

@@ -137,7 +137,7 @@ impl Worker {
 
     /// Signs a client on again with a new session, if it can get one; whether it can.
     pub fn renew_session(&mut self, place: usize) -> bool {
-        let is_wanted = self.stage == Stage::Running && self.shared.stop.urgency() == Urgency::Run;
+        let is_wanted = self.stage == Stage::Running && self.shared.steering.stop().urgency() == Urgency::Run;
         if !is_wanted || self.clients[place].leaving {
             return false;
         }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::iter::Peekable;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +13,8 @@ use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
 use super::health::ThreadMeter;
 use super::renewal::{Renewer, Tokens};
-use super::stop::{Stop, Urgency};
+use super::steering::{Lookahead, Steering};
+use super::stop::Urgency;
 use super::timers::Timers;
 use crate::client::{Client, Media, Reconnection};
 use crate::law::Time;
@@ -53,7 +53,8 @@ pub(super) struct Shared {
     pub clock: Clock,
     /// When the first stage starts.
     pub start: Time,
-    pub stop: Stop,
+    /// How the run is changed by hand, and stopped.
+    pub steering: Steering,
     /// Makes new sessions, where subscribers have a login and a password.
     pub renewer: Option<Arc<Renewer>>,
 }
@@ -118,7 +119,10 @@ pub(super) struct Worker {
     pub stage: Stage,
     /// How many clients have been told to sign off, at the end of the run.
     signed_off: usize,
-    schedule: Peekable<Schedule>,
+    schedule: Schedule,
+    /// What is due next, if it is due before the horizon.
+    next_due: Option<workload::Due>,
+    pub lookahead: Lookahead,
     ready: ReadySet,
     turn: Vec<u32>,
     alarm: Alarm,
@@ -167,7 +171,7 @@ impl Worker {
         let CallPlan { sdp, candidates, .. } = &shared.plan.calls;
         let mut draws = shared.plan.seed.stream("media", segment.index as u64);
         let media = Media::new(sdp, *candidates, &mut draws).map_err(io::Error::other)?;
-        let schedule = Schedule::new(stages, shared.plan.seed, segment).peekable();
+        let schedule = Schedule::new(stages, shared.plan.seed, segment);
         let alarm = Alarm::new(shared.clock)?;
         let mut deadlines = Deadlines::default();
         deadlines.push(shared.start, Owner::Tick);
@@ -198,6 +202,8 @@ impl Worker {
             stage: Stage::Running,
             signed_off: 0,
             schedule,
+            next_due: None,
+            lookahead: Lookahead::default(),
             ready,
             turn: Vec::new(),
             alarm,
@@ -222,6 +228,7 @@ impl Worker {
         let begun = self.now();
         self.begun = begun;
         self.end_second(begun);
+        self.look_ahead(begun);
         self.follow_schedule(begun);
         if self.has_read_up(begun) {
             self.meet_deadlines(begun);
@@ -291,7 +298,7 @@ impl Worker {
         let start = self.shared.start;
         let scheduled = match self.stage {
             Stage::SigningOff if self.has_to_sign_off() => Time::ZERO,
-            Stage::Running => self.schedule.peek().map_or(Time::NEVER, |due| start + due.at),
+            Stage::Running => self.peek_schedule().map_or(Time::NEVER, |due| start + due.at),
             _ => Time::NEVER,
         };
         scheduled.min(self.next_timer())
@@ -301,15 +308,35 @@ impl Worker {
         self.deadlines.next().min(self.client_timers.next()).min(self.attempt_timers.next())
     }
 
+    /// What is due next, as far as that stands: what may still be changed by hand is no deadline yet.
+    fn peek_schedule(&mut self) -> Option<workload::Due> {
+        if self.next_due.is_none() {
+            self.next_due = self.schedule.next_by(self.lookahead.horizon());
+        }
+        self.next_due
+    }
+
+    /// Takes up what was changed by hand, before anything of it is due. The next tick comes long before the horizon.
+    fn look_ahead(&mut self, now: Time) {
+        let now = now.since(self.shared.start);
+        if self.lookahead.look(&self.shared.steering, now) {
+            self.schedule.set_pace(self.lookahead.pace());
+            self.pace_callers();
+        }
+    }
+
     /// Does what the schedule says is due by `now`.
     fn follow_schedule(&mut self, now: Time) {
         if self.stage != Stage::Running {
             return;
         }
         let start = self.shared.start;
-        while let Some(workload::Due { at, stage, what }) = self.schedule.next_if(|due| start + due.at <= now)
-        {
+        while let Some(workload::Due { at, stage, what }) = self.peek_schedule() {
             let due = start + at;
+            if due > now {
+                return;
+            }
+            self.next_due = None;
             match what {
                 What::SignOn { client } => self.sign_on(self.place_of(client), due),
                 What::SignOff { client } => {
@@ -361,7 +388,7 @@ impl Worker {
         let start = self.shared.start;
         let ticks = now.since(start).as_nanos() / TICK.as_nanos() + 1;
         self.deadlines.push(start + TICK * ticks as u32, Owner::Tick);
-        match (self.shared.stop.urgency(), self.stage) {
+        match (self.shared.steering.stop().urgency(), self.stage) {
             (Urgency::Leave, _) => self.leave(now),
             (Urgency::Drain, Stage::Running) => self.drain(now, now),
             (Urgency::Drain, Stage::Settling(_)) => self.stage = Stage::Settling(now),

@@ -69,6 +69,7 @@ mod tests {
             stage,
             tally,
             gauges: Gauges::default(),
+            changes: Vec::new(),
             health: Health::default(),
         }
     }

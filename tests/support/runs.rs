@@ -68,6 +68,7 @@ pub fn second(at: u64, tally: Tally) -> Interval {
         stage: None,
         tally,
         gauges: Gauges { connected: 500, signed_on: 498, calls: 80, calls_answered: 71, control: 0 },
+        changes: Vec::new(),
         health: Health { cpu_cores: 0.25, worker_cpu_max: 0.12, turn_max_us: 900, ..Health::default() },
     }
 }

@@ -1,0 +1,293 @@
+//! Changing a run by hand while it goes on: pause, another rate, drain, leave.
+//!
+//! All workers must take up a change at the same instant of the schedule, however late each of them looks. So none
+//! follows its schedule further than a horizon that it has told here, and a change takes effect after all that were
+//! told. The schedule stays a function of plan, seed and the changes, which the record has.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use super::stop::{Stop, Urgency};
+use crate::law::Time;
+use crate::record::{Change, ChangeKind};
+use crate::transport::Clock;
+use crate::workload::Pace;
+
+/// How far ahead a worker looks. As far ahead a change takes effect.
+const AHEAD: Duration = Duration::from_millis(250);
+/// With less than this before it, a worker looks again. It has a turn every 100 ms.
+const ENOUGH: Duration = Duration::from_millis(150);
+
+/// The steps in which the rate changes, in percent of the plan's; also the lowest rate.
+const STEP: u32 = 10;
+/// The highest rate, in percent of the plan's.
+const HIGHEST: u32 = 1_000;
+
+/// Changes a run while it goes on. Clones change the same run.
+#[derive(Clone, Debug, Default)]
+pub struct Steering {
+    stop: Stop,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The run's clock, and when on it the first stage starts.
+    begun: Option<(Clock, Time)>,
+    /// How long the plan is.
+    duration: Duration,
+    pace: Pace,
+    /// How often the pace has changed.
+    version: u64,
+    /// The furthest that any worker may have followed the schedule.
+    horizon: Duration,
+    percent: u32,
+    is_paused: bool,
+    /// What was changed since it was last asked.
+    changes: Vec<Change>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            begun: None,
+            duration: Duration::ZERO,
+            pace: Pace::default(),
+            version: 0,
+            horizon: Duration::ZERO,
+            percent: 100,
+            is_paused: false,
+            changes: Vec::new(),
+        }
+    }
+}
+
+/// What is asked of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// No more calls, or calls again.
+    Pause,
+    /// A tenth of the plan's rate more.
+    Faster,
+    /// A tenth of the plan's rate less.
+    Slower,
+    /// What the first request to stop does.
+    Drain,
+    /// What the second request to stop does, whether there was a first one or not.
+    Leave,
+}
+
+impl Steering {
+    /// Steers a run that `stop` stops.
+    pub fn new(stop: Stop) -> Steering {
+        Steering { stop, state: Arc::default() }
+    }
+
+    /// What stops the run.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// The rate in percent of the plan's, and whether the run is paused.
+    pub fn pace(&self) -> (u32, bool) {
+        let state = self.lock();
+        (state.percent, state.is_paused)
+    }
+
+    /// Changes the run, unless it has not begun, has come to the end of its plan, or is being stopped already (then it
+    /// can still be left). Gives what has changed: a pace from the instant in it on, the rest at once.
+    pub fn wish(&self, wish: Wish) -> Option<Change> {
+        let mut state = self.lock();
+        let (clock, start) = state.begun?;
+        let now = clock.now().since(start);
+        let is_running = self.stop.urgency() == Urgency::Run;
+        let (kind, at) = match wish {
+            Wish::Drain if is_running => {
+                self.stop.request();
+                (ChangeKind::Drain, now)
+            }
+            Wish::Leave if self.stop.urgency() != Urgency::Leave => {
+                while self.stop.request() != Urgency::Leave {}
+                (ChangeKind::Leave, now)
+            }
+            Wish::Pause | Wish::Faster | Wish::Slower if is_running => {
+                // In whole microseconds, as the record has it, and later than what any worker has done.
+                let at = Duration::from_micros(now.max(state.horizon).as_micros() as u64 + 1);
+                (state.set(wish, at)?, at)
+            }
+            _ => return None,
+        };
+        let factor = match kind {
+            ChangeKind::Drain | ChangeKind::Leave => None,
+            _ => Some(state.factor()),
+        };
+        let change = Change { at_us: at.as_micros() as u64, what: kind, factor };
+        state.changes.push(change);
+        Some(change)
+    }
+
+    /// The first stage of the run starts at `start`; its plan takes so long.
+    pub(super) fn begin(&self, clock: Clock, start: Time, duration: Duration) {
+        let mut state = self.lock();
+        state.begun = Some((clock, start));
+        state.duration = duration;
+    }
+
+    /// What was changed since this was last asked.
+    pub(super) fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.lock().changes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Changes the pace at `at`, if there is something to change.
+    fn set(&mut self, wish: Wish, at: Duration) -> Option<ChangeKind> {
+        if at >= self.duration {
+            return None;
+        }
+        let kind = match wish {
+            Wish::Pause if self.is_paused => ChangeKind::Resume,
+            Wish::Pause => ChangeKind::Pause,
+            Wish::Faster if self.percent < HIGHEST => {
+                self.percent += STEP;
+                ChangeKind::Rate
+            }
+            Wish::Slower if self.percent > STEP => {
+                self.percent -= STEP;
+                ChangeKind::Rate
+            }
+            _ => return None,
+        };
+        match kind {
+            ChangeKind::Pause => self.is_paused = true,
+            ChangeKind::Resume => self.is_paused = false,
+            _ => {}
+        }
+        let factor = self.factor();
+        self.pace.change(at, factor);
+        self.version += 1;
+        Some(kind)
+    }
+
+    /// The factor that is in force once all changes are.
+    fn factor(&self) -> f64 {
+        if self.is_paused { 0.0 } else { f64::from(self.percent) / 100.0 }
+    }
+}
+
+/// How far a worker may follow its schedule, and at which pace.
+#[derive(Debug, Default)]
+pub(super) struct Lookahead {
+    horizon: Duration,
+    version: u64,
+    pace: Pace,
+}
+
+impl Lookahead {
+    /// Until when the schedule stands.
+    pub fn horizon(&self) -> Duration {
+        self.horizon
+    }
+
+    /// The pace, as far as it is known.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Looks further ahead than `now` where that is due, about ten times a second; tells whether the pace has changed.
+    /// Never waits: where somebody else is looking this moment, there is time enough to look again.
+    pub fn look(&mut self, steering: &Steering, now: Duration) -> bool {
+        if self.horizon >= now + ENOUGH {
+            return false;
+        }
+        let mut state = match steering.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        self.horizon = now + AHEAD;
+        state.horizon = state.horizon.max(self.horizon);
+        let has_changed = state.version != self.version;
+        if has_changed {
+            self.version = state.version;
+            self.pace.clone_from(&state.pace);
+        }
+        has_changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> Steering {
+        let (steering, clock) = (Steering::default(), Clock::start());
+        steering.begin(clock, clock.now(), Duration::from_secs(3_600));
+        steering
+    }
+
+    #[test]
+    fn a_change_takes_effect_after_whatever_a_worker_has_done() {
+        let steering = begun();
+        // One of them is far ahead, as if the other had stood still.
+        let (mut late, mut early) = (Lookahead::default(), Lookahead::default());
+        let hour = Duration::from_secs(600);
+        assert!(!late.look(&steering, Duration::ZERO) && !early.look(&steering, hour));
+        let change = steering.wish(Wish::Faster).expect("a change");
+        let at = Duration::from_micros(change.at_us);
+        assert!(at > early.horizon() && early.horizon() == hour + AHEAD);
+        assert_eq!((change.what, change.factor), (ChangeKind::Rate, Some(1.1)));
+        for look in [&mut late, &mut early] {
+            let now = look.horizon();
+            assert!(look.look(&steering, now));
+            assert_eq!(look.pace().factor(at), 1.1);
+            assert_eq!(look.pace().factor(at - Duration::from_nanos(1)), 1.0);
+            assert!(!look.look(&steering, now + Duration::from_secs(1)), "there is nothing new");
+        }
+    }
+
+    #[test]
+    fn a_pause_keeps_the_rate_and_rates_have_bounds() {
+        let steering = begun();
+        assert_eq!(steering.wish(Wish::Slower).and_then(|change| change.factor), Some(0.9));
+        assert_eq!(steering.wish(Wish::Pause).map(|change| change.what), Some(ChangeKind::Pause));
+        assert_eq!(steering.wish(Wish::Slower).and_then(|change| change.factor), Some(0.0));
+        assert_eq!(steering.pace(), (80, true));
+        let resumed = steering.wish(Wish::Pause).expect("a change");
+        assert_eq!((resumed.what, resumed.factor), (ChangeKind::Resume, Some(0.8)));
+        let slower = std::iter::from_fn(|| steering.wish(Wish::Slower)).count();
+        assert_eq!((slower, steering.pace()), (7, (10, false)));
+        let faster = std::iter::from_fn(|| steering.wish(Wish::Faster)).last();
+        assert_eq!(faster.and_then(|change| change.factor), Some(10.0));
+        let changes = steering.take_changes();
+        assert!(changes.is_sorted_by_key(|change| change.at_us) && changes.len() > 100);
+        assert!(steering.take_changes().is_empty());
+    }
+
+    #[test]
+    fn a_run_that_is_stopping_can_only_be_left() {
+        let steering = begun();
+        assert_eq!(steering.wish(Wish::Drain).map(|change| change.what), Some(ChangeKind::Drain));
+        for wish in [Wish::Drain, Wish::Pause, Wish::Faster, Wish::Slower] {
+            assert_eq!(steering.wish(wish), None);
+        }
+        assert_eq!(steering.wish(Wish::Leave).map(|change| change.what), Some(ChangeKind::Leave));
+        assert_eq!(steering.wish(Wish::Leave), None);
+        assert_eq!(steering.stop().urgency(), Urgency::Leave);
+    }
+
+    #[test]
+    fn what_has_not_begun_or_is_over_cannot_be_changed() {
+        let steering = Steering::default();
+        assert_eq!(steering.wish(Wish::Faster), None);
+        let clock = Clock::start();
+        steering.begin(clock, clock.now(), Duration::ZERO);
+        assert_eq!(steering.wish(Wish::Faster), None);
+        assert_eq!(steering.pace(), (100, false));
+        assert!(steering.wish(Wish::Leave).is_some(), "it can still be left");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -55,7 +57,7 @@ pub struct CalibrateArgs {
 /// Calibrates, and prints what it found.
 pub fn run(args: CalibrateArgs) -> ExitCode {
     let stop = Stop::default();
-    if let Err(error) = super::run::listen_for_signals(stop.clone(), args.quiet) {
+    if let Err(error) = super::run::listen_for_signals(stop.clone(), Arc::new(AtomicBool::new(args.quiet))) {
         eprintln!("error: signals cannot be received: {error}");
         return ExitCode::from(exit::CANNOT);
     }

@@ -4,6 +4,7 @@ pub mod calibrate;
 pub mod check;
 pub mod compare;
 pub mod flows;
+mod live;
 mod metrics;
 mod progress;
 pub mod report;

@@ -1,20 +1,25 @@
-//! What is shown while a run goes on: one line that is written over on a terminal, a line every few seconds elsewhere.
+//! What is shown while a run goes on: the live view on a terminal, a line every few seconds elsewhere.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::live::Live;
 use crate::metrics::Counters;
 use crate::profile::Plan;
 use crate::record::Interval;
-use crate::scheduler::Event;
+use crate::scheduler::{Event, Steering};
 
-/// The time between two lines where there is no terminal to write over.
+/// The time between two lines where there is no live view.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows how a run goes on, on stderr.
 pub(super) struct Progress {
     quiet: bool,
-    terminal: bool,
+    is_terminal: bool,
+    live: Option<Live>,
+    has_view: Arc<AtomicBool>,
     duration: Duration,
     stages: Vec<String>,
     clients: u32,
@@ -25,11 +30,16 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// The progress of a run of `plan`.
-    pub fn new(plan: &Plan, quiet: bool) -> Progress {
+    /// The progress of a run of `plan`: on a terminal a live view with keys that change the run by `steering`, unless it
+    /// is to be plain.
+    pub fn new(plan: &Plan, quiet: bool, plain: bool, steering: &Steering) -> Progress {
+        let has_live = !quiet && !plain && Live::is_possible();
+        let has_colour = super::has_colour(&io::stderr());
         Progress {
             quiet,
-            terminal: io::stderr().is_terminal(),
+            is_terminal: io::stderr().is_terminal(),
+            live: has_live.then(|| Live::new(plan, steering.clone(), has_colour)),
+            has_view: Arc::default(),
             duration: plan.duration(),
             stages: plan.stages.iter().map(|stage| stage.name.clone()).collect(),
             clients: plan.peak_clients(),
@@ -42,15 +52,16 @@ impl Progress {
     /// Shows what has happened.
     pub fn show(&mut self, event: &Event<'_>) {
         if let Event::NotRecorded(error) = event {
-            self.clear();
-            eprintln!("warning: {error}; the run goes on, and its totals are kept in memory");
+            self.warn(format!("warning: {error}; the run goes on, and its totals are kept in memory"));
+        }
+        if let Event::SignedOut { .. } = event {
+            self.end();
         }
         if let Event::SignedOut { deleted, delete_failed: failed @ 1.. } = event {
-            self.clear();
-            eprintln!(
+            self.warn(format!(
                 "warning: {failed} of {} sessions could not be deleted; the Core ends them in its own time",
                 deleted + failed
-            );
+            ));
         }
         if self.quiet {
             return;
@@ -77,28 +88,53 @@ impl Progress {
                 );
             }
             Event::Interval(interval) => self.interval(interval),
-            Event::Aborted(aborted) => {
-                self.clear();
-                eprintln!(
-                    "stopping: {} is not {}, and the profile ends the run then; hanging up and signing off",
-                    aborted.name, aborted.limit
-                );
-            }
+            Event::Aborted(aborted) => self.warn(format!(
+                "stopping: {} is not {}, and the profile ends the run then; hanging up and signing off",
+                aborted.name, aborted.limit
+            )),
             Event::Begun(_) | Event::NotRecorded(_) => {}
+        }
+        if let Some(live) = &mut self.live {
+            live.take(event);
+            self.has_view.store(live.is_shown(), Ordering::Release);
+        }
+    }
+
+    /// Whether a live view has the terminal.
+    pub fn has_view(&self) -> &Arc<AtomicBool> {
+        &self.has_view
+    }
+
+    /// Ends it: the terminal is as it was, and what was warned of stands there.
+    pub fn end(&mut self) {
+        self.clear();
+        if let Some(mut live) = self.live.take() {
+            let warnings = live.end();
+            self.has_view.store(false, Ordering::Release);
+            warnings.iter().for_each(|warning| eprintln!("{warning}"));
         }
     }
 
     /// Takes the line off the terminal.
-    pub fn clear(&self) {
-        if self.terminal && !self.quiet {
+    fn clear(&self) {
+        let has_view = self.has_view.load(Ordering::Acquire);
+        if self.is_terminal && !self.quiet && !has_view {
             eprint!("\r\x1b[K");
+        }
+    }
+
+    fn warn(&mut self, warning: String) {
+        self.clear();
+        match self.live.as_mut().filter(|live| live.is_shown()) {
+            Some(live) => live.warn(warning),
+            None => eprintln!("{warning}"),
         }
     }
 
     /// A line a second on a terminal, every few seconds elsewhere.
     fn signing_in(&mut self, made: usize, of: usize) {
         self.told += 1;
-        if self.terminal {
+        if self.is_terminal {
             eprint!("\r{made}/{of} sessions made\x1b[K");
             // A line that cannot be shown is no loss.
             let _ = io::stderr().flush();
@@ -110,14 +146,10 @@ impl Progress {
     fn interval(&mut self, interval: &Interval) {
         self.total.add(&interval.tally.counters);
         let now = interval.at + interval.length;
-        let line = self.line(now, interval);
-        if self.terminal {
-            eprint!("\r{line}\x1b[K");
-            // A line that cannot be shown is no loss.
-            let _ = io::stderr().flush();
-        } else if now >= self.next_plain {
+        let has_view = self.live.as_ref().is_some_and(Live::is_shown);
+        if now >= self.next_plain && !has_view {
             self.next_plain = now + PLAIN_EVERY;
-            eprintln!("{line}");
+            eprintln!("{}", self.line(now, interval));
         }
     }
 

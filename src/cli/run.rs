@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use clap::Args;
@@ -13,7 +15,7 @@ use super::metrics::{Metrics, MetricsArgs};
 use super::progress::Progress;
 use crate::profile::{self, Plan};
 use crate::report::{self, Style};
-use crate::scheduler::{self, Event, Output, RunError, Stop, Urgency};
+use crate::scheduler::{self, Event, Output, RunError, Steering, Stop, Urgency};
 use crate::verdict::exit;
 
 const EXAMPLES: &str = "\
@@ -28,7 +30,12 @@ Examples:
     wtsp-load run staging.toml --target wss://core.example.com --out monday
 
 The first ^C stops new calls, hangs up, signs off and reports. The second leaves
-at once; what was measured is kept.";
+at once; what was measured is kept.
+
+On a terminal the run is shown as it goes on, and keys change it: p pauses it and
+lets it go on, + and - change the rate of calls by a tenth of the plan's, d drains
+as the first ^C does, q leaves as the second does, ? lists them. Every change is
+stamped in the record, and compare refuses such a run.";
 
 /// Run a profile: sign clients on, let them call each other, and report
 #[derive(Args, Debug)]
@@ -50,6 +57,9 @@ pub struct RunArgs {
     /// Say nothing while it runs
     #[arg(long, short)]
     quiet: bool,
+    /// No live view and no keys on a terminal: a line every few seconds, as without one
+    #[arg(long, conflicts_with = "quiet")]
+    plain: bool,
 }
 
 /// Runs a profile and prints the summary.
@@ -72,7 +82,10 @@ pub fn run(args: RunArgs) -> ExitCode {
         None => Output::Under(PathBuf::from("reports")),
     };
     let stop = Stop::default();
-    if let Err(error) = listen_for_signals(stop.clone(), args.quiet) {
+    let steering = Steering::new(stop.clone());
+    let mut progress = Progress::new(&plan, args.quiet, args.plain, &steering);
+    let is_silent = if args.quiet { Arc::new(AtomicBool::new(true)) } else { Arc::clone(progress.has_view()) };
+    if let Err(error) = listen_for_signals(stop.clone(), is_silent) {
         eprintln!("error: signals cannot be received: {error}");
         return ExitCode::from(exit::CANNOT);
     }
@@ -83,16 +96,15 @@ pub fn run(args: RunArgs) -> ExitCode {
             return ExitCode::from(exit::CANNOT);
         }
     };
-    let mut progress = Progress::new(&plan, args.quiet);
     let announcement = announcement(&plan);
-    let ran = scheduler::run(plan, &output, &stop, &mut |event| {
+    let ran = scheduler::run_steered(plan, &output, &steering, &mut |event| {
         if let Event::Target { remote: true, url, .. } = event {
             eprintln!("{url} is not on this machine: {announcement}");
         }
         metrics.observe(&event);
         progress.show(&event);
     });
-    progress.clear();
+    progress.end();
     match ran {
         Ok(ran) => {
             let code = conclude(&ran);
@@ -144,8 +156,9 @@ fn conclude(ran: &scheduler::Ran) -> ExitCode {
     }
 }
 
-/// Turns SIGINT and SIGTERM into requests to stop, on a thread of its own that ends with the process.
-pub(super) fn listen_for_signals(stop: Stop, quiet: bool) -> io::Result<()> {
+/// Turns SIGINT and SIGTERM into requests to stop, on a thread of its own that ends with the process. It says so, unless
+/// it is to be silent at that moment.
+pub(super) fn listen_for_signals(stop: Stop, is_silent: Arc<AtomicBool>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     // Registered here, so that no signal is lost between now and the thread's first turn.
     let (mut interrupt, mut terminate) = {
@@ -164,7 +177,7 @@ pub(super) fn listen_for_signals(stop: Stop, quiet: bool) -> io::Result<()> {
                     Urgency::Drain => "stopping: hanging up and signing off; ^C again leaves at once",
                     _ => "leaving",
                 };
-                if !quiet {
+                if !is_silent.load(Ordering::Acquire) {
                     eprintln!("{}{said}", if io::stderr().is_terminal() { "\r\x1b[K" } else { "" });
                 }
             }

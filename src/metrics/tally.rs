@@ -141,6 +141,9 @@ pub struct Counters {
     pub intended: u64,
     /// Attempts that were answered, and whose flow broke off later: by the name of the flow and the number of the step.
     pub broken: Counts<(&'static str, usize)>,
+    /// Attempts that came to a stop otherwise than their flow intends: by the name of the flow, the number of the step,
+    /// and whether that did not come in time. Seen while a run goes on; no record has it.
+    pub stopped_at: Counts<(&'static str, usize, bool)>,
     /// Attempts that have ended, by the name of the flow and of the outcome.
     pub flows: Counts<(&'static str, &'static str)>,
     /// Calls that flows needed beside the attempts' own.
@@ -333,6 +336,7 @@ impl Counters {
             intended,
             broken,
             flows,
+            stopped_at,
             side_calls,
             nonces_confirmed,
             completed,
@@ -426,6 +430,7 @@ impl Counters {
         self.binary_messages += binary_messages;
         self.repaired_messages += repaired_messages;
         self.stray_events += stray_events;
+        self.stopped_at.add(stopped_at);
         self.subprotocol_missing += subprotocol_missing;
         self.keepalives_sent += keepalives_sent;
         self.keepalives_answered += keepalives_answered;

@@ -11,7 +11,7 @@ mod json;
 mod junit;
 mod markdown;
 mod text;
-mod units;
+pub(crate) mod units;
 
 use std::fmt;
 use std::fs::File;

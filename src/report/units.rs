@@ -1,7 +1,7 @@
 //! Figures for people.
 
 /// A latency of `micros` microseconds at 3 digits: `870 µs`, `23.1 ms`, `1.02 s`, `2.5 min`.
-pub(super) fn latency(micros: u64) -> String {
+pub(crate) fn latency(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
         1_000..999_500 => digits(micros as f64 / 1e3, "ms"),
@@ -24,7 +24,7 @@ fn digits(value: f64, unit: &str) -> String {
 }
 
 /// A length of time in seconds: `28 s`, `1 min 10 s`, `2 h 05 min`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 10.0 && seconds.fract().abs() > 0.05 {
         return format!("{seconds:.1} s");
     }
@@ -53,7 +53,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// A count with thin groups of 3 digits: `1 234 567`.
-pub(super) fn count(count: u64) -> String {
+pub(crate) fn count(count: u64) -> String {
     let plain = count.to_string();
     let mut grouped = String::with_capacity(plain.len() + plain.len() / 3);
     for (place, digit) in plain.chars().enumerate() {

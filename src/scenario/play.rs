@@ -65,6 +65,8 @@ pub struct Play {
     outcome: Option<Outcome>,
     /// It was meant to end so.
     is_as_intended: bool,
+    /// The step that it stopped at did not come in time.
+    is_overdue: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +110,13 @@ impl Play {
             scene: Scene::Running,
             outcome: None,
             is_as_intended: false,
+            is_overdue: false,
         }
+    }
+
+    /// The number of the step that is next, or that it stopped at, and whether that did not come in time.
+    pub fn stands_at(&self) -> (usize, bool) {
+        (self.step, self.is_overdue)
     }
 
     /// The flow that is performed.
@@ -516,6 +524,7 @@ impl Play {
     /// What the current step waits for has not come in time.
     fn not_seen(&mut self, now: Time, out: &mut Vec<Direction>) {
         let Some(step) = self.current() else { return };
+        self.is_overdue = true;
         if let Some(call) = self.calls.get_mut(usize::from(step.leg.call)).filter(|call| call.is_in_setup()) {
             call.timed_out(now, out);
         }

@@ -9,7 +9,7 @@ use super::attempts::Tag;
 use super::worker::{Shared, Worker};
 use crate::client::{GivenUp, LegRef, Media};
 use crate::law::Time;
-use crate::metrics::{Metric, Outcome};
+use crate::metrics::{AttemptFailure, Metric, Outcome};
 use crate::protocol::{Candidate, Jsep, JsepKind, RequestBody, Text};
 use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Parties, Play, Side};
 use crate::workload::AttemptNumber;
@@ -108,7 +108,10 @@ impl Worker {
             Direction::Broken(step) => {
                 let Some(attempt) = self.attempts.get(place, serial) else { return };
                 attempt.noted.broken = Some(step);
-                self.recorder.counters().broken.count((attempt.play.flow().name(), step));
+                let (flow, (_, is_overdue)) = (attempt.play.flow().name(), attempt.play.stands_at());
+                let counters = self.recorder.counters();
+                counters.broken.count((flow, step));
+                counters.stopped_at.count((flow, step, is_overdue));
             }
             Direction::Rejected(code) => self.recorder.counters().rejections.count(code),
             Direction::Talked { time, is_side_call: true, .. } => {
@@ -146,8 +149,12 @@ impl Worker {
     fn ended(&mut self, place: usize, serial: u32, outcome: Outcome, intended: bool) {
         let Some(attempt) = self.attempts.get(place, serial) else { return };
         attempt.noted.intended = intended;
-        let flow = attempt.play.flow().name();
+        let (flow, (step, is_overdue)) = (attempt.play.flow().name(), attempt.play.stands_at());
         let counters = self.recorder.counters();
+        if !intended && !matches!(outcome, Outcome::Unfinished | Outcome::Blocked) {
+            let is_overdue = is_overdue || outcome == Outcome::Failed(AttemptFailure::NoResponse);
+            counters.stopped_at.count((flow, step, is_overdue));
+        }
         counters.end(outcome);
         counters.intended += u64::from(intended);
         counters.flows.count((flow, outcome.name()));

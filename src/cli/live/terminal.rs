@@ -1,0 +1,139 @@
+//! The terminal: taken for the view, drawn on without flicker, and given back as it was, whatever happens.
+
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{getpgrp, tcgetpgrp};
+use terminal_size::{Height, Width, terminal_size_of};
+
+/// The alternate screen, no cursor, no wrapping.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+/// What is between these is shown at once by terminals that know them; others pass over them.
+const BEGIN_FRAME: &str = "\x1b[?2026h";
+const END_FRAME: &str = "\x1b[?2026l";
+
+/// The size where a terminal does not tell its own.
+const USUAL: (usize, usize) = (80, 24);
+
+/// Whether the view has the terminal.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+/// How stdin was before.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+static ON_PANIC: Once = Once::new();
+
+/// Whether stderr is a terminal that a view can be drawn on.
+pub(super) fn can_draw() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    io::stderr().is_terminal() && !is_dumb && is_in_front(&io::stderr())
+}
+
+/// Whether keys can be read: a process in the background that touches the terminal is stopped by the system.
+fn has_keys() -> bool {
+    io::stdin().is_terminal() && is_in_front(&io::stdin())
+}
+
+fn is_in_front(terminal: &impl AsFd) -> bool {
+    tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp())
+}
+
+/// Takes the terminal; tells whether there are keys. Signals stay with the system, so ^C is what it was. ^Z alone is
+/// gone: a generator that stands still measures nothing.
+pub(super) fn take() -> bool {
+    ON_PANIC.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            give_back();
+            before(info);
+        }));
+    });
+    let stdin = io::stdin();
+    let attributes = has_keys().then(|| tcgetattr(&stdin).ok()).flatten();
+    let has_keys = attributes.is_some_and(|before| {
+        let mut raw = before.clone();
+        raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+        raw.control_chars[SpecialCharacterIndices::VSUSP as usize] = 0;
+        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        tcsetattr(&stdin, SetArg::TCSANOW, &raw).is_ok()
+    });
+    IS_TAKEN.store(true, Ordering::Release);
+    // What cannot be shown is no loss.
+    drop(io::stderr().write_all(ENTER.as_bytes()));
+    has_keys
+}
+
+/// Gives the terminal back as it was. Safe to be called whenever, and more than once.
+pub(super) fn give_back() {
+    if !IS_TAKEN.swap(false, Ordering::AcqRel) {
+        return;
+    }
+    drop(io::stderr().write_all(LEAVE.as_bytes()));
+    let before = BEFORE.try_lock().ok().and_then(|mut before| before.take());
+    if let Some(before) = before {
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
+    }
+}
+
+/// Columns and rows.
+pub(super) fn size() -> (usize, usize) {
+    terminal_size_of(io::stderr())
+        .map(|(Width(width), Height(height))| (usize::from(width), usize::from(height)))
+        .filter(|(width, height)| *width > 0 && *height > 0)
+        .unwrap_or(USUAL)
+}
+
+/// What stands on the terminal.
+#[derive(Debug, Default)]
+pub(super) struct Screen {
+    size: (usize, usize),
+    lines: Vec<String>,
+}
+
+impl Screen {
+    /// What has to be written so that `lines` stand on a terminal of this size: those that differ, or all on a new size.
+    pub fn update(&mut self, lines: Vec<String>, size: (usize, usize)) -> String {
+        let mut out = String::new();
+        if self.size != size {
+            self.size = size;
+            self.lines.clear();
+            out.push_str("\x1b[2J");
+        }
+        for (row, line) in lines.iter().enumerate() {
+            if self.lines.get(row) != Some(line) {
+                out.push_str(&format!("\x1b[{};1H{line}\x1b[K", row + 1));
+            }
+        }
+        self.lines = lines;
+        if out.is_empty() { out } else { format!("{BEGIN_FRAME}{out}{END_FRAME}") }
+    }
+
+    /// Shows `lines`, in one write.
+    pub fn show(&mut self, lines: Vec<String>, size: (usize, usize)) {
+        let update = self.update(lines, size);
+        if IS_TAKEN.load(Ordering::Acquire) && !update.is_empty() {
+            drop(io::stderr().write_all(update.as_bytes()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_that_changed_are_written() {
+        let mut screen = Screen::default();
+        let lines = |second: &str| vec!["one".to_owned(), second.to_owned()];
+        let first = screen.update(lines("two"), (80, 2));
+        assert_eq!(first, "\x1b[?2026h\x1b[2J\x1b[1;1Hone\x1b[K\x1b[2;1Htwo\x1b[K\x1b[?2026l");
+        assert_eq!(screen.update(lines("two"), (80, 2)), "");
+        assert_eq!(screen.update(lines("2"), (80, 2)), "\x1b[?2026h\x1b[2;1H2\x1b[K\x1b[?2026l");
+        assert!(screen.update(lines("2"), (81, 2)).contains("one"), "a new size draws all anew");
+    }
+}

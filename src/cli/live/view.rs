@@ -1,0 +1,346 @@
+//! The picture of a run: a board, as lines of so many columns. A pure function.
+
+use std::time::Duration;
+
+use super::board::{Board, NOW_SECONDS};
+use super::frame::{Line, Tone};
+use super::ladder::{busiest, rungs};
+use crate::metrics::Metric;
+use crate::record::Validity;
+use crate::report::units::{count, latency};
+use crate::scheduler::Urgency;
+
+/// Where what belongs to a label begins.
+const INDENT: usize = 13;
+/// The widest that one column of the picture gets.
+const COLUMN: usize = 80;
+/// From this width on the ladder stands beside the rest.
+const WIDE: usize = 2 * COLUMN - 4;
+
+/// The keys, and what they do.
+pub(super) const KEYS: [(&str, &str); 7] = [
+    ("p", "pause: no more calls, or calls again. Clients stay signed on"),
+    ("+", "a tenth of the planned rate more: what is still to come is rescaled"),
+    ("-", "a tenth of the planned rate less"),
+    ("d", "drain: no new calls, hang up, sign off, report. As the first ^C"),
+    ("q", "leave at once; what was measured is kept. As the second ^C"),
+    ("?", "this help, and back"),
+    ("", "Changes are stamped in the record. compare refuses a run with any."),
+];
+
+/// The lines of a terminal of `width` columns and `height` rows, without codes for colours where there are none.
+pub(super) fn view(board: &Board, width: usize, height: usize, colour: bool) -> Vec<String> {
+    let is_wide = width >= WIDE;
+    let column = if is_wide { COLUMN } else { width };
+    let aside = if board.has_help { help() } else { ladder(board, if is_wide { width - COLUMN } else { width }) };
+    let mut body = facts(board, column);
+    let top = head(board, width);
+    let room = height.saturating_sub(top.len() + 1);
+    if is_wide {
+        let rows = body.len().max(aside.len());
+        body.resize_with(rows, Line::new);
+        let mut aside = aside.into_iter();
+        body = body.into_iter().map(|line| line.beside(aside.next().unwrap_or_default(), COLUMN)).collect();
+    } else if board.has_help && body.len() + 1 + aside.len() > room {
+        body = aside;
+    } else {
+        body.push(Line::new());
+        body.extend(aside);
+    }
+    // Where there is little room the gaps go first, the lowest before the others, then what stands last.
+    while body.len() > room {
+        match body.iter().rposition(|line| line.width() == 0) {
+            Some(gap) => drop(body.remove(gap)),
+            None => body.truncate(room),
+        }
+    }
+    body.resize_with(room, Line::new);
+    let lines = top.into_iter().chain(body).chain([foot(board, width)]);
+    lines.take(height).map(|line| line.written(width, colour)).collect()
+}
+
+/// What runs, how far it is, against what.
+fn head(board: &Board, width: usize) -> Vec<Line> {
+    let left = board.duration.saturating_sub(board.now);
+    let clock = |time: Duration| {
+        let seconds = time.as_secs();
+        if board.duration.as_secs() < 3_600 {
+            format!("{}:{:02}", seconds / 60, seconds % 60)
+        } else {
+            format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+        }
+    };
+    let stage = match (board.stage_now(), board.urgency) {
+        (_, Urgency::Drain) => Line::new().put(Tone::Warn, "draining: hanging up, signing off"),
+        (_, Urgency::Leave) => Line::new().put(Tone::Warn, "leaving"),
+        (None, _) => Line::new().text("closing: hanging up, signing off"),
+        (Some((stage, since)), _) => {
+            let place = board.stage.map_or(0, |stage| stage + 1);
+            Line::new()
+                .put(Tone::Strong, short(&stage.name, 24))
+                .dim(format!(" {place} of {}, ", board.stages.len()))
+                .text(clock(stage.duration.saturating_sub(since)))
+                .dim(" left")
+        }
+    };
+    let name = Line::new().text(" ").put(Tone::Strong, short(&board.name, 30)).dim("  ");
+    let times = Line::new()
+        .text(clock(board.now))
+        .dim(" of ")
+        .text(clock(board.duration))
+        .dim(", ")
+        .text(clock(left))
+        .dim(" left ");
+    let bar = 20.min(width / 4);
+    let part = board.now.as_secs_f64() / board.duration.as_secs_f64().max(1e-3);
+    let done = ((part * bar as f64) as usize).min(bar);
+    let bar = Line::new().put(Tone::Good, "━".repeat(done)).dim("─".repeat(bar - done)).text(" ");
+    let target = short(&board.target, width.saturating_sub(26).max(10));
+    vec![name.join(stage).right(times, width), Line::new().dim(format!(" {target}")).right(bar, width), Line::new()]
+}
+
+/// What is measured.
+fn facts(board: &Board, width: usize) -> Vec<Line> {
+    let mut lines = clients(board);
+    lines.push(Line::new());
+    lines.extend(latencies(board));
+    lines.push(Line::new());
+    lines.push(outcomes(board, width));
+    lines.push(closes(board));
+    lines.extend(generator(board));
+    lines
+}
+
+fn label(name: &str) -> Line {
+    Line::new().dim(format!(" {name}")).to(INDENT)
+}
+
+/// A rate in four characters or so.
+fn per_second(rate: f64) -> String {
+    if rate >= 100.0 { format!("{rate:.0}/s") } else { format!("{rate:.1}/s") }
+}
+
+fn clients(board: &Board) -> Vec<Line> {
+    let gauges = board.gauges;
+    let total = &board.total;
+    let wanted = board.stage_now().map_or(0, |(stage, _)| stage.clients_to.max(stage.clients_from));
+    let coming = gauges.connected.saturating_sub(gauges.signed_on);
+    let away = u64::from(board.planned_clients).saturating_sub(gauges.connected);
+    let states = label("Clients")
+        .put(Tone::Strong, format!("{:>7}", count(gauges.signed_on)))
+        .dim(format!(" of {} signed on", count(u64::from(wanted.max(board.planned_clients)))))
+        .to(42)
+        .text(count(coming))
+        .dim(" signing on or off")
+        .to(65)
+        .text(count(away))
+        .dim(" away");
+    let (wanted, done) = board.signon_rates();
+    let failed = total.signon_failures.total();
+    let signons = rates("Sign-ons", wanted, done)
+        .put(if failed > 0 { Tone::Bad } else { Tone::Plain }, count(failed))
+        .dim(" failed")
+        .to(65)
+        .text(count(total.reconnects))
+        .dim(" came back");
+    let (due, placed) = board.call_rates();
+    let calls = rates("Calls", due, placed)
+        .text(count(gauges.calls))
+        .dim(" going on")
+        .to(65)
+        .text(count(gauges.calls_answered))
+        .dim(" answered");
+    vec![states, signons, calls]
+}
+
+fn rates(name: &str, wanted: f64, done: f64) -> Line {
+    let done = Line::new().put(Tone::Strong, format!("{:>9}", per_second(done))).dim(" done");
+    label(name).text(format!("{:>9}", per_second(wanted))).dim(" wanted").join(done).to(42)
+}
+
+fn latencies(board: &Board) -> Vec<Line> {
+    let mut lines = vec![
+        Line::new()
+            .dim(" Latency")
+            .to(INDENT)
+            .dim(format!("{:>18}{:>11}", format!("last {NOW_SECONDS} s, p50"), "p99"))
+            .dim(format!("{:>15}{:>11}{:>12}", "so far, p50", "p99", "count")),
+    ];
+    let time = |micros: Option<u64>| match micros {
+        Some(u64::MAX) => "> 10 min".to_owned(),
+        Some(micros) => latency(micros),
+        None => "–".to_owned(),
+    };
+    for tracked in &board.latencies {
+        let Some((all, many)) = tracked.so_far() else { continue };
+        let now = tracked.now();
+        lines.push(
+            Line::new()
+                .text(format!("   {}", tracked.metric.name()))
+                .to(INDENT)
+                .put(Tone::Strong, format!("{:>18}", time(now.map(|now| now[0]))))
+                .put(Tone::Strong, format!("{:>11}", time(now.map(|now| now[1]))))
+                .text(format!("{:>15}{:>11}", time(Some(all[0])), time(Some(all[1]))))
+                .dim(format!("{:>12}", count(many))),
+        );
+    }
+    lines
+}
+
+fn outcomes(board: &Board, width: usize) -> Line {
+    let total = &board.total;
+    let mut line = label("Outcomes");
+    let mut is_first = true;
+    for (name, many, tone) in [
+        ("answered", total.answered, Tone::Good),
+        ("declined", total.declined, Tone::Plain),
+        ("busy", total.busy, Tone::Plain),
+        ("cancelled", total.cancelled, Tone::Plain),
+        ("unavailable", total.unavailable, Tone::Plain),
+        ("redirected", total.redirected, Tone::Plain),
+        ("done", total.done, Tone::Plain),
+        ("failed", total.failed_total(), Tone::Bad),
+        ("broken", total.broken.total(), Tone::Bad),
+        ("blocked", total.blocked, Tone::Warn),
+        ("unfinished", total.unfinished, Tone::Plain),
+    ] {
+        // Those that come of every run are there from the start, so that the line does not jump.
+        if many == 0 && !matches!(name, "answered" | "failed") {
+            continue;
+        }
+        let tone = if many == 0 { Tone::Plain } else { tone };
+        let piece = Line::new().text(if is_first { "" } else { "   " }).put(tone, count(many)).dim(format!(" {name}"));
+        if line.width() + piece.width() <= width {
+            line = line.join(piece);
+        }
+        is_first = false;
+    }
+    line
+}
+
+fn closes(board: &Board) -> Line {
+    let closes = board.closes();
+    let mut line = label("Disconnects");
+    if closes.is_empty() {
+        line = line.dim("none");
+    }
+    for (place, (code, many)) in closes.iter().enumerate() {
+        // 1000 is how clients sign off; whatever else closes is a finding.
+        let tone = if *code == 1000 { Tone::Plain } else { Tone::Warn };
+        line = line.text(if place > 0 { "   " } else { "" }).put(tone, code.to_string()).dim(format!(" × {}", count(*many)));
+    }
+    line
+}
+
+fn generator(board: &Board) -> Vec<Line> {
+    let (validity, why) = board.fitness();
+    let tone = match validity {
+        Validity::Valid => Tone::Good,
+        Validity::Degraded => Tone::Warn,
+        Validity::Void => Tone::Bad,
+    };
+    let time = |micros: Option<u64>| micros.map_or("–".to_owned(), latency);
+    let (lag_now, lag_all) = board.own_p99(Metric::Lag);
+    let (timers_now, timers_all) = board.own_p99(Metric::TimerLag);
+    let health = &board.health;
+    let fit = label("Generator")
+        .put(tone, validity.name())
+        .dim(why.map_or(" so far".to_owned(), |why| format!(" so far: {why}")))
+        .to(54)
+        .text(format!("{:.2}", health.cpu_cores))
+        .dim(" cores, ")
+        .text(format!("{:.0} %", health.worker_cpu_max * 100.0))
+        .dim(" of busiest");
+    let late = label("")
+        .dim("late at p99: calls ")
+        .put(Tone::Strong, time(lag_now))
+        .dim(" (")
+        .text(time(lag_all))
+        .dim("), deadlines ")
+        .put(Tone::Strong, time(timers_now))
+        .dim(" (")
+        .text(time(timers_all))
+        .dim(")");
+    vec![fit, late]
+}
+
+fn ladder(board: &Board, width: usize) -> Vec<Line> {
+    let Some(flow) = busiest(&board.total, &board.mix).filter(|_| board.stages.iter().any(|stage| stage.has_calls()))
+    else {
+        return Vec::new();
+    };
+    let of_all = if board.mix.len() > 1 { " (messages: of all flows)" } else { "" };
+    let heads = if width >= 79 { ["timed out", "unexpected"] } else { ["late", "other"] };
+    let mut lines = vec![
+        Line::new()
+            .text(" ")
+            .put(Tone::Strong, flow.name())
+            .dim(of_all)
+            .to(43)
+            .dim(format!("{:>9}{:>10}", "sent", "received"))
+            .dim(format!("{:>11}{:>12}", heads[0], heads[1])),
+    ];
+    for rung in rungs(flow, &board.total) {
+        let (sent, received) = match rung.is_sent {
+            true => (count(rung.count), String::new()),
+            false => (String::new(), count(rung.count)),
+        };
+        let bad = |many: u64| if many > 0 { Tone::Bad } else { Tone::Dim };
+        lines.push(
+            Line::new()
+                .dim(format!("   {:<8}", rung.who))
+                .text(format!("{:<18}", rung.message))
+                .dim(if rung.is_sent { "─────────→" } else { "←─────────" })
+                .to(43)
+                .text(format!("{sent:>9}{received:>10}"))
+                .put(bad(rung.timed_out), format!("{:>11}", count(rung.timed_out)))
+                .put(bad(rung.unexpected), format!("{:>12}", count(rung.unexpected))),
+        );
+    }
+    lines
+}
+
+fn help() -> Vec<Line> {
+    let line = |(key, does): (&str, &str)| Line::new().put(Tone::Strong, format!("   {key:<3}")).text(does);
+    let mut lines = vec![Line::new().text(" ").put(Tone::Strong, "Keys")];
+    lines.extend(KEYS.into_iter().map(line));
+    lines
+}
+
+/// How the run is steered, the latest warning, and the keys.
+fn foot(board: &Board, width: usize) -> Line {
+    let (percent, is_paused) = board.pace;
+    let mut state = Line::new().text(" ");
+    if is_paused {
+        state = state.put(Tone::Warn, "PAUSED  ");
+    }
+    if percent != 100 {
+        state = state.put(Tone::Warn, format!("rate {percent} %  "));
+    }
+    if let Some(warning) = board.warnings.last() {
+        return state.put(Tone::Warn, short(warning, width.saturating_sub(state_width(board) + 1)));
+    }
+    let mut keys = Line::new();
+    for (key, does) in [
+        ("p", if is_paused { " go on   " } else { " pause   " }),
+        ("+ -", " rate   "),
+        ("d", " drain   "),
+        ("q", " leave   "),
+        ("?", " help "),
+    ] {
+        keys = keys.put(Tone::Strong, key).dim(does);
+    }
+    state.right(keys, width)
+}
+
+fn state_width(board: &Board) -> usize {
+    1 + if board.pace.1 { 8 } else { 0 } + if board.pace.0 != 100 { 12 } else { 0 }
+}
+
+/// At most so many characters of a text from outside.
+fn short(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}

@@ -33,8 +33,8 @@ The first ^C stops new calls, hangs up, signs off and reports. The second leaves
 at once; what was measured is kept.
 
 On a terminal the run is shown as it goes on, and keys change it: p pauses it and
-lets it go on, + and - change the rate of calls by a tenth of the plan's, d drains
-as the first ^C does, q leaves as the second does, ? lists them. Every change is
+lets it go on, + and - change the rate of calls by a tenth of the plan's, d ends it
+early and has it judged, q leaves as a second ^C does, ? lists them. Every change is
 stamped in the record, and compare refuses such a run.";
 
 /// Run a profile: sign clients on, let them call each other, and report
@@ -84,7 +84,8 @@ pub fn run(args: RunArgs) -> ExitCode {
     let stop = Stop::default();
     let steering = Steering::new(stop.clone());
     let mut progress = Progress::new(&plan, args.quiet, args.plain, &steering);
-    let is_silent = if args.quiet { Arc::new(AtomicBool::new(true)) } else { Arc::clone(progress.has_view()) };
+    let is_silent =
+        if args.quiet { Arc::new(AtomicBool::new(true)) } else { Arc::clone(progress.has_view()) };
     if let Err(error) = listen_for_signals(stop.clone(), is_silent) {
         eprintln!("error: signals cannot be received: {error}");
         return ExitCode::from(exit::CANNOT);

@@ -123,6 +123,10 @@ impl Page<'_> {
             record.profile.seed
         );
         self.entry("Ran", &ran)?;
+        for (index, change) in record.changes.iter().enumerate() {
+            let at = duration(change.at_us as f64 / 1e6);
+            self.entry(if index == 0 { "By hand" } else { "" }, &format!("{} at {at}", change.words()))?;
+        }
         self.entry("Target", &target(&record.target))?;
         if record.target.tls_insecure {
             self.entry("", "certificates were not checked: the profile says insecure")?;

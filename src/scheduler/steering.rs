@@ -71,7 +71,7 @@ pub enum Wish {
     Faster,
     /// A tenth of the plan's rate less.
     Slower,
-    /// What the first request to stop does.
+    /// No new attempts; hang up, sign off, record. What was measured is judged, as if the plan ended here.
     Drain,
     /// What the second request to stop does, whether there was a first one or not.
     Leave,
@@ -102,8 +102,9 @@ impl Steering {
         let now = clock.now().since(start);
         let is_running = self.stop.urgency() == Urgency::Run;
         let (kind, at) = match wish {
+            // Meant, and no interruption: what was measured is judged.
             Wish::Drain if is_running => {
-                self.stop.request();
+                self.stop.abort();
                 (ChangeKind::Drain, now)
             }
             Wish::Leave if self.stop.urgency() != Urgency::Leave => {

@@ -32,8 +32,8 @@ impl Stop {
         if before == 0 { Urgency::Drain } else { Urgency::Leave }
     }
 
-    /// Drains the run because of what it measured, unless it is being stopped already; tells whether it does. That
-    /// interrupts nobody's plan: the plan says so.
+    /// Drains the run because of what it measured, or by a key, unless it is being stopped already; tells whether it
+    /// does. That is no interruption: the record says what it was.
     pub fn abort(&self) -> bool {
         let aborted = self.level.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok();
         self.aborted.fetch_or(aborted, Ordering::AcqRel);

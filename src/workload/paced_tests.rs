@@ -34,12 +34,7 @@ fn run() -> Vec<Stage> {
 }
 
 /// What a part gets that looks ahead in steps of `step`, and learns of each change once its horizon is about to pass it.
-fn looked_ahead(
-    stages: &[Stage],
-    changes: &[(Duration, f64)],
-    segment: Segment,
-    step: Duration,
-) -> Vec<Due> {
+fn looked_ahead(stages: &[Stage], changes: &[(Duration, f64)], segment: Segment, step: Duration) -> Vec<Due> {
     let mut schedule = Schedule::new(stages, Seed(7), segment);
     let (mut pace, mut known, mut horizon) = (Pace::default(), 0, Duration::ZERO);
     let mut all = Vec::new();
@@ -65,9 +60,8 @@ fn known_beforehand(stages: &[Stage], changes: &[(Duration, f64)]) -> Vec<Due> {
 }
 
 fn calls(due: &[Due], from: f64, to: f64) -> Vec<Duration> {
-    let within = |due: &&Due| {
-        matches!(due.what, What::Call { .. }) && due.at >= seconds(from) && due.at < seconds(to)
-    };
+    let within =
+        |due: &&Due| matches!(due.what, What::Call { .. }) && due.at >= seconds(from) && due.at < seconds(to);
     due.iter().filter(within).map(|due| due.at).collect()
 }
 

@@ -123,9 +123,10 @@ impl Schedule {
             }
             self.start += stage.duration;
             self.stage += 1;
-            self.current = self.stages.get(self.stage).map(|stage| {
-                Current::new(stage, self.stage as u64, self.seed, &self.pace, self.start)
-            });
+            self.current = self
+                .stages
+                .get(self.stage)
+                .map(|stage| Current::new(stage, self.stage as u64, self.seed, &self.pace, self.start));
         }
     }
 

@@ -227,7 +227,10 @@ impl Board {
         ];
         let judged = findings.iter().filter_map(|(limit, figure, why)| Some((limit.judge(*figure)?.0, *why)));
         // The first of the worst.
-        judged.rev().max_by_key(|(validity, _)| *validity).map_or((Validity::Valid, None), |(validity, why)| (validity, Some(why)))
+        judged
+            .rev()
+            .max_by_key(|(validity, _)| *validity)
+            .map_or((Validity::Valid, None), |(validity, why)| (validity, Some(why)))
     }
 
     /// Connections that have ended, by code.

@@ -142,7 +142,11 @@ mod tests {
                 .split('\x1b')
                 .enumerate()
                 .map(|(place, part)| {
-                    if place == 0 { part.chars().count() } else { part.split_once('m').map_or(0, |(_, text)| text.chars().count()) }
+                    if place == 0 {
+                        part.chars().count()
+                    } else {
+                        part.split_once('m').map_or(0, |(_, text)| text.chars().count())
+                    }
                 })
                 .sum();
             assert!(shown <= width, "{coloured:?}");

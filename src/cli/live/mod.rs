@@ -58,7 +58,13 @@ impl Live {
     /// The view of a run of `plan`, which keys change by `steering`. Nothing is drawn yet.
     pub fn new(plan: &Plan, steering: Steering, has_colour: bool) -> Live {
         let board = Mutex::new(Board::new(plan));
-        let shared = Shared { board, steering, has_colour, is_over: AtomicBool::new(false), is_stale: AtomicBool::new(false) };
+        let shared = Shared {
+            board,
+            steering,
+            has_colour,
+            is_over: AtomicBool::new(false),
+            is_stale: AtomicBool::new(false),
+        };
         Live { shared: Arc::new(shared), wake: None, thread: None }
     }
 

@@ -88,6 +88,14 @@ pub(super) fn size() -> (usize, usize) {
         .unwrap_or(USUAL)
 }
 
+/// How many columns a line takes, its tones left out.
+fn columns(line: &str) -> usize {
+    let mut pieces = line.split('\x1b');
+    let first = pieces.next().map_or(0, |text| text.chars().count());
+    let after_code = |piece: &str| piece.split_once('m').map_or(0, |(_, text)| text.chars().count());
+    first + pieces.map(after_code).sum::<usize>()
+}
+
 /// What stands on the terminal.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
@@ -106,7 +114,11 @@ impl Screen {
         }
         for (row, line) in lines.iter().enumerate() {
             if self.lines.get(row) != Some(line) {
-                out.push_str(&format!("\x1b[{};1H{line}\x1b[K", row + 1));
+                out.push_str(&format!("\x1b[{};1H{line}", row + 1));
+                // At the end of a full line the cursor is still on its last column, which would go.
+                if columns(line) < size.0 {
+                    out.push_str("\x1b[K");
+                }
             }
         }
         self.lines = lines;
@@ -135,5 +147,6 @@ mod tests {
         assert_eq!(screen.update(lines("two"), (80, 2)), "");
         assert_eq!(screen.update(lines("2"), (80, 2)), "\x1b[?2026h\x1b[2;1H2\x1b[K\x1b[?2026l");
         assert!(screen.update(lines("2"), (81, 2)).contains("one"), "a new size draws all anew");
+        assert_eq!(screen.update(lines("\x1b[1mfull\x1b[0m"), (4, 2)).matches("\x1b[K").count(), 1);
     }
 }

@@ -14,6 +14,8 @@ use crate::scheduler::Urgency;
 const INDENT: usize = 13;
 /// The widest that one column of the picture gets.
 const COLUMN: usize = 80;
+/// From this height on there is room for what matters less.
+const ROOMY: usize = 30;
 /// From this width on the ladder stands beside the rest.
 const WIDE: usize = 2 * COLUMN - 4;
 
@@ -22,8 +24,8 @@ pub(super) const KEYS: [(&str, &str); 7] = [
     ("p", "pause: no more calls, or calls again. Clients stay signed on"),
     ("+", "a tenth of the planned rate more: what is still to come is rescaled"),
     ("-", "a tenth of the planned rate less"),
-    ("d", "drain: no new calls, hang up, sign off, report. As the first ^C"),
-    ("q", "leave at once; what was measured is kept. As the second ^C"),
+    ("d", "drain: no new calls, hang up, sign off; what was measured is judged"),
+    ("q", "leave at once; what was measured is kept. As ^C twice"),
     ("?", "this help, and back"),
     ("", "Changes are stamped in the record. compare refuses a run with any."),
 ];
@@ -32,11 +34,13 @@ pub(super) const KEYS: [(&str, &str); 7] = [
 pub(super) fn view(board: &Board, width: usize, height: usize, colour: bool) -> Vec<String> {
     let is_wide = width >= WIDE;
     let column = if is_wide { COLUMN } else { width };
-    let aside = if board.has_help { help() } else { ladder(board, if is_wide { width - COLUMN } else { width }) };
-    let mut body = facts(board, column);
+    let mut aside = if board.has_help { help() } else { ladder(board) };
+    let mut body = vec![Line::new()];
+    body.extend(facts(board, column, height >= ROOMY));
     let top = head(board, width);
     let room = height.saturating_sub(top.len() + 1);
     if is_wide {
+        aside.insert(0, Line::new());
         let rows = body.len().max(aside.len());
         body.resize_with(rows, Line::new);
         let mut aside = aside.into_iter();
@@ -96,18 +100,18 @@ fn head(board: &Board, width: usize) -> Vec<Line> {
     let done = ((part * bar as f64) as usize).min(bar);
     let bar = Line::new().put(Tone::Good, "━".repeat(done)).dim("─".repeat(bar - done)).text(" ");
     let target = short(&board.target, width.saturating_sub(26).max(10));
-    vec![name.join(stage).right(times, width), Line::new().dim(format!(" {target}")).right(bar, width), Line::new()]
+    vec![name.join(stage).right(times, width), Line::new().dim(format!(" {target}")).right(bar, width)]
 }
 
 /// What is measured.
-fn facts(board: &Board, width: usize) -> Vec<Line> {
+fn facts(board: &Board, width: usize, is_roomy: bool) -> Vec<Line> {
     let mut lines = clients(board);
     lines.push(Line::new());
     lines.extend(latencies(board));
     lines.push(Line::new());
     lines.push(outcomes(board, width));
     lines.push(closes(board));
-    lines.extend(generator(board));
+    lines.extend(generator(board, is_roomy));
     lines
 }
 
@@ -127,12 +131,12 @@ fn clients(board: &Board) -> Vec<Line> {
     let coming = gauges.connected.saturating_sub(gauges.signed_on);
     let away = u64::from(board.planned_clients).saturating_sub(gauges.connected);
     let states = label("Clients")
-        .put(Tone::Strong, format!("{:>7}", count(gauges.signed_on)))
+        .put(Tone::Strong, format!("{:>8}", count(gauges.signed_on)))
         .dim(format!(" of {} signed on", count(u64::from(wanted.max(board.planned_clients)))))
-        .to(42)
+        .to(44)
         .text(count(coming))
         .dim(" signing on or off")
-        .to(65)
+        .to(66)
         .text(count(away))
         .dim(" away");
     let (wanted, done) = board.signon_rates();
@@ -140,22 +144,22 @@ fn clients(board: &Board) -> Vec<Line> {
     let signons = rates("Sign-ons", wanted, done)
         .put(if failed > 0 { Tone::Bad } else { Tone::Plain }, count(failed))
         .dim(" failed")
-        .to(65)
+        .to(66)
         .text(count(total.reconnects))
         .dim(" came back");
     let (due, placed) = board.call_rates();
     let calls = rates("Calls", due, placed)
         .text(count(gauges.calls))
         .dim(" going on")
-        .to(65)
+        .to(66)
         .text(count(gauges.calls_answered))
         .dim(" answered");
     vec![states, signons, calls]
 }
 
 fn rates(name: &str, wanted: f64, done: f64) -> Line {
-    let done = Line::new().put(Tone::Strong, format!("{:>9}", per_second(done))).dim(" done");
-    label(name).text(format!("{:>9}", per_second(wanted))).dim(" wanted").join(done).to(42)
+    let done = Line::new().put(Tone::Strong, format!("{:>8}", per_second(done))).dim(" done");
+    label(name).text(format!("{:>8}", per_second(wanted))).dim(" wanted").join(done).to(44)
 }
 
 fn latencies(board: &Board) -> Vec<Line> {
@@ -209,7 +213,10 @@ fn outcomes(board: &Board, width: usize) -> Line {
             continue;
         }
         let tone = if many == 0 { Tone::Plain } else { tone };
-        let piece = Line::new().text(if is_first { "" } else { "   " }).put(tone, count(many)).dim(format!(" {name}"));
+        let piece = Line::new()
+            .text(if is_first { "" } else { "   " })
+            .put(tone, count(many))
+            .dim(format!(" {name}"));
         if line.width() + piece.width() <= width {
             line = line.join(piece);
         }
@@ -227,12 +234,15 @@ fn closes(board: &Board) -> Line {
     for (place, (code, many)) in closes.iter().enumerate() {
         // 1000 is how clients sign off; whatever else closes is a finding.
         let tone = if *code == 1000 { Tone::Plain } else { Tone::Warn };
-        line = line.text(if place > 0 { "   " } else { "" }).put(tone, code.to_string()).dim(format!(" × {}", count(*many)));
+        line = line
+            .text(if place > 0 { "   " } else { "" })
+            .put(tone, code.to_string())
+            .dim(format!(" × {}", count(*many)));
     }
     line
 }
 
-fn generator(board: &Board) -> Vec<Line> {
+fn generator(board: &Board, is_roomy: bool) -> Vec<Line> {
     let (validity, why) = board.fitness();
     let tone = match validity {
         Validity::Valid => Tone::Good,
@@ -240,45 +250,53 @@ fn generator(board: &Board) -> Vec<Line> {
         Validity::Void => Tone::Bad,
     };
     let time = |micros: Option<u64>| micros.map_or("–".to_owned(), latency);
-    let (lag_now, lag_all) = board.own_p99(Metric::Lag);
-    let (timers_now, timers_all) = board.own_p99(Metric::TimerLag);
+    let late = |metric| time(board.own_p99(metric).0);
     let health = &board.health;
-    let fit = label("Generator")
-        .put(tone, validity.name())
-        .dim(why.map_or(" so far".to_owned(), |why| format!(" so far: {why}")))
-        .to(54)
-        .text(format!("{:.2}", health.cpu_cores))
-        .dim(" cores, ")
-        .text(format!("{:.0} %", health.worker_cpu_max * 100.0))
-        .dim(" of busiest");
-    let late = label("")
-        .dim("late at p99: calls ")
-        .put(Tone::Strong, time(lag_now))
-        .dim(" (")
-        .text(time(lag_all))
-        .dim("), deadlines ")
-        .put(Tone::Strong, time(timers_now))
-        .dim(" (")
-        .text(time(timers_all))
-        .dim(")");
-    vec![fit, late]
+    let mut lines = vec![
+        label("Generator")
+            .put(tone, validity.name())
+            .to(INDENT + 11)
+            .dim("late p99: calls ")
+            .text(late(Metric::Lag))
+            .dim(", deadlines ")
+            .text(late(Metric::TimerLag))
+            .to(69)
+            .text(format!("{:.2}", health.cpu_cores))
+            .dim(" cores"),
+    ];
+    if let Some(why) = why {
+        lines.push(label("").put(tone, why));
+    }
+    if is_roomy {
+        let part = |share: f64| format!("{:.0} %", share * 100.0);
+        lines.push(
+            label("")
+                .dim("busiest worker ")
+                .text(part(health.worker_cpu_max))
+                .dim(" of a core, longest turn ")
+                .text(latency(health.turn_max_us))
+                .dim(", memory ")
+                .text(format!("{} MiB", health.rss_bytes >> 20)),
+        );
+    }
+    lines
 }
 
-fn ladder(board: &Board, width: usize) -> Vec<Line> {
-    let Some(flow) = busiest(&board.total, &board.mix).filter(|_| board.stages.iter().any(|stage| stage.has_calls()))
+fn ladder(board: &Board) -> Vec<Line> {
+    let Some(flow) =
+        busiest(&board.total, &board.mix).filter(|_| board.stages.iter().any(|stage| stage.has_calls()))
     else {
         return Vec::new();
     };
-    let of_all = if board.mix.len() > 1 { " (messages: of all flows)" } else { "" };
-    let heads = if width >= 79 { ["timed out", "unexpected"] } else { ["late", "other"] };
+    let of_all = if board.mix.len() > 1 { " (messages: all flows)" } else { "" };
     let mut lines = vec![
         Line::new()
             .text(" ")
             .put(Tone::Strong, flow.name())
             .dim(of_all)
-            .to(43)
+            .to(36)
             .dim(format!("{:>9}{:>10}", "sent", "received"))
-            .dim(format!("{:>11}{:>12}", heads[0], heads[1])),
+            .dim(format!("{:>11}{:>12}", "timed out", "unexpected")),
     ];
     for rung in rungs(flow, &board.total) {
         let (sent, received) = match rung.is_sent {
@@ -289,9 +307,9 @@ fn ladder(board: &Board, width: usize) -> Vec<Line> {
         lines.push(
             Line::new()
                 .dim(format!("   {:<8}", rung.who))
-                .text(format!("{:<18}", rung.message))
-                .dim(if rung.is_sent { "─────────→" } else { "←─────────" })
-                .to(43)
+                .text(format!("{:<17}", rung.message))
+                .dim(if rung.is_sent { "─────→" } else { "←─────" })
+                .to(36)
                 .text(format!("{sent:>9}{received:>10}"))
                 .put(bad(rung.timed_out), format!("{:>11}", count(rung.timed_out)))
                 .put(bad(rung.unexpected), format!("{:>12}", count(rung.unexpected))),

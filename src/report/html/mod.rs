@@ -219,7 +219,11 @@ fn changes(record: &RunRecord) -> Vec<Stretch> {
         let at = aborted.at_us as f64 / 1e6;
         Stretch { from: at, to: at, name: format!("ended early: {}", visible(&aborted.name)) }
     });
-    aborted.collect()
+    let by_hand = record.changes.iter().map(|change| {
+        let at = change.at_us as f64 / 1e6;
+        Stretch { from: at, to: at, name: change.words() }
+    });
+    aborted.chain(by_hand).collect()
 }
 
 fn unfit(lookout: &Lookout) -> Vec<Stretch> {

@@ -191,6 +191,10 @@ impl Lookout {
             let text = format!("the threshold {} {} failed first", threshold.name, threshold.limit);
             moments.push(Moment { from_us: at_us, to_us: at_us + INSTANT_US, text });
         }
+        for change in &record.changes {
+            let text = format!("changed by hand: {}", change.words());
+            moments.push(Moment { from_us: change.at_us, to_us: change.at_us + INSTANT_US, text });
+        }
         if let Some(aborted) = &record.aborted_by {
             let text = format!("the run was ended early by the threshold {} {}", aborted.name, aborted.limit);
             moments.push(Moment { from_us: aborted.at_us, to_us: aborted.at_us + INSTANT_US, text });

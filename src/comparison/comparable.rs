@@ -21,6 +21,13 @@ pub(super) fn objections(base: &RunRecord, new: &RunRecord) -> Vec<String> {
         if run.generator.validity == Validity::Void {
             objections.push(format!("{name} is void: its generator was unfit, so its numbers prove nothing"));
         }
+        if let Some(change) = run.changes.first() {
+            let many = run.changes.len();
+            objections.push(format!(
+                "{name} was changed by hand while it ran ({many} times, first: {})",
+                change.words()
+            ));
+        }
     }
     objections
 }

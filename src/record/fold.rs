@@ -5,9 +5,9 @@ use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::littles_law::LittlesLawFold;
 use super::{
-    CallsCsv, Change, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Interval, Intervals,
-    Latencies, MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts, StoredHistogram,
-    StoredInterval, Summary, Sums,
+    CallsCsv, Change, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Interval,
+    Intervals, Latencies, MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts,
+    StoredHistogram, StoredInterval, Summary, Sums,
 };
 use crate::metrics::{Metric, Tally};
 use crate::protocol::RequestName;

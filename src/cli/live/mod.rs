@@ -10,6 +10,8 @@ mod frame;
 mod ladder;
 mod terminal;
 mod view;
+#[cfg(test)]
+mod view_tests;
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;

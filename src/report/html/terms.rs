@@ -34,6 +34,7 @@ const TOP: &[&str] = &[
     "attempts_rejected",
     "attempts_broken",
     "flows",
+    "changes",
     "hangups",
     "event_errors",
     "events",

@@ -1,0 +1,140 @@
+//! The picture of a run, held against stored ones. `UPDATE_GOLDEN=1 cargo test --lib live` writes them anew.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::board::Board;
+use super::view::view;
+use crate::metrics::{AttemptFailure, DisconnectKey, Gauges, Metric, Outcome, Phase, Tally};
+use crate::profile::{self, Overrides};
+use crate::protocol::{EventName, RequestName};
+use crate::record::{Health, Interval};
+use crate::scheduler::{Event, Urgency};
+use crate::transport::Initiator;
+
+/// The quickstart, 16 s into it.
+fn board() -> Board {
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/quickstart.toml");
+    let plan = profile::load(&profile, &Overrides::default()).expect("a profile that is shipped");
+    let mut board = Board::new(&plan);
+    let url = "ws://127.0.0.1:1234/signaling/v1\x1b[2J";
+    board.take(&Event::Target { url, remote: false, directory: Path::new("reports") });
+    for second in 0..16 {
+        board.take(&Event::Interval(&interval(second)));
+    }
+    board.pace = (120, false);
+    board
+}
+
+fn interval(second: u64) -> Interval {
+    let mut tally = Tally::default();
+    let counters = &mut tally.counters;
+    if second < 10 {
+        counters.signed_on = 50;
+        (0..50).for_each(|client| {
+            tally.latencies[Metric::Signon.index()].service.record(5_000 + 100 * client);
+            if let Some(response) = &mut tally.latencies[Metric::Signon.index()].response {
+                response.record(6_000 + 100 * client);
+            }
+        });
+    } else {
+        (counters.due, counters.started, counters.intended) = (24, 24, 23);
+        (0..23).for_each(|_| counters.end(Outcome::Answered));
+        counters.end(Outcome::Failed(AttemptFailure::NoProgress));
+        counters.flows.count_many(("answered", "answered"), 23);
+        counters.stopped_at.count(("answered", 2, true));
+        counters.requests_sent[RequestName::OutgoingCall.index()] = 24;
+        counters.requests_sent[RequestName::Accept.index()] = 23;
+        counters.events[EventName::Ringing.index()] = 23;
+        counters.events[EventName::Proceeding.index()] = 24;
+        counters.events[EventName::Accepted.index()] = 46;
+        counters.disconnects.count(DisconnectKey {
+            code: 1006,
+            initiator: Initiator::Network,
+            phase: Phase::InCall,
+        });
+        for (metric, micros) in [(Metric::Ack, 1_270), (Metric::Lag, 64), (Metric::TimerLag, 3_400)] {
+            (0..24).for_each(|call| tally.latencies[metric.index()].service.record(micros + 10 * call));
+        }
+        if let Some(response) = &mut tally.latencies[Metric::Setup.index()].response {
+            (0..23).for_each(|call| response.record(3_000 + 500 * call));
+            response.record(7_200_000_000);
+        }
+    }
+    Interval {
+        at: Duration::from_secs(second),
+        length: Duration::from_secs(1),
+        stage: Some(u32::from(second >= 10)),
+        tally,
+        gauges: Gauges { connected: 500, signed_on: 499, calls: 73, calls_answered: 64, control: 10 },
+        health: Health {
+            cpu_cores: 0.31,
+            worker_cpu_max: 0.12,
+            turn_max_us: 900,
+            rss_bytes: 99 << 20,
+            ..Health::default()
+        },
+        changes: Vec::new(),
+    }
+}
+
+fn assert_golden(name: &str, lines: &[String]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let drawn = lines.join("\n") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::write(&path, &drawn).expect("written");
+    }
+    let stored = std::fs::read_to_string(&path).expect("a golden file");
+    assert_eq!(drawn, stored, "differs from {}; UPDATE_GOLDEN=1 writes it anew", path.display());
+}
+
+#[test]
+fn the_picture_of_80_and_of_200_columns_is_the_one_that_was_looked_at() {
+    assert_golden("live-80x24.txt", &view(&board(), 80, 24, false));
+    assert_golden("live-200x50.txt", &view(&board(), 200, 50, false));
+    let mut asked = board();
+    asked.has_help = true;
+    assert_golden("live-help-80x24.txt", &view(&asked, 80, 24, false));
+}
+
+#[test]
+fn a_picture_fits_whatever_size_its_window_has() {
+    let mut board = board();
+    for (urgency, stage, pace) in [
+        (Urgency::Run, Some(1), (100, true)),
+        (Urgency::Drain, None, (10, false)),
+        (Urgency::Leave, None, (1_000, true)),
+    ] {
+        (board.urgency, board.stage, board.pace) = (urgency, stage, pace);
+        for has_help in [false, true] {
+            board.has_help = has_help;
+            for (width, height) in
+                [(1, 1), (20, 5), (40, 12), (79, 24), (80, 25), (155, 30), (156, 8), (300, 80)]
+            {
+                let lines = view(&board, width, height, false);
+                assert_eq!(lines.len(), height, "{width} x {height}");
+                let widest = lines.iter().map(|line| line.chars().count()).max();
+                assert!(widest.is_some_and(|widest| widest <= width), "{width} x {height}: {widest:?}");
+                assert!(!lines.concat().contains('\x1b'));
+                // With colour it is the same picture.
+                let coloured = view(&board, width, height, true);
+                let bare = |line: &String| {
+                    let mut pieces = line.split('\x1b');
+                    let first = pieces.next().unwrap_or_default().to_owned();
+                    let rest: String = pieces.filter_map(|piece| Some(piece.split_once('m')?.1)).collect();
+                    (first + &rest).trim_end().to_owned()
+                };
+                assert_eq!(coloured.iter().map(bare).collect::<Vec<_>>(), lines);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_warning_from_outside_is_shown_and_not_obeyed() {
+    let mut board = board();
+    board.warnings.push(format!("warning: \x1b]0;x\x07{}", "long ".repeat(60)));
+    let lines = view(&board, 80, 24, false);
+    let last = lines.last().map(String::as_str).unwrap_or_default();
+    assert!(last.contains("warning: ?]0;x?long") && last.ends_with('…'), "{last}");
+}

@@ -66,6 +66,7 @@ fn second(at: u64) -> Interval {
         stage: Some(0),
         tally,
         gauges: Gauges { connected: 7, signed_on: 6, ..Gauges::default() },
+        changes: Vec::new(),
         health: Health { rss_bytes: 1 << 20, ..Health::default() },
     }
 }

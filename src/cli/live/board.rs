@@ -80,7 +80,8 @@ impl Tracked {
 
     fn add(&mut self, latencies: &LatencyHistogram) {
         self.total.add(latencies);
-        let cells = latencies.histogram().iter_recorded();
+        let histogram = latencies.histogram();
+        let cells = histogram.iter_recorded();
         let cells = cells.map(|cell| (cell.value_iterated_to(), cell.count_since_last_iteration()));
         let beyond = Some((u64::MAX, latencies.over_range())).filter(|(_, many)| *many > 0);
         self.recent.push_back(cells.chain(beyond).collect());
@@ -108,7 +109,9 @@ impl Tracked {
     /// p50 and p99 of all, in microseconds, and how many there are.
     pub fn so_far(&self) -> Option<([u64; 2], u64)> {
         let summary = Summary::from(&self.total);
-        Some(([summary.p50?, summary.p99?], self.total.count()))
+        // One that lies beyond the range has no figure, and is not nothing.
+        let quantiles = [summary.p50, summary.p99].map(|quantile| quantile.unwrap_or(u64::MAX));
+        Some((quantiles, self.total.count())).filter(|(_, count)| *count > 0)
     }
 }
 

@@ -174,16 +174,19 @@ fn wait(woken: &PipeReader, has_keys: bool) -> (bool, bool) {
 
 /// Obeys the keys.
 fn pressed(shared: &Shared, keys: &[u8]) {
-    // Arrows and the like begin with an escape, and none of them means anything here.
-    if keys.first() == Some(&0x1b) {
-        shared.board().has_help = false;
-        return;
-    }
-    for key in keys {
+    let mut keys = keys.iter();
+    while let Some(key) = keys.next() {
         let wish = match key {
             b'?' | b'h' | b'H' => {
                 let mut board = shared.board();
                 board.has_help = !board.has_help;
+                continue;
+            }
+            // Arrows and the like are an escape, a `[` or `O` and all up to a letter or `~`; none means anything here.
+            0x1b => {
+                if matches!(keys.next(), Some(b'[' | b'O')) {
+                    keys.find(|key| key.is_ascii_alphabetic() || **key == b'~');
+                }
                 continue;
             }
             b'p' | b'P' | b' ' => Wish::Pause,

@@ -1,5 +1,5 @@
 //! The live view as people have it: the program on a pseudo-terminal, watched and steered by keys.
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a panic is the report")]
 
 #[path = "support/program.rs"]
 mod program;

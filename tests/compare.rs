@@ -14,7 +14,8 @@ use serde_json::Value;
 use wtsp_load::comparison::{self, Comparison, Outcome, Settings};
 use wtsp_load::metrics::{AttemptFailure, Gauges, Metric, Outcome as Ended, Tally};
 use wtsp_load::record::{
-    Health, Interval, ProfileInfo, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo, ToolInfo,
+    Change, ChangeKind, Health, Interval, ProfileInfo, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
+    ToolInfo,
 };
 use wtsp_load::report::{self, ComparisonFormat, comparison_schema};
 
@@ -29,11 +30,20 @@ struct Made<'a> {
     embedded: bool,
     /// The late second of a generator that is unfit.
     lag_us: u64,
+    changed: Option<Change>,
     ends: bool,
 }
 
-const BASE: Made<'static> =
-    Made { slower: 1.0, fails: 0, hash: "1234", name: "example", embedded: false, lag_us: 100, ends: true };
+const BASE: Made<'static> = Made {
+    slower: 1.0,
+    fails: 0,
+    hash: "1234",
+    name: "example",
+    embedded: false,
+    changed: None,
+    lag_us: 100,
+    ends: true,
+};
 
 impl Made<'_> {
     fn header(&self) -> RunHeader {
@@ -112,6 +122,7 @@ impl Made<'_> {
                 tally: self.second(number),
                 gauges: Gauges { connected: 50, signed_on: 50, ..Gauges::default() },
                 health: Health::default(),
+                changes: self.changed.filter(|_| number == 20).into_iter().collect(),
             };
             writer.interval(&interval).unwrap();
         }
@@ -186,10 +197,15 @@ fn a_run_is_equal_to_itself_and_better_than_a_slower_one() {
 
 #[test]
 fn runs_that_are_not_comparable_say_why() {
+    let faster = Change { at_us: 20_500_000, what: ChangeKind::Rate, factor: Some(1.1) };
     let all = [
         (Made { hash: "5678", ..BASE }, "the plans differ"),
         (Made { embedded: true, ..BASE }, "the targets are of different kinds"),
         (Made { lag_us: 50_000, ..BASE }, "NEW is void"),
+        (
+            Made { changed: Some(faster), ..BASE },
+            "NEW was changed by hand while it ran (first: rate 110 %; 1 in all)",
+        ),
     ];
     for (new, why) in all {
         let comparison = compared(&BASE, &new);

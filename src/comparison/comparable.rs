@@ -24,7 +24,7 @@ pub(super) fn objections(base: &RunRecord, new: &RunRecord) -> Vec<String> {
         if let Some(change) = run.changes.first() {
             let many = run.changes.len();
             objections.push(format!(
-                "{name} was changed by hand while it ran ({many} times, first: {})",
+                "{name} was changed by hand while it ran (first: {}; {many} in all)",
                 change.words()
             ));
         }

@@ -14,6 +14,8 @@ use super::texts::{KeyOrder, Outgoing, Received, Sent, received, received_mix, s
 const ROUNDS: usize = 41;
 /// How long one contender runs in one round.
 const TURN: Duration = Duration::from_micros(800);
+/// How long the pieces of a request are: up to its transaction, that, up to its number, that; then the rest.
+const PIECES: [usize; 4] = [48, 24, 72, 12];
 
 /// Something that is done to all messages of a set.
 struct Contender<'a> {
@@ -207,6 +209,7 @@ fn encoding<'a>(
     texts: &'a [Vec<u8>],
 ) -> Case<'a> {
     let mut copied = Vec::with_capacity(1 << 16);
+    let mut pieces = Vec::with_capacity(1 << 16);
     let mut written = Vec::with_capacity(1 << 16);
     Case {
         name: name.to_owned(),
@@ -230,6 +233,23 @@ fn encoding<'a>(
                     for message in messages.iter_mut() {
                         black_box(message).encode(dialect, &mut written);
                         black_box(&written);
+                    }
+                }),
+            },
+            // What any encoder does that puts values into a text: neither looked at nor escaped here.
+            Contender {
+                name: "copy in five pieces",
+                run: Box::new(move || {
+                    for text in texts {
+                        pieces.clear();
+                        let mut rest = &black_box(text)[..];
+                        for length in PIECES {
+                            let (piece, behind) = rest.split_at(length.min(rest.len()));
+                            pieces.extend_from_slice(piece);
+                            rest = behind;
+                        }
+                        pieces.extend_from_slice(rest);
+                        black_box(&pieces);
                     }
                 }),
             },

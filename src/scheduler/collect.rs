@@ -104,6 +104,8 @@ struct WorkerEnd {
     done: bool,
     /// Its last report has come.
     has_ended: bool,
+    /// Up to when its last report was, and what its thread had used by then.
+    until: Duration,
     used: ThreadUse,
 }
 
@@ -121,8 +123,9 @@ pub(super) enum Collected {
 /// What all workers' threads used over a second.
 #[derive(Debug, Default)]
 struct Threads {
-    cpu: Duration,
-    cpu_max: Duration,
+    /// In cores: each over the time that it reports of, which is a little another for each.
+    cpu: f64,
+    cpu_max: f64,
     run_delay: Option<Duration>,
     run_delay_max: Option<Duration>,
     turn_max: Duration,
@@ -130,14 +133,15 @@ struct Threads {
 }
 
 impl Threads {
-    /// Adds what a worker reports, which had used `before` by its report before.
-    fn add(&mut self, report: &Report, before: &ThreadUse) {
-        let used = report.used.since(before);
-        self.cpu += used.cpu;
+    /// Adds what a worker reports that was at `before` by its report before.
+    fn add(&mut self, report: &Report, before: &WorkerEnd) {
+        let used = report.used.since(&before.used);
+        let cpu = used.cpu.as_secs_f64() / report.until.saturating_sub(before.until).as_secs_f64().max(1e-3);
+        self.cpu += cpu;
         if report.is_control {
             return;
         }
-        self.cpu_max = self.cpu_max.max(used.cpu);
+        self.cpu_max = self.cpu_max.max(cpu);
         if let Some(delay) = used.run_delay {
             self.run_delay = Some(self.run_delay.unwrap_or_default() + delay);
         }
@@ -146,13 +150,12 @@ impl Threads {
         self.heartbeat_late_max = self.heartbeat_late_max.max(report.heartbeat_late_max);
     }
 
-    /// The health of a second of this `length`. What depends on the target is not known here.
-    fn health(&self, length: Duration, around: &Surroundings) -> Health {
-        let seconds = length.as_secs_f64().max(1e-3);
+    /// The health of a second. What depends on the target is not known here.
+    fn health(&self, around: &Surroundings) -> Health {
         let micros = |time: Duration| time.as_micros() as u64;
         Health {
-            cpu_cores: self.cpu.as_secs_f64() / seconds,
-            worker_cpu_max: self.cpu_max.as_secs_f64() / seconds,
+            cpu_cores: self.cpu,
+            worker_cpu_max: self.cpu_max,
             rss_bytes: around.rss_bytes,
             turn_max_us: micros(self.turn_max),
             run_delay_us: self.run_delay.map(micros),
@@ -187,6 +190,7 @@ pub(super) fn collector(
             waiting: VecDeque::new(),
             done: false,
             has_ended: false,
+            until: Duration::ZERO,
             used: ThreadUse::default(),
         });
         channels.push(Channel { worker, reports: reports_in.clone(), spares });
@@ -254,7 +258,7 @@ impl Collector {
         let mut threads = Threads::default();
         for worker in &mut self.workers {
             let Some(mut report) = worker.waiting.pop_front() else { continue };
-            threads.add(&report, &worker.used);
+            threads.add(&report, worker);
             tally.add(&report.tally);
             report.tally.clear();
             rows.take(&mut report.rows);
@@ -266,11 +270,11 @@ impl Collector {
             gauges.calls_answered += report.gauges.calls_answered;
             gauges.control += report.gauges.control;
             until = until.max(report.until);
-            worker.used = report.used;
+            (worker.until, worker.used) = (report.until, report.used);
         }
         self.until = until;
         let length = until - at;
-        let health = threads.health(length, &self.surveyor.survey());
+        let health = threads.health(&self.surveyor.survey());
         Interval { at, length, stage: self.stage_at(at), tally, gauges, health, changes: Vec::new() }
     }
 
@@ -336,6 +340,19 @@ mod tests {
         assert_eq!((interval.tally.counters.due, interval.gauges.connected), (7, 2));
         assert_eq!(interval.length, Duration::from_secs(1));
         assert!((interval.health.cpu_cores - 0.2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_a_late_worker_used_is_of_the_time_that_it_reports_of() {
+        let (mut collector, channels) = collector(2, &[], Rows::default);
+        for (first, second) in [(1, 3), (4, 5)] {
+            assert!(report(&channels[0], first, 1, false));
+            assert!(report(&channels[1], second, 1, false));
+            // Both have always used a tenth of a core, and the second interval is of two seconds.
+            let health = next(&mut collector).expect("both have reported").health;
+            assert!((health.cpu_cores - 0.2).abs() < 1e-9, "{health:?}");
+            assert!((health.worker_cpu_max - 0.1).abs() < 1e-9, "{health:?}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Seconds taken together, so that two runs have points at the same times, and not more than the eye can follow.
 
-use super::curves::Added;
+use super::curves::{Added, Curves};
 use crate::metrics::Metric;
-use crate::record::{Health, HistogramError, MetricLatency, RunRecord, StoredHistogram, StoredInterval, Summary};
+use crate::record::{
+    Health, HistogramError, MetricLatency, RunRecord, StoredGauges, StoredHistogram, StoredInterval, Summary,
+};
 
 /// How many seconds may make a bin.
 const LENGTHS: [u64; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600];
@@ -10,12 +12,16 @@ const LENGTHS: [u64; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600
 const MOST: u64 = 600;
 
 /// Collects the seconds of a run into bins that begin at multiples of their length. A bin is an interval like any other:
-/// what is counted is counted in all of it, a percentile is of all that was timed in it, and what there was is what there
-/// was at its end.
+/// what is counted is counted in all of it, a percentile is of all that was timed in it, and what there was is a mean of its
+/// seconds.
 pub(super) struct Bins {
     every: u64,
     bin: Option<StoredInterval>,
+    /// How many seconds there are in the bin.
+    seconds: u64,
     latencies: Added,
+    /// The curves of all bins before: histograms take long to read, and are read once.
+    curves: Curves,
 }
 
 impl Bins {
@@ -28,7 +34,7 @@ impl Bins {
 
     /// Bins of so many seconds.
     pub(super) fn new(every: u64) -> Bins {
-        Bins { every, bin: None, latencies: Added::default() }
+        Bins { every, bin: None, seconds: 0, latencies: Added::default(), curves: Curves::default() }
     }
 
     /// Adds a second; where it begins a bin, the one before is handed out.
@@ -43,10 +49,11 @@ impl Bins {
         let bin = self.bin.get_or_insert_with(|| StoredInterval { at_us, ..StoredInterval::default() });
         bin.length_us += second.length_us;
         bin.stage = second.stage;
-        bin.gauges = second.gauges;
+        bin.gauges = combined(bin.gauges, second.gauges, |sum, there_was| sum + there_was);
         bin.health = worst(&bin.health, &second.health);
         bin.clients.add(&second.clients);
         bin.counted.add(&second.counted);
+        self.seconds += 1;
         self.latencies.add(second, Metric::ALL.iter())?;
         Ok(done)
     }
@@ -54,6 +61,8 @@ impl Bins {
     /// The last bin.
     pub(super) fn finish(&mut self) -> Option<StoredInterval> {
         let mut bin = self.bin.take()?;
+        let seconds = std::mem::take(&mut self.seconds).max(1);
+        bin.gauges = combined(bin.gauges, bin.gauges, |sum, _| (sum + seconds / 2) / seconds);
         for (metric, part, latency) in self.latencies.measured() {
             let stored = StoredHistogram { summary: Summary::from(latency), histogram: None };
             let of_metric = bin.latency.metrics.entry(metric.name().to_owned());
@@ -63,8 +72,25 @@ impl Bins {
                 _ => of_metric.service = Some(stored),
             }
         }
+        self.curves.merge(&self.latencies);
         self.latencies.clear();
         Some(bin)
+    }
+
+    /// The percentile curves of all bins that were handed out.
+    pub(super) fn curves(&self) -> &Curves {
+        &self.curves
+    }
+}
+
+/// Each member of what there was, made from two.
+fn combined(one: StoredGauges, other: StoredGauges, combine: impl Fn(u64, u64) -> u64) -> StoredGauges {
+    StoredGauges {
+        connected: combine(one.connected, other.connected),
+        signed_on: combine(one.signed_on, other.signed_on),
+        calls: combine(one.calls, other.calls),
+        calls_answered: combine(one.calls_answered, other.calls_answered),
+        control: combine(one.control, other.control),
     }
 }
 
@@ -108,14 +134,15 @@ mod tests {
             (bin.at_us, bin.length_us, bin.counted.attempts.due, bin.gauges.calls, p50 / 1_000)
         };
         let found: Vec<_> = done.iter().map(figures).collect();
-        assert_eq!(found, [(0, 3_000_000, 7, 4, 2), (5_000_000, 2_000_000, 24, 16, 8)]);
+        assert_eq!(found, [(0, 3_000_000, 7, 2, 2), (5_000_000, 2_000_000, 24, 12, 8)]);
         assert_eq!(bins.finish(), None);
     }
 
     #[test]
     fn a_bin_is_as_long_as_it_takes() {
         let length = |seconds: u64| {
-            let mut record = crate::record::Fold::default().finish(&Default::default(), None, Default::default());
+            let mut record =
+                crate::record::Fold::default().finish(&Default::default(), None, Default::default());
             record.duration_us = seconds * 1_000_000;
             Bins::length(&[&record])
         };

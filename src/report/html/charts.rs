@@ -247,8 +247,7 @@ fn latency(places: &mut Places, terms: &Terms, record: &RunRecord, metric: Metri
             colour: 8 + colour,
             fill: false,
         });
-        let (id, caption) =
-            (format!("{metric}.{part}"), format!("{part}: percentiles of each second"));
+        let (id, caption) = (format!("{metric}.{part}"), format!("{part}: percentiles of each second"));
         let series = series.collect();
         places.place(&id, &caption, ChartKind::Time, Unit::Micros, series, index > 0);
     }

@@ -44,6 +44,13 @@ impl Added {
         measured.map(|((metric, part), latency)| (Metric::ALL[*metric], *part, latency))
     }
 
+    /// Adds what others added up.
+    fn merge(&mut self, other: &Added) {
+        for (key, latency) in &other.histograms {
+            self.histograms.entry(*key).or_default().add(latency);
+        }
+    }
+
     /// Forgets all of it.
     pub(super) fn clear(&mut self) {
         self.histograms.values_mut().for_each(LatencyHistogram::clear);
@@ -63,9 +70,14 @@ impl Curves {
         self.0.add(second, Metric::ALL.iter().filter(|metric| !metric.is_own()))
     }
 
+    /// Adds seconds that were added up.
+    pub(super) fn merge(&mut self, seconds: &Added) {
+        self.0.merge(seconds);
+    }
+
     /// The curves for the page's script, by `<metric>.<part>`.
     pub(super) fn stored(&self) -> BTreeMap<String, Curve> {
-        let measured = self.0.measured();
+        let measured = self.0.measured().filter(|(metric, ..)| !metric.is_own());
         measured.map(|(metric, part, latency)| (format!("{metric}.{part}"), Curve::of(latency))).collect()
     }
 }

@@ -302,9 +302,12 @@
       scales: { x: { time: false, distr: 3, range: (u, low, high) => [1, Math.max(high ?? 10, 10)] }, y: scaleOf("us") },
       axes: [
         axis({
-          // Where there is little room the median's place goes without its name.
-          splits: (u, index, low, high) =>
-            PARTS.filter((value) => value >= low && value <= high * 1.01 && (value !== 2 || u.width / Math.log10(high) > 130)),
+          // Where there is little room the median's place goes without its name, where there is less every other.
+          splits: (u, index, low, high) => {
+            const room = u.width / Math.log10(high);
+            const fits = (value) => (value === 2 ? room > 130 : room > 65 || Math.round(Math.log10(value)) % 2 === 0);
+            return PARTS.filter((value) => value >= low && value <= high * 1.01 && fits(value));
+          },
           values: (u, splits) => splits.map(part),
           filter: (u, splits) => splits,
           size: 26,

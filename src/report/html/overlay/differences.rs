@@ -17,8 +17,7 @@ const NOTHING: &str = "\u{2013}";
 
 /// How many figures are worse, better and so on, and which is furthest away.
 pub(super) fn in_a_sentence(comparison: &Comparison) -> String {
-    let outcomes =
-        [Outcome::Worse, Outcome::Better, Outcome::Equal, Outcome::NoEvidence, Outcome::TooFew];
+    let outcomes = [Outcome::Worse, Outcome::Better, Outcome::Equal, Outcome::NoEvidence, Outcome::TooFew];
     let many: Vec<String> = outcomes.into_iter().filter_map(|outcome| so_many(comparison, outcome)).collect();
     let all = of(comparison.compared.len() as u64, "figure", "figures");
     let mut text = format!("{all} in {} s with calls: {}.", comparison.seconds, many.join(", "));
@@ -37,19 +36,20 @@ pub(super) fn section(comparison: &Comparison, terms: &Terms) -> Html {
     let mut table = Table::new(&[
         words("figure"),
         words("outcome"),
-        figures("of the least relevant"),
+        figures("drawn"),
         figures("BASE"),
         figures("NEW"),
         figures("difference"),
         figures("of BASE"),
         figures("its interval"),
         figures("least relevant"),
-        figures("counted in BASE"),
-        figures("in NEW"),
+        figures("count, BASE"),
+        figures("count, NEW"),
     ]);
-    for one in &comparison.compared {
-        row(&mut table, one, terms);
-    }
+    // What is worse comes first, and what nothing can be said of last.
+    let mut compared: Vec<&Compared> = comparison.compared.iter().collect();
+    compared.sort_by_key(|one| one.outcome);
+    compared.into_iter().for_each(|one| row(&mut table, one, terms));
     let mut html = Html::new();
     html.open("section", &[("id", "differences")]).el("h2", &[], "Differences");
     html.el(
@@ -76,7 +76,7 @@ fn row(table: &mut Table, one: &Compared, terms: &Terms) {
     let (class, sign) = look(one.outcome);
     let shown = format!("{sign} {}", one.outcome.name());
     table.ranked(f64::from(one.outcome as u8), |html| {
-        html.el("span", &[("class", class)], shown);
+        html.el("span", &[("class", &format!("outcome {class}"))], shown);
     });
     table.ranked(units(one), |html| draw(html, one, class));
     table.figure(Some(one.base), &value(one.unit, one.base));
@@ -148,7 +148,8 @@ fn draw(html: &mut Html, one: &Compared, class: &'static str) {
     if let Some((low, high)) = one.low.zip(one.high) {
         let (low, high) = (in_units(one, low), in_units(one, high));
         line(html, "span", [&at(low), "8", &at(high), "8"]);
-        for end in [low, high] {
+        // An interval without an end goes on.
+        for end in [low, high].into_iter().filter(|end| end.abs() <= DRAWN) {
             line(html, "end", [&at(end), "5", &at(end), "11"]);
         }
     }

@@ -1,6 +1,7 @@
 //! The charts with both runs in the same axes: one figure each, so that a chart has two lines.
 
 use super::super::charts::{begin_latency, latencies, summaries, write_figures};
+use super::super::markup::Html;
 use super::super::places::{ChartKind, Places, Series, Unit};
 use super::super::terms::Terms;
 use super::super::timeline::{Timeline, UNWANTED};
@@ -53,10 +54,8 @@ fn over_time(
     charts: &[OverTime],
     timelines: [&Timeline; 2],
 ) {
-    let are_there: Vec<&OverTime> = charts
-        .iter()
-        .filter(|(key, ..)| timelines.iter().any(|timeline| timeline.has(key)))
-        .collect();
+    let are_there: Vec<&OverTime> =
+        charts.iter().filter(|(key, ..)| timelines.iter().any(|timeline| timeline.has(key))).collect();
     if are_there.is_empty() {
         return;
     }
@@ -85,7 +84,7 @@ fn latency(
             write_figures(&mut places.html, name, summary);
         }
     }
-    outcomes(places, comparison, &format!("{metric}.{part}."));
+    outcomes(&mut places.html, comparison, &format!("{metric}.{part}."));
     places.html.raw("<div class=\"three\">\n");
     for (quantile, title) in [("p50", "median"), ("p99", "p99")] {
         let key = format!("{metric}.{part}.{quantile}");
@@ -99,21 +98,21 @@ fn latency(
 }
 
 /// What is said of the figures that begin with this.
-fn outcomes(places: &mut Places, comparison: &Comparison, prefix: &str) {
-    let mut figures = comparison.compared.iter().filter(|one| one.name.starts_with(prefix)).peekable();
-    if figures.peek().is_none() {
+fn outcomes(html: &mut Html, comparison: &Comparison, prefix: &str) {
+    let said = comparison.compared.iter().filter_map(|one| Some((one.name.strip_prefix(prefix)?, one)));
+    let said: Vec<_> = said.collect();
+    if said.is_empty() {
         return;
     }
-    places.html.open("p", &[("class", "note figures")]);
-    for one in figures {
+    html.open("p", &[("class", "note figures")]).el("b", &[], "compared");
+    for (place, (quantile, one)) in said.into_iter().enumerate() {
         let (class, sign) = look(one.outcome);
-        let quantile = one.name.strip_prefix(prefix).unwrap_or(&one.name);
-        places.html.text(quantile).raw(" ");
-        places.html.el("span", &[("class", class)], format_args!("{sign} {}", one.outcome.name()));
+        html.text(if place == 0 { " " } else { " \u{b7} " }).text(quantile).raw(" ");
+        html.el("span", &[("class", class)], format_args!("{sign} {}", one.outcome.name()));
         let (base, new) = (value(one.unit, one.base), value(one.unit, one.new));
-        places.html.text(format_args!(" ({base} \u{2192} {new}) "));
+        html.text(format_args!(" ({base} \u{2192} {new})"));
     }
-    places.html.text("in the seconds that are compared").close("p");
+    html.close("p");
 }
 
 /// A figure of both runs.

@@ -10,15 +10,14 @@ use std::io::Write;
 
 use super::bins::Bins;
 use super::charts::panel;
-use super::curves::Curves;
 use super::markup::Html;
 use super::moments::{Lookout, by};
 use super::table::{Table, figures, words as text};
 use super::terms::Terms;
 use super::timeline::{OUTCOMES, Timeline};
 use super::{
-    CHARTS_BEGIN, CHARTS_END, Data, HATCHED, RunData, Stretch, changes, each_second, foot, head,
-    shown, stages, unfit, write,
+    CHARTS_BEGIN, CHARTS_END, Data, HATCHED, RunData, Stretch, changes, each_second, foot, head, shown,
+    stages, unfit, write,
 };
 use crate::comparison::{Comparison, Outcome};
 use crate::protocol::CloseCode;
@@ -44,25 +43,23 @@ const CONTENTS: &[(&str, &str)] = &[
 /// What was seen in the seconds of a run.
 struct Seen {
     timeline: Timeline,
-    curves: Curves,
+    bins: Bins,
     lookout: Lookout,
 }
 
 impl Seen {
     fn of(record: &RunRecord, both: &[&RunRecord], every: u64) -> Result<Seen, RecordError> {
-        let mut bins = Bins::new(every);
         let mut seen = Seen {
             timeline: Timeline::unthinned(record, both),
-            curves: Curves::default(),
+            bins: Bins::new(every),
             lookout: Lookout::default(),
         };
         each_second(record, |second| {
             seen.lookout.add(second);
-            seen.curves.add(second)?;
-            bins.add(second)?.iter().for_each(|bin| seen.timeline.add(bin));
+            seen.bins.add(second)?.iter().for_each(|bin| seen.timeline.add(bin));
             Ok(())
         })?;
-        bins.finish().iter().for_each(|bin| seen.timeline.add(bin));
+        seen.bins.finish().iter().for_each(|bin| seen.timeline.add(bin));
         Ok(seen)
     }
 }
@@ -94,7 +91,10 @@ pub(in crate::report) fn overlay(
     page.raw(CHARTS_BEGIN).put(&legend(every, &seen)).put(&places.html).raw(CHARTS_END);
     page.put(&counts(comparison, records)).put(&terms.section());
     let tool = &comparison.tool;
-    foot(&mut page, &format!("{} {} from the run.json and intervals.jsonl of both runs", tool.name, tool.version));
+    foot(
+        &mut page,
+        &format!("{} {} from the run.json and intervals.jsonl of both runs", tool.name, tool.version),
+    );
 
     let (charts, panel) = (places.charts, panel(&records, timelines[0]));
     let shown = shown(&charts, &panel);
@@ -102,7 +102,7 @@ pub(in crate::report) fn overlay(
         name: NAMES[place],
         started_at: records[place].started_at,
         timeline: timelines[place].stored(&shown),
-        curves: seen[place].curves.stored(),
+        curves: seen[place].bins.curves().stored(),
     };
     let named = |mut stretch: Stretch| {
         stretch.name = format!("{}: {}", NAMES[stretch.run], stretch.name);
@@ -205,12 +205,14 @@ fn run_name(place: usize, name: &str) -> Html {
 /// How to read what is common to all charts.
 fn legend(every: u64, seen: &[Seen; 2]) -> Html {
     let mut html = Html::new();
-    html.open("p", &[("class", "note")]).put(&run_name(0, "BASE is dashed, ")).put(&run_name(1, "NEW is solid."));
+    html.open("p", &[("class", "note")])
+        .put(&run_name(0, "BASE is dashed, "))
+        .put(&run_name(1, "NEW is solid."));
     html.raw(" Time is from the start of each run.").close("p");
     if every > 1 {
         let text = format!(
-            "Each point stands for {every} seconds: percentiles are of all that was timed in them, rates are their mean, \
-             and what there was is what there was at their end."
+            "Each point stands for {every} seconds: percentiles are of all that was timed in them, rates and what \
+             there was are means of them."
         );
         html.el("p", &[("class", "note"), ("id", "thinned")], text);
     }

@@ -1,4 +1,4 @@
-//! `report.html` in a real browser: headless Chromium opens pages of several runs, and the script in `tests/browser` tries
+//! `report.html` and the page of a comparison in a real browser: headless Chromium opens pages of several runs, and the script in `tests/browser` tries
 //! what a person would. Without Chromium, or before `npm ci` in `tests/browser`, the test says that it is skipped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
@@ -10,8 +10,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use wtsp_load::comparison::{self, Settings};
 use wtsp_load::metrics::Metric;
-use wtsp_load::report::{self, Finished, Format, HTML_FILE};
+use wtsp_load::report::{self, ComparisonFormat, Finished, Format, HTML_FILE};
 
 const INSIST: &str = "WTSP_LOAD_REQUIRE_BROWSER";
 const PLACES: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -82,4 +83,24 @@ fn a_thinned_run_with_every_latency_can_be_looked_at() {
     let page = root.path().join("long.html");
     write(&runs::long(root.path(), 4_400, Metric::ALL), &page);
     look_at(&page);
+}
+
+#[test]
+fn comparisons_of_runs_of_all_kinds_can_be_looked_at() {
+    if !a_browser_is_here() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let (_, troubled) = runs::troubled(&root.path().join("a"));
+    let (_, idle) = runs::without_calls(&root.path().join("b"), 4);
+    let long = runs::long(&root.path().join("c"), 700, &[Metric::Setup, Metric::Ack, Metric::Lag]);
+    let page = root.path().join("compare.html");
+    for (base, new) in [(&troubled, &troubled), (&long, &troubled), (&idle, &troubled)] {
+        let [of_base, of_new] = [base, new].map(|run| (runs::HOSTILE, &run.record));
+        let compared = comparison::compare(of_base, of_new, Settings::default()).unwrap();
+        let both = [base, new].map(|run| (&run.record, &run.verdict));
+        let file = |out: &mut dyn Write| ComparisonFormat::Html.write(&compared, both, false, out);
+        wtsp_load::record::save(&page, file).unwrap();
+        look_at(&page);
+    }
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/program.rs"]
 mod program;
 
@@ -14,10 +16,11 @@ use serde_json::Value;
 use wtsp_load::comparison::{self, Comparison, Outcome, Settings};
 use wtsp_load::metrics::{AttemptFailure, Gauges, Metric, Outcome as Ended, Tally};
 use wtsp_load::record::{
-    Change, ChangeKind, Health, Interval, ProfileInfo, RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
-    ToolInfo,
+    Change, ChangeKind, Health, Interval, ProfileInfo, RunEnd, RunHeader, RunRecord, RunWriter, StageInfo,
+    TargetInfo, ToolInfo,
 };
 use wtsp_load::report::{self, ComparisonFormat, comparison_schema};
+use wtsp_load::verdict::Verdict;
 
 /// A run with 40 seconds of calls, as it is left in a directory.
 struct Made<'a> {
@@ -135,22 +138,38 @@ impl Made<'_> {
     }
 }
 
-fn compared(base: &Made, new: &Made) -> Comparison {
-    let folder = tempfile::tempdir().unwrap();
-    let [base, new] = [("a", base), ("b", new)].map(|(name, made)| {
-        let directory = made.leave(&folder.path().join(name));
-        report::load(&directory).unwrap().0
-    });
-    let mut comparison =
-        comparison::compare(("reports/a", &base), ("reports/b", &new), Settings::default()).unwrap();
-    comparison.tool.version = "1.2.3".into();
-    comparison
+/// Two runs, compared. Their directories are there as long as this is.
+struct Pair {
+    _folder: tempfile::TempDir,
+    runs: [(RunRecord, Verdict); 2],
+    comparison: Comparison,
 }
 
-fn written(comparison: &Comparison, format: ComparisonFormat) -> String {
-    let mut out = Vec::new();
-    format.write(comparison, false, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+impl Pair {
+    fn of(base: &Made, new: &Made) -> Pair {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = [("a", base), ("b", new)].map(|(name, made)| {
+            let directory = made.leave(&folder.path().join(name));
+            report::load(&directory).unwrap()
+        });
+        let [(base, _), (new, _)] = &runs;
+        let mut comparison =
+            comparison::compare(("reports/a", base), ("reports/b", new), Settings::default()).unwrap();
+        comparison.tool.version = "1.2.3".into();
+        Pair { _folder: folder, runs, comparison }
+    }
+
+    fn written(&self, format: ComparisonFormat) -> String {
+        let mut out = Vec::new();
+        let [base, new] = &self.runs;
+        let runs = [(&base.0, &base.1), (&new.0, &new.1)];
+        format.write(&self.comparison, runs, false, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+}
+
+fn compared(base: &Made, new: &Made) -> Comparison {
+    Pair::of(base, new).comparison
 }
 
 /// Holds `text` against a file of the repository, or writes the file.
@@ -167,14 +186,14 @@ fn assert_file(path: &str, text: &str) {
 
 #[test]
 fn a_comparison_is_written_as_its_golden_files_and_fits_its_schema() {
-    let slower = compared(&BASE, &Made { slower: 1.2, fails: 30, ..BASE });
-    assert_eq!(slower.outcome, Outcome::Worse);
-    let text = written(&slower, ComparisonFormat::Text);
+    let slower = Pair::of(&BASE, &Made { slower: 1.2, fails: 30, ..BASE });
+    assert_eq!(slower.comparison.outcome, Outcome::Worse);
+    let text = slower.written(ComparisonFormat::Text);
     let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(wide.is_empty(), "{wide:#?}");
     assert_file("tests/golden/comparison.txt", &text);
-    assert_file("tests/golden/comparison.md", &written(&slower, ComparisonFormat::Markdown));
-    let json = written(&slower, ComparisonFormat::Json);
+    assert_file("tests/golden/comparison.md", &slower.written(ComparisonFormat::Markdown));
+    let json = slower.written(ComparisonFormat::Json);
     assert_file("tests/golden/comparison.json", &json);
     let schema = serde_json::to_value(comparison_schema()).unwrap();
     let shipped = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
@@ -255,6 +274,8 @@ fn the_exit_code_says_whether_it_is_worse_and_whether_it_can_be_said() {
     assert_eq!(noted.stdout, "");
     let json = program::json(&folder.path().join("out.json"));
     assert_eq!(json["remarks"][0], "NEW ended before its plan did");
+    let page = run(&[&base, &slower, "--format", "html"]).with_code(1);
+    pages::assert_well_formed(&page.stdout);
     run(&[&base, "nowhere"]).with_code(3);
     run(&[&base, &slower, "--relative", "much"]).with_code(2);
     run(&[&base, &slower, "--format", "pdf"]).with_code(2);
@@ -262,14 +283,77 @@ fn the_exit_code_says_whether_it_is_worse_and_whether_it_can_be_said() {
 
 #[test]
 fn a_hostile_name_stays_a_name() {
-    let mut comparison = compared(&BASE, &BASE);
+    let mut pair = Pair::of(&BASE, &BASE);
+    let comparison = &mut pair.comparison;
     comparison.new.profile = "\u{1b}[31m|<script>`@root\n# x".into();
     comparison.base.directory = comparison.new.profile.clone();
     comparison.objections.push(comparison.new.profile.clone());
-    let text = written(&comparison, ComparisonFormat::Text);
+    let text = pair.written(ComparisonFormat::Text);
     assert!(!text.contains('\u{1b}'), "{text}");
-    let markdown = written(&comparison, ComparisonFormat::Markdown);
+    let markdown = pair.written(ComparisonFormat::Markdown);
     for sign in ["\u{1b}", " <script", "\n# x", "@root"] {
         assert!(!markdown.contains(sign), "{sign:?} in\n{markdown}");
     }
+    let page = pair.written(ComparisonFormat::Html);
+    pages::assert_well_formed(&page);
+    assert_eq!(page.matches("<script").count(), 3, "two scripts and their data");
+    assert!(!page.contains('\u{1b}'));
+}
+
+#[test]
+fn a_page_has_the_verdict_first_and_both_runs_in_the_same_charts() {
+    let changed = Change { at_us: 20_500_000, what: ChangeKind::Rate, factor: Some(1.1) };
+    let new = Made { slower: 1.2, fails: 30, changed: Some(changed), ..BASE };
+    let pair = Pair::of(&BASE, &new);
+    let page = pair.written(ComparisonFormat::Html);
+    pages::assert_well_formed(&page);
+    pages::assert_closed(&page);
+    pages::assert_linked(&page, 20);
+    let heads = [
+        "<b>WORSE</b>",
+        "NOT COMPARABLE",
+        "NEW was changed by hand",
+        "11 worse",
+        "<h2>What ran",
+        "<h2>Differences",
+        "<h2>Load and outcomes",
+        "<h2>Latency",
+        "<h2>Counts of the whole runs",
+        "<h2>Glossary",
+    ];
+    let place = |head: &&str| page.find(*head).unwrap_or_else(|| panic!("{head} is missing"));
+    let places: Vec<usize> = heads.iter().map(place).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    let ran = pages::words(pages::between(&page, "id=\"ran\"", "</section>"));
+    assert!(ran.contains("Verdict differs FAIL") || ran.contains("Verdict differs PASS"), "{ran}");
+    assert!(ran.contains("Directory reports/a reports/b"), "{ran}");
+    // Every figure has its row, with what the golden texts say of it.
+    let table = pages::between(&page, "id=\"t-differences\"", "</table>");
+    let rows: Vec<String> = table.split("<tr>").skip(2).map(pages::words).collect();
+    assert_eq!(rows.len(), pair.comparison.compared.len());
+    let row = |name: &str| rows.iter().find(|row| row.starts_with(name)).unwrap();
+    let p50 = "setup.response.p50 \u{2717} worse 65.3 ms 78.4 ms +13.1 ms +20 %";
+    assert!(row("setup.response.p50").starts_with(p50), "{}", row("setup.response.p50"));
+    assert!(row("signon.response.p50").contains("too few"), "{rows:#?}");
+    assert!(rows[0].contains("worse") && rows[rows.len() - 1].contains("too few"), "{rows:#?}");
+    // Both runs have points, at the same times, and what is marked says of which it is.
+    let data = pages::data(&page);
+    let runs = [0, 1].map(|run| pages::run_data(&page, run));
+    assert_eq!([&runs[0]["name"], &runs[1]["name"]], ["BASE", "NEW"]);
+    assert_eq!(runs[0]["timeline"]["at"], runs[1]["timeline"]["at"]);
+    assert_ne!(runs[0]["curves"]["setup.response"], runs[1]["curves"]["setup.response"]);
+    for chart in data["charts"].as_array().unwrap() {
+        let lines = chart["series"].as_array().unwrap();
+        let key = lines[0]["key"].as_str().unwrap();
+        assert_eq!([&lines[0]["run"], &lines[1]["run"]], [0, 1], "{key}");
+        let of = if chart["kind"] == "curve" { "/curves" } else { "/timeline/series" };
+        for run in &runs {
+            assert!(run.pointer(of).unwrap().get(key).is_some(), "{key} has no points");
+        }
+    }
+    assert_eq!(data["changes"][0]["name"], "NEW: rate 110 %");
+    // Of BASE nothing failed: that is a line at zero, and no hole.
+    let failed = |run: &Value| run["timeline"]["series"]["attempts.failed"]["high"].clone();
+    assert_eq!(failed(&runs[0])["sparse"], Value::Array(Vec::new()));
+    assert!(failed(&runs[1]).is_object() || failed(&runs[1]).is_array());
 }

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/runs.rs"]
 mod runs;
 
-use std::collections::BTreeSet;
 use std::fs;
 
+use pages::{assert_closed, assert_linked, assert_well_formed, between, data, markup, run_data, words};
 use runs::HOSTILE;
 use wtsp_load::metrics::Metric;
 use wtsp_load::record::{RUN_FILE, RunRecord};
@@ -25,59 +27,6 @@ fn page(record: &RunRecord, verdict: &Verdict) -> String {
 
 fn of(run: &Finished) -> String {
     page(&run.record, &run.verdict)
-}
-
-/// The page without what its scripts and style sheets are made of.
-fn markup(page: &str) -> String {
-    let mut rest = page;
-    let mut markup = String::new();
-    while let Some(begin) = ["<script", "<style"].iter().filter_map(|tag| rest.find(tag)).min() {
-        let end = ["</script>", "</style>"].iter().filter_map(|tag| rest[begin..].find(tag)).min().unwrap();
-        markup += &rest[..begin];
-        rest = &rest[begin + end..];
-        rest = &rest[rest.find('>').unwrap() + 1..];
-    }
-    markup + rest
-}
-
-/// The words on a piece of the page.
-fn words(html: &str) -> String {
-    let mut words = String::new();
-    for part in html.split('<') {
-        words += part.split_once('>').map_or(part, |(_, text)| text);
-        words.push(' ');
-    }
-    let words = words.replace("&gt;", ">").replace("&lt;", "<").replace("&#39;", "'").replace("&quot;", "\"");
-    words.replace("&amp;", "&").split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What stands between two pieces of a page.
-fn between<'a>(page: &'a str, begin: &str, end: &str) -> &'a str {
-    let from = page.find(begin).unwrap_or_else(|| panic!("there is no {begin}"));
-    &page[from..from + page[from..].find(end).unwrap()]
-}
-
-fn data(page: &str) -> serde_json::Value {
-    let json = between(page, "<script type=\"application/json\" id=\"data\">", "</script>");
-    serde_json::from_str(&json[json.find('>').unwrap() + 1..]).unwrap()
-}
-
-/// Each tag is closed by its like, in order; only text and attributes in quotes are between.
-fn assert_well_formed(page: &str) {
-    let markup = markup(page);
-    let mut open: Vec<&str> = Vec::new();
-    for tag in markup.split('<').skip(1) {
-        let (tag, text) = tag.split_once('>').unwrap_or_else(|| panic!("{tag:?} is not closed"));
-        assert!(!text.contains('>'), "{tag:?} is followed by {text:?}");
-        let name = tag.split_whitespace().next().unwrap();
-        match name.strip_prefix('/') {
-            Some(name) => assert_eq!(open.pop(), Some(name), "in {:?}", open),
-            None if name.starts_with('!') || ["meta", "--"].contains(&name) => {}
-            None => open.push(name),
-        }
-        assert_eq!(tag.matches('"').count() % 2, 0, "{tag:?}");
-    }
-    assert!(open.is_empty(), "{open:?}");
 }
 
 #[test]
@@ -100,39 +49,13 @@ fn what_others_say_is_text_and_never_markup() {
 #[test]
 fn the_page_asks_for_nothing_and_runs_nothing_but_its_own() {
     let root = tempfile::tempdir().unwrap();
-    let page = of(&runs::troubled(root.path()).1);
-    let policy = between(&page, "default-src", "\"");
-    let policy = words(policy);
-    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
-    assert!(!policy.contains("unsafe"), "{policy}");
-    for tag in markup(&page).split('<').skip(1) {
-        let tag = tag.split('>').next().unwrap();
-        for outside in
-            ["src=", "srcset=", "href=\"http", "refresh", " style=", " onclick=", " onerror=", " onload="]
-        {
-            assert!(!tag.contains(outside), "{outside} in {tag}");
-        }
-        let name = tag.split_whitespace().next().unwrap();
-        assert!(!["link", "iframe", "object", "embed", "form", "img", "base"].contains(&name), "{tag}");
-    }
+    assert_closed(&of(&runs::troubled(root.path()).1));
 }
 
 #[test]
 fn every_link_leads_somewhere_and_no_two_places_share_a_name() {
     let root = tempfile::tempdir().unwrap();
-    let markup = markup(&of(&runs::troubled(root.path()).1));
-    let values = |attribute: &str| {
-        let parts = markup.split(attribute).skip(1);
-        parts.map(|part| part.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let ids = values(" id=\"");
-    let known: BTreeSet<&String> = ids.iter().collect();
-    assert_eq!(known.len(), ids.len(), "an id is there twice");
-    let links = values(" href=\"#");
-    assert!(links.len() > 60, "{} links", links.len());
-    for link in links {
-        assert!(known.contains(&link), "#{link} leads nowhere");
-    }
+    assert_linked(&of(&runs::troubled(root.path()).1), 60);
 }
 
 #[test]
@@ -174,7 +97,7 @@ fn the_figures_of_the_page_are_those_of_the_record() {
     assert!(closes.contains("check the generator's own lag before blaming the server"), "{closes}");
     assert!(words(&table("t-rejected")).contains("503 2 "));
     // The timeline adds up to the record, and keeps the second of the trouble.
-    let data = data(&page);
+    let data = run_data(&page, 0);
     let sum = |key: &str| {
         let high = &data["timeline"]["series"][key]["high"];
         match high.as_array() {
@@ -245,7 +168,7 @@ fn an_hour_with_every_latency_is_below_two_megabytes() {
     let run = runs::long(root.path(), 3_605, Metric::ALL);
     let page = of(&run);
     assert!(page.len() < MOST_BYTES, "{} bytes", page.len());
-    let data = data(&page);
+    let data = run_data(&page, 0);
     assert_eq!(data["timeline"]["at"].as_array().unwrap().len(), 3_605);
     assert_eq!(data["timeline"]["every"], 1);
     let p99 = data["timeline"]["series"]["setup.response.p99"]["high"].as_str().unwrap();
@@ -262,7 +185,7 @@ fn a_longer_run_is_thinned_and_the_page_says_so() {
     assert!(page.len() < MOST_BYTES, "{} bytes", page.len());
     let note = words(between(&page, "id=\"thinned\"", "</p>"));
     assert!(note.contains("4400 seconds") && note.contains("stands for 3"), "{note}");
-    let series = &data(&page)["timeline"]["series"];
+    let series = &run_data(&page, 0)["timeline"]["series"];
     let figures = |part: &str| -> Vec<f64> {
         let row = &series["signed_on"][part];
         row.as_array().unwrap().iter().filter_map(serde_json::Value::as_f64).collect()
@@ -292,7 +215,7 @@ fn a_killed_run_has_the_page_of_what_is_there() {
     let page = page(&record, &verdict);
     assert_well_formed(&page);
     assert!(words(&page).contains("interrupted, or killed"));
-    assert_eq!(data(&page)["timeline"]["at"].as_array().unwrap().len(), 59);
+    assert_eq!(run_data(&page, 0)["timeline"]["at"].as_array().unwrap().len(), 59);
 }
 
 #[test]

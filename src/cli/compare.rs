@@ -9,9 +9,9 @@ use clap::Args;
 
 use crate::comparison::{self, Comparison, Outcome, Settings};
 use crate::profile::parse_duration;
-use crate::record::{self, RecordError};
+use crate::record::{self, RecordError, RunRecord};
 use crate::report::{self, ComparisonFormat};
-use crate::verdict::exit;
+use crate::verdict::{Verdict, exit};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +20,9 @@ Examples:
 
   For a pull request, with a tenth or 2 ms as the least that matters:
     wtsp-load compare base/ new/ --relative 10% --absolute 2ms --format markdown -o compare.md
+
+  Both runs in the same charts, as a page to hand on:
+    wtsp-load compare base/ new/ --format html -o compare.html
 
 Exit codes: 0 not worse, 1 worse, 2 usage, or runs that are not comparable, 3 a
 run cannot be read or the report cannot be written.";
@@ -52,7 +55,7 @@ pub struct CompareArgs {
     /// Compare runs that are not comparable; the output says why they are not
     #[arg(long)]
     anyway: bool,
-    /// How to write it: text, markdown or json
+    /// How to write it: text, markdown, json or html
     #[arg(long, value_name = "F", default_value = "text")]
     format: ComparisonFormat,
     /// Where to write it; `-` is stdout
@@ -62,32 +65,18 @@ pub struct CompareArgs {
 
 /// Compares the runs.
 pub fn run(arguments: &CompareArgs) -> ExitCode {
-    let compared = compare(arguments);
-    match compared {
-        Ok(comparison) if !comparison.objections.is_empty() && !arguments.anyway => {
-            eprintln!("error: the runs are not comparable");
-            for objection in &comparison.objections {
-                eprintln!("  - {}", objection.replace(char::is_control, "?"));
-            }
-            eprintln!("--anyway compares them all the same");
-            ExitCode::from(exit::USAGE)
+    match compare(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(exit::CANNOT)
         }
-        Ok(comparison) => match written(&comparison, arguments) {
-            Err(error) if !super::is_broken_pipe(&error) => cannot(&error),
-            _ if comparison.outcome == Outcome::Worse => ExitCode::from(exit::FAIL),
-            _ => ExitCode::SUCCESS,
-        },
-        Err(error) => cannot(&error),
     }
 }
 
-fn cannot(error: &RecordError) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(exit::CANNOT)
-}
-
-fn compare(arguments: &CompareArgs) -> Result<Comparison, RecordError> {
-    let ((base, _), (new, _)) = (report::load(&arguments.base)?, report::load(&arguments.new)?);
+fn compare(arguments: &CompareArgs) -> Result<u8, RecordError> {
+    let runs = [report::load(&arguments.base)?, report::load(&arguments.new)?];
+    let runs = [0, 1].map(|place| (&runs[place].0, &runs[place].1));
     let settings = Settings {
         relative: arguments.relative,
         absolute_us: arguments.absolute,
@@ -96,17 +85,37 @@ fn compare(arguments: &CompareArgs) -> Result<Comparison, RecordError> {
         seed: arguments.seed,
     };
     let name = |path: &Path| path.display().to_string();
-    comparison::compare((&name(&arguments.base), &base), (&name(&arguments.new), &new), settings)
+    let (base, new) = (name(&arguments.base), name(&arguments.new));
+    let comparison = comparison::compare((&base, runs[0].0), (&new, runs[1].0), settings)?;
+    if !comparison.objections.is_empty() && !arguments.anyway {
+        eprintln!("error: the runs are not comparable");
+        for objection in &comparison.objections {
+            eprintln!("  - {}", objection.replace(char::is_control, "?"));
+        }
+        eprintln!("--anyway compares them all the same");
+        return Ok(exit::USAGE);
+    }
+    let written = write(&comparison, runs, arguments);
+    let code = if comparison.outcome == Outcome::Worse { exit::FAIL } else { exit::PASS };
+    match written {
+        // Whoever reads no further wants the exit code all the same.
+        Err(error) if !super::is_broken_pipe(&error) => Err(error),
+        _ => Ok(code),
+    }
 }
 
-fn written(comparison: &Comparison, arguments: &CompareArgs) -> Result<(), RecordError> {
+fn write(
+    comparison: &Comparison,
+    runs: [(&RunRecord, &Verdict); 2],
+    arguments: &CompareArgs,
+) -> Result<(), RecordError> {
     if arguments.output != Path::new("-") {
-        return record::save(&arguments.output, |out| arguments.format.write(comparison, false, out));
+        return record::save(&arguments.output, |out| arguments.format.write(comparison, runs, false, out));
     }
     let stdout = io::stdout();
     let colour = super::has_colour(&stdout);
     let mut out = BufWriter::new(stdout.lock());
-    arguments.format.write(comparison, colour, &mut out)?;
+    arguments.format.write(comparison, runs, colour, &mut out)?;
     Ok(out.flush()?)
 }
 

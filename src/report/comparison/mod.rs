@@ -1,4 +1,4 @@
-//! A comparison of two runs: for a terminal, for a pull request, for programs.
+//! A comparison of two runs: for a terminal, for a pull request, for programs, to hand on.
 
 mod markdown;
 mod text;
@@ -6,9 +6,11 @@ mod text;
 use std::io::{self, Write};
 use std::str::FromStr;
 
+use super::html::overlay;
 use super::units::{figure, latency};
 use crate::comparison::{Compared, Comparison, Outcome, Unit};
-use crate::record::RecordError;
+use crate::record::{RecordError, RunRecord};
+use crate::verdict::Verdict;
 
 /// How a comparison is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +21,13 @@ pub enum ComparisonFormat {
     Markdown,
     /// For programs; `reports/comparison.schema.json` is its schema.
     Json,
+    /// To hand on: a page with both runs in the same charts.
+    Html,
 }
 
 /// There is no comparison in this format.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no format `{0}` of a comparison; choose text, markdown or json")]
+#[error("there is no format `{0}` of a comparison; choose text, markdown, json or html")]
 pub struct UnknownComparisonFormat(String);
 
 impl FromStr for ComparisonFormat {
@@ -34,19 +38,21 @@ impl FromStr for ComparisonFormat {
             "text" => Ok(ComparisonFormat::Text),
             "markdown" => Ok(ComparisonFormat::Markdown),
             "json" => Ok(ComparisonFormat::Json),
+            "html" => Ok(ComparisonFormat::Html),
             _ => Err(UnknownComparisonFormat(name.to_owned())),
         }
     }
 }
 
 impl ComparisonFormat {
-    /// Writes the comparison; only a text may have `colour`.
+    /// Writes the comparison of two `runs`, BASE first; only a text may have `colour`.
     ///
     /// # Errors
-    /// The writer refuses.
+    /// The writer refuses, or the log of a run cannot be read, of which a page is made.
     pub fn write(
         self,
         comparison: &Comparison,
+        runs: [(&RunRecord, &Verdict); 2],
         colour: bool,
         out: &mut dyn Write,
     ) -> Result<(), RecordError> {
@@ -57,6 +63,7 @@ impl ComparisonFormat {
                 serde_json::to_writer_pretty(&mut *out, comparison).map_err(io::Error::from)?;
                 Ok(writeln!(out)?)
             }
+            ComparisonFormat::Html => overlay(comparison, runs, out),
         }
     }
 }
@@ -70,7 +77,7 @@ pub fn comparison_schema() -> schemars::Schema {
 }
 
 /// What the words mean, and what no comparison of two runs can know.
-fn small_print(comparison: &Comparison) -> [String; 2] {
+pub(super) fn small_print(comparison: &Comparison) -> [String; 2] {
     let settings = &comparison.settings;
     let means = format!(
         "Worse or better: the whole interval lies beyond the least relevant difference, which is {} % of BASE or {}, \
@@ -91,7 +98,7 @@ fn small_print(comparison: &Comparison) -> [String; 2] {
 }
 
 /// A figure.
-fn value(unit: Unit, value: f64) -> String {
+pub(super) fn value(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Micros => latency(value.max(0.0) as u64),
         Unit::Percent => format!("{} %", figure(value)),
@@ -99,7 +106,7 @@ fn value(unit: Unit, value: f64) -> String {
 }
 
 /// A difference, with its sign.
-fn difference(unit: Unit, value: f64) -> String {
+pub(super) fn difference(unit: Unit, value: f64) -> String {
     let sign = if value < 0.0 { "-" } else { "+" };
     match unit {
         Unit::Micros => format!("{sign}{}", latency(value.abs().round() as u64)),
@@ -108,13 +115,13 @@ fn difference(unit: Unit, value: f64) -> String {
 }
 
 /// The interval of a difference.
-fn interval(one: &Compared) -> Option<String> {
+pub(super) fn interval(one: &Compared) -> Option<String> {
     let (low, high) = one.low.zip(one.high)?;
     Some(format!("{} to {}", difference(one.unit, low), difference(one.unit, high)))
 }
 
 /// What is said of all together.
-fn said(outcome: Outcome) -> &'static str {
+pub(super) fn said(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Worse => "worse: NEW is worse than BASE by more than the least relevant difference",
         Outcome::Better => "better: NEW is better than BASE by more than the least relevant difference",
@@ -131,7 +138,7 @@ fn too_few(comparison: &Comparison) -> Vec<&str> {
 }
 
 /// What is told beside: name, BASE and NEW.
-fn told(comparison: &Comparison) -> Vec<[String; 3]> {
+pub(super) fn told(comparison: &Comparison) -> Vec<[String; 3]> {
     let value = |name: &str, value: Option<f64>| match value {
         None => "-".to_owned(),
         Some(value) if name.ends_with(".p99") => latency(value.max(0.0) as u64),

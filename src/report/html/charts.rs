@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::markup::Html;
 use super::moments::by;
+use super::places::{Chart, ChartKind, Places, Series, Unit};
 use super::terms::Terms;
 use super::timeline::{OTHERS, OUTCOMES, Timeline};
 use crate::metrics::Metric;
@@ -23,59 +24,18 @@ const FIRST: [Metric; 7] = [
     Metric::Keepalive,
 ];
 
-/// A chart, for the page's script.
-#[derive(Debug, Serialize)]
-pub(super) struct Chart {
-    id: String,
-    kind: ChartKind,
-    unit: Unit,
-    series: Vec<Series>,
-}
-
-/// What is on the horizontal axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum ChartKind {
-    /// The time of the run.
-    Time,
-    /// The part that took longer.
-    Curve,
-}
-
-/// What figures are in.
-#[derive(Clone, Copy, Debug, Serialize)]
-enum Unit {
-    /// Microseconds, shown as whatever fits.
-    #[serde(rename = "us")]
-    Micros,
-    /// A number.
-    #[serde(rename = "")]
-    Number,
-    /// A number per second.
-    #[serde(rename = "/s")]
-    PerSecond,
-    /// Percent.
-    #[serde(rename = "%")]
-    Percent,
-}
-
-/// A line of a chart.
-#[derive(Debug, Serialize)]
-struct Series {
-    /// The column of the timeline, or the curve.
-    key: String,
-    label: String,
-    /// One of the page's colours, by number; with a stroke of its own.
-    colour: usize,
-    /// Whether the area under it is filled.
-    fill: bool,
-}
-
 /// Lines of what the panel says of a second.
 #[derive(Debug, Serialize)]
 pub(super) struct PanelGroup {
     title: &'static str,
     rows: Vec<PanelRow>,
+}
+
+impl PanelGroup {
+    /// The columns of the timeline that are told.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| row.key.as_str())
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -91,26 +51,23 @@ struct PanelRow {
 pub(super) struct Charts<'a> {
     timeline: &'a Timeline,
     terms: &'a Terms,
-    charts: Vec<Chart>,
-    html: Html,
+    places: Places,
 }
 
 impl<'a> Charts<'a> {
     /// The charts of a run, and the part of the page that has their places.
     pub(super) fn of(record: &RunRecord, timeline: &'a Timeline, terms: &'a Terms) -> (Vec<Chart>, Html) {
-        let mut charts = Charts { timeline, terms, charts: Vec::new(), html: Html::new() };
+        let mut charts = Charts { timeline, terms, places: Places::default() };
         charts.load(record);
         charts.disconnects(record);
         charts.generator();
-        charts.html.open("section", &[("id", "latency")]).el("h2", &[], "Latency");
         charts.latencies(record);
-        charts.html.close("section");
-        (charts.charts, charts.html)
+        (charts.places.charts, charts.places.html)
     }
 
     fn load(&mut self, record: &RunRecord) {
-        self.html.open("section", &[("id", "load")]).el("h2", &[], "Load and outcomes");
-        self.html.raw("<div class=\"pair\">\n");
+        self.places.html.open("section", &[("id", "load")]).el("h2", &[], "Load and outcomes");
+        self.places.html.raw("<div class=\"pair\">\n");
         let mut rates = vec![("sign_ons.wanted", "wanted"), ("sign_ons.done", "done")];
         rates.extend([("sign_ons.failed", "failed"), ("reconnects", "reconnects")]);
         self.chart(
@@ -159,13 +116,13 @@ impl<'a> Charts<'a> {
                 );
             }
         }
-        self.html.raw("</div>\n").close("section");
+        self.places.html.raw("</div>\n").close("section");
     }
 
     fn disconnects(&mut self, record: &RunRecord) {
-        self.html.open("section", &[("id", "closes")]).el("h2", &[], "Disconnects");
+        self.places.html.open("section", &[("id", "closes")]).el("h2", &[], "Disconnects");
         if record.counted.disconnects.is_empty() {
-            self.html.el("p", &[], "No connection ended.").close("section");
+            self.places.html.el("p", &[], "No connection ended.").close("section");
             return;
         }
         let series = disconnect_rows(self.timeline);
@@ -176,12 +133,12 @@ impl<'a> Charts<'a> {
             Unit::PerSecond,
             series,
         );
-        self.html.close("section");
+        self.places.html.close("section");
     }
 
     fn generator(&mut self) {
-        self.html.open("section", &[("id", "health")]).el("h2", &[], "The generator's own health");
-        self.html.raw("<div class=\"pair\">\n");
+        self.places.html.open("section", &[("id", "health")]).el("h2", &[], "The generator's own health");
+        self.places.html.raw("<div class=\"pair\">\n");
         self.chart(
             "lag",
             "Lateness of the generator",
@@ -202,89 +159,12 @@ impl<'a> Charts<'a> {
             Unit::Percent,
             &[("worker_cpu", "busiest worker")],
         );
-        self.html.raw("</div>\n").close("section");
+        self.places.html.raw("</div>\n").close("section");
     }
 
     fn latencies(&mut self, record: &RunRecord) {
-        let measured = |metric: &&Metric| {
-            !metric.is_own() && summaries(record, **metric).iter().any(|(_, summary)| summary.count > 0)
-        };
-        let others = Metric::ALL.iter().filter(|metric| !FIRST.contains(metric)).filter(measured);
-        let others: Vec<Metric> = others.copied().collect();
-        let first: Vec<Metric> = FIRST.iter().filter(measured).copied().collect();
-        if first.is_empty() && others.is_empty() {
-            self.html.el("p", &[], "No latency was measured.");
-        }
-        for metric in &first {
-            self.latency(record, *metric);
-        }
-        if others.is_empty() {
-            return;
-        }
-        let names: Vec<&str> = others.iter().map(|metric| metric.name()).collect();
-        self.html.open("details", &[("class", "more")]);
-        self.html.el(
-            "summary",
-            &[],
-            format_args!("Further latencies: {}", names.join(", ").replace('_', " ")),
-        );
-        for metric in others {
-            self.latency(record, metric);
-        }
-        self.html.close("details");
-    }
-
-    /// A metric: its percentiles over time, and its percentile curve.
-    fn latency(&mut self, record: &RunRecord, metric: Metric) {
-        let parts = summaries(record, metric);
-        let id = format!("latency-{metric}");
-        self.html.open("article", &[("class", "latency"), ("id", &id)]).open("h3", &[]);
-        self.terms.link(&mut self.html, metric.name(), &words(metric.name()));
-        self.html.el("small", &[], format_args!(" {}", metric.meaning())).close("h3");
-        for (part, summary) in &parts {
-            self.html
-                .open("p", &[("class", "note figures")])
-                .el("b", &[], part)
-                .text(figures(summary))
-                .close("p");
-        }
-        self.html.raw("<div class=\"wide-pair\">\n");
-        let quantiles = ["p50", "p90", "p99", "max"];
-        for (index, (part, _)) in parts.iter().enumerate() {
-            let series = quantiles.iter().enumerate().map(|(colour, name)| Series {
-                key: format!("{metric}.{part}.{name}"),
-                label: (*name).to_owned(),
-                // The last colours of the page are a scale, from the median to the longest.
-                colour: 8 + colour,
-                fill: false,
-            });
-            let caption = format!("{part}: percentiles of each second");
-            let series = series.collect();
-            self.place(
-                &format!("{metric}.{part}"),
-                &caption,
-                ChartKind::Time,
-                Unit::Micros,
-                series,
-                index > 0,
-            );
-        }
-        let curves = parts.iter().enumerate().map(|(colour, (part, _))| Series {
-            key: format!("{metric}.{part}"),
-            label: (*part).to_owned(),
-            colour,
-            fill: false,
-        });
-        let series = curves.collect();
-        self.place(
-            &format!("{metric}.curve"),
-            "percentiles of the whole run",
-            ChartKind::Curve,
-            Unit::Micros,
-            series,
-            false,
-        );
-        self.html.raw("</div>\n").close("article");
+        let terms = self.terms;
+        latencies(&mut self.places, &[record], |places, metric| latency(places, terms, record, metric));
     }
 
     fn chart(&mut self, id: &str, title: &str, note: &str, unit: Unit, series: &[(&str, &str)]) {
@@ -302,42 +182,86 @@ impl<'a> Charts<'a> {
         // What many lines are in needs no area beneath.
         let fill = series.len() <= 3;
         let series = series.into_iter().enumerate().map(|(colour, (key, label))| Series {
+            run: 0,
             key: key.clone(),
             label: label.clone(),
             colour: colour_of(key).unwrap_or(colour % 8),
             fill: fill && colour == 0,
         });
         let (series, caption) = (series.collect(), format!("{title}: {note}"));
-        self.place(id, &caption, ChartKind::Time, unit, series, false);
+        self.places.place(id, &caption, ChartKind::Time, unit, series, false);
     }
+}
 
-    /// The place of a chart on the page; one that is hidden is shown on demand.
-    fn place(
-        &mut self,
-        id: &str,
-        caption: &str,
-        kind: ChartKind,
-        unit: Unit,
-        series: Vec<Series>,
-        hidden: bool,
-    ) {
-        if series.is_empty() {
-            return;
-        }
-        let class = if kind == ChartKind::Curve { "chart curve" } else { "chart" };
-        let mut attributes = vec![("class", class), ("data-chart", id)];
-        if hidden {
-            attributes.push(("hidden", ""));
-        }
-        self.html.open("figure", &attributes).open("figcaption", &[]);
-        match caption.split_once(": ") {
-            Some((title, note)) => self.html.el("b", &[], title).text(format_args!(" {note}")),
-            None => self.html.el("b", &[], caption),
-        };
-        self.html.close("figcaption").raw("<div class=\"plot\"></div>\n");
-        self.html.raw("<details class=\"data\"><summary>as a table</summary></details>").close("figure");
-        self.charts.push(Chart { id: id.to_owned(), kind, unit, series });
+/// The latencies that any of the runs measured, each written by `latency`: the first ones, and the others folded.
+pub(super) fn latencies(
+    places: &mut Places,
+    runs: &[&RunRecord],
+    mut latency: impl FnMut(&mut Places, Metric),
+) {
+    let is_measured = |metric: &&Metric| {
+        !metric.is_own() && runs.iter().any(|record| !summaries(record, **metric).is_empty())
+    };
+    let others = Metric::ALL.iter().filter(|metric| !FIRST.contains(metric)).filter(is_measured);
+    let others: Vec<Metric> = others.copied().collect();
+    let first: Vec<Metric> = FIRST.iter().filter(is_measured).copied().collect();
+    places.html.open("section", &[("id", "latency")]).el("h2", &[], "Latency");
+    if first.is_empty() && others.is_empty() {
+        places.html.el("p", &[], "No latency was measured.");
     }
+    first.into_iter().for_each(|metric| latency(places, metric));
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|metric| metric.name()).collect();
+        let names = names.join(", ").replace('_', " ");
+        places.html.open("details", &[("class", "more")]);
+        places.html.el("summary", &[], format_args!("Further latencies: {names}"));
+        others.into_iter().for_each(|metric| latency(places, metric));
+        places.html.close("details");
+    }
+    places.html.close("section");
+}
+
+/// Begins the part of a metric with its name, and what it is.
+pub(super) fn begin_latency(html: &mut Html, terms: &Terms, metric: Metric) {
+    let id = format!("latency-{metric}");
+    html.open("article", &[("class", "latency"), ("id", &id)]).open("h3", &[]);
+    terms.link(html, metric.name(), &words(metric.name()));
+    html.el("small", &[], format_args!(" {}", metric.meaning())).close("h3");
+}
+
+/// A metric: its percentiles over time, and its percentile curve.
+fn latency(places: &mut Places, terms: &Terms, record: &RunRecord, metric: Metric) {
+    let parts = summaries(record, metric);
+    begin_latency(&mut places.html, terms, metric);
+    for (part, summary) in &parts {
+        write_figures(&mut places.html, part, summary);
+    }
+    places.html.raw("<div class=\"wide-pair\">\n");
+    let quantiles = ["p50", "p90", "p99", "max"];
+    for (index, (part, _)) in parts.iter().enumerate() {
+        let series = quantiles.iter().enumerate().map(|(colour, name)| Series {
+            run: 0,
+            key: format!("{metric}.{part}.{name}"),
+            label: (*name).to_owned(),
+            // The last colours of the page are a scale, from the median to the longest.
+            colour: 8 + colour,
+            fill: false,
+        });
+        let (id, caption) = (format!("{metric}.{part}"), format!("{part}: percentiles of each second"));
+        let series = series.collect();
+        places.place(&id, &caption, ChartKind::Time, Unit::Micros, series, index > 0);
+    }
+    let curves = parts.iter().enumerate().map(|(colour, (part, _))| Series {
+        run: 0,
+        key: format!("{metric}.{part}"),
+        label: (*part).to_owned(),
+        colour,
+        fill: false,
+    });
+    let (id, series) = (format!("{metric}.curve"), curves.collect());
+    let caption = "percentiles of the whole run";
+    places.place(&id, caption, ChartKind::Curve, Unit::Micros, series, false);
+    places.html.raw("</div>\n").close("article");
 }
 
 /// The colour of what has one of its own: failures are red, what we did ourselves is grey.
@@ -361,7 +285,7 @@ fn colour_of(key: &str) -> Option<usize> {
 }
 
 /// The parts of a metric that were measured.
-fn summaries(record: &RunRecord, metric: Metric) -> Vec<(&'static str, &Summary)> {
+pub(super) fn summaries(record: &RunRecord, metric: Metric) -> Vec<(&'static str, &Summary)> {
     let Some(latency) = record.latency.metrics.get(metric.name()) else { return Vec::new() };
     let parts = [("response", latency.response.as_ref()), ("service", latency.service.as_ref())];
     let measured = parts.into_iter().filter_map(|(part, summary)| Some((part, summary?)));
@@ -369,10 +293,15 @@ fn summaries(record: &RunRecord, metric: Metric) -> Vec<(&'static str, &Summary)
 }
 
 /// The figures of a latency in a line.
+pub(super) fn write_figures(html: &mut Html, name: &str, summary: &Summary) {
+    let line = format!(" {}", figures(summary));
+    html.open("p", &[("class", "note figures")]).el("b", &[], name).text(line).close("p");
+}
+
 fn figures(summary: &Summary) -> String {
     let figure = |micros: Option<u64>| micros.map_or(">10 min".to_owned(), time);
     let mut text = format!(
-        " p50 {} \u{b7} p90 {} \u{b7} p99 {} \u{b7} p99.9 {} \u{b7} max {} \u{b7} of {}",
+        "p50 {} \u{b7} p90 {} \u{b7} p99 {} \u{b7} p99.9 {} \u{b7} max {} \u{b7} of {}",
         figure(summary.p50),
         figure(summary.p90),
         figure(summary.p99),
@@ -397,8 +326,8 @@ fn disconnect_rows(timeline: &Timeline) -> Vec<(String, String)> {
     timeline.keys("disconnects.").into_iter().map(|key| (key.clone(), label(&key))).collect()
 }
 
-/// What the panel says of a second.
-pub(super) fn panel(record: &RunRecord, timeline: &Timeline) -> Vec<PanelGroup> {
+/// What the panel says of a second of some runs, whose timelines have the same columns.
+pub(super) fn panel(runs: &[&RunRecord], timeline: &Timeline) -> Vec<PanelGroup> {
     let row = |key: &str, label: &str, unit, sparse| PanelRow {
         key: key.into(),
         label: label.into(),
@@ -433,7 +362,7 @@ pub(super) fn panel(record: &RunRecord, timeline: &Timeline) -> Vec<PanelGroup> 
     trouble.push(row("request_timeouts", "requests without an answer", Unit::Number, true));
     trouble.push(row("keepalives_missed", "keepalives missed", Unit::Number, true));
     let latencies = FIRST.iter().filter_map(|metric| {
-        let (part, _) = *summaries(record, *metric).first()?;
+        let (part, _) = runs.iter().find_map(|record| summaries(record, *metric).first().copied())?;
         let key = format!("{metric}.{part}.p99");
         Some(row(&key, &words(metric.name()), Unit::Micros, false))
     });
@@ -446,7 +375,7 @@ pub(super) fn panel(record: &RunRecord, timeline: &Timeline) -> Vec<PanelGroup> 
         row("late", "calls over 100 ms late", Unit::Number, true),
     ];
     let mut groups = vec![PanelGroup { title: "Clients", rows: std::mem::take(&mut load) }];
-    if record.counted.attempts.due > 0 {
+    if runs.iter().any(|record| record.counted.attempts.due > 0) {
         groups.push(PanelGroup { title: "Calls", rows: calls });
     }
     groups.push(PanelGroup { title: "Failures and disconnects", rows: trouble });

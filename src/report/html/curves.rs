@@ -5,17 +5,61 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::metrics::{LatencyHistogram, Metric};
-use crate::record::{Decoder, HistogramError, StoredHistogram, StoredInterval};
+use crate::record::{Decoder, HistogramError, StoredInterval};
 
 /// Points of a curve each time the part that took longer is halved.
 const POINTS_PER_HALVING: u32 = 6;
 
-/// The histograms of a run, by metric and part.
+/// The histograms of some seconds added up, by metric and part.
 #[derive(Default)]
-pub(super) struct Curves {
+pub(super) struct Added {
     histograms: BTreeMap<(usize, &'static str), LatencyHistogram>,
     decoder: Decoder,
 }
+
+impl Added {
+    /// Adds the histograms of a second of some metrics.
+    ///
+    /// # Errors
+    /// One of them is damaged.
+    pub(super) fn add<'a>(
+        &mut self,
+        second: &StoredInterval,
+        metrics: impl Iterator<Item = &'a Metric>,
+    ) -> Result<(), HistogramError> {
+        for metric in metrics {
+            let Some(latency) = second.latency.metrics.get(metric.name()) else { continue };
+            for (part, stored) in [("response", &latency.response), ("service", &latency.service)] {
+                let Some(stored) = stored else { continue };
+                let total = self.histograms.entry((metric.index(), part)).or_default();
+                self.decoder.add(stored, total)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is not empty.
+    pub(super) fn measured(&self) -> impl Iterator<Item = (Metric, &'static str, &LatencyHistogram)> {
+        let measured = self.histograms.iter().filter(|(_, latency)| latency.count() > 0);
+        measured.map(|((metric, part), latency)| (Metric::ALL[*metric], *part, latency))
+    }
+
+    /// Adds what others added up.
+    fn merge(&mut self, other: &Added) {
+        for (key, latency) in &other.histograms {
+            self.histograms.entry(*key).or_default().add(latency);
+        }
+    }
+
+    /// Forgets all of it.
+    pub(super) fn clear(&mut self) {
+        self.histograms.values_mut().for_each(LatencyHistogram::clear);
+    }
+}
+
+/// The histograms of a run.
+#[derive(Default)]
+pub(super) struct Curves(Added);
 
 impl Curves {
     /// Adds a second. Those of the generator itself have no curve.
@@ -23,31 +67,18 @@ impl Curves {
     /// # Errors
     /// One of its histograms is damaged.
     pub(super) fn add(&mut self, second: &StoredInterval) -> Result<(), HistogramError> {
-        for metric in Metric::ALL.iter().filter(|metric| !metric.is_own()) {
-            let Some(latency) = second.latency.metrics.get(metric.name()) else { continue };
-            self.add_part(*metric, "response", latency.response.as_ref())?;
-            self.add_part(*metric, "service", latency.service.as_ref())?;
-        }
-        Ok(())
+        self.0.add(second, Metric::ALL.iter().filter(|metric| !metric.is_own()))
     }
 
-    fn add_part(
-        &mut self,
-        metric: Metric,
-        part: &'static str,
-        stored: Option<&StoredHistogram>,
-    ) -> Result<(), HistogramError> {
-        let Some(stored) = stored else { return Ok(()) };
-        let total = self.histograms.entry((metric.index(), part)).or_default();
-        self.decoder.add(stored, total)
+    /// Adds seconds that were added up.
+    pub(super) fn merge(&mut self, seconds: &Added) {
+        self.0.merge(seconds);
     }
 
     /// The curves for the page's script, by `<metric>.<part>`.
     pub(super) fn stored(&self) -> BTreeMap<String, Curve> {
-        let named = self.histograms.iter().filter(|(_, latency)| latency.count() > 0);
-        named
-            .map(|((metric, part), latency)| (format!("{}.{part}", Metric::ALL[*metric]), Curve::of(latency)))
-            .collect()
+        let measured = self.0.measured().filter(|(metric, ..)| !metric.is_own());
+        measured.map(|(metric, part, latency)| (format!("{metric}.{part}"), Curve::of(latency))).collect()
     }
 }
 

@@ -170,8 +170,8 @@ pub(super) fn headline(record: &RunRecord, terms: &Terms) -> Html {
     html
 }
 
-/// What ran: profile, target, machine, version, seed, and the plan.
-pub(super) fn ran(record: &RunRecord) -> Html {
+/// What ran, in words: profile, target, machine, version, seed.
+pub(super) fn facts(record: &RunRecord) -> [(&'static str, String); 7] {
     let target = &record.target;
     let place = match (target.embedded, target.remote) {
         (true, _) => "the embedded core, in the generator's own process",
@@ -212,7 +212,7 @@ pub(super) fn ran(record: &RunRecord) -> Html {
     );
     let mut load = vec![of(record.clients.planned, "client", "clients")];
     load.extend(record.mean_hold_us.map(|micros| format!("calls held for {} on average", time(micros))));
-    let rows = [
+    [
         (
             "Profile",
             format!("{} (plan {}), seed {}", record.profile.name, record.profile.hash, record.profile.seed),
@@ -223,11 +223,15 @@ pub(super) fn ran(record: &RunRecord) -> Html {
         ("Load", load.join(", ")),
         ("Generator", machine.join(", ")),
         ("Program", format!("{} {}", record.tool.name, record.tool.version)),
-    ];
+    ]
+}
+
+/// What ran, and its plan.
+pub(super) fn ran(record: &RunRecord) -> Html {
     let mut html = Html::new();
     html.open("section", &[("id", "ran")]).el("h2", &[], "What ran");
     html.open("div", &[("class", "halves")]).open("dl", &[("class", "facts")]);
-    for (label, text) in rows {
+    for (label, text) in facts(record) {
         html.el("dt", &[], label).el("dd", &[], text);
     }
     html.close("dl");

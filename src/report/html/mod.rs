@@ -4,18 +4,21 @@
 //! ([`curves`]) and the moments worth a word ([`moments`]), none of which grows with the run. The words and tables are
 //! markup and work without a script; the charts are drawn by `page.js` with uPlot, which is part of the page.
 
+mod bins;
 mod charts;
 mod curves;
 mod head;
 mod ladders;
 mod markup;
 mod moments;
+mod overlay;
+mod places;
 mod table;
 mod tables;
 mod terms;
 mod timeline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -23,14 +26,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
-use charts::{Chart, Charts, PanelGroup};
+use charts::{Charts, PanelGroup};
 use curves::{Curve, Curves};
 use markup::{Html, json_in_script, visible};
 use moments::Lookout;
+pub(super) use overlay::overlay;
+use places::Chart;
 use terms::Terms;
 use timeline::{StoredTimeline, Timeline};
 
-use crate::record::{FlightReader, RecordError, RunRecord};
+use crate::record::{FlightReader, HistogramError, RecordError, RunRecord, StoredInterval};
 use crate::verdict::Verdict;
 
 /// The chart library, with its licence: see `vendor/LICENSE`.
@@ -43,30 +48,59 @@ const PAGE_CSS: &str = include_str!("page.css");
 /// An hour in microseconds.
 const HOUR_US: u64 = 3_600_000_000;
 
-/// What the page's script draws from.
+/// What a page's script draws from.
 #[derive(Serialize)]
 struct Data {
-    /// When the run started, in milliseconds since the epoch.
-    started_at: i64,
-    /// How long it was, in seconds.
+    /// The run, or both.
+    runs: Vec<RunData>,
+    /// How long the longest was, in seconds.
     duration_s: f64,
-    timeline: StoredTimeline,
-    curves: BTreeMap<String, Curve>,
     charts: Vec<Chart>,
     panel: Vec<PanelGroup>,
     stages: Vec<Stretch>,
     /// When the generator was unfit.
     unfit: Vec<Stretch>,
-    /// What changed the run at a time: a line across the charts, with its name.
+    /// What changed a run at a time: a line across the charts, with its name.
     changes: Vec<Stretch>,
 }
 
-/// A stretch of the run that is marked in the charts.
+/// The points of a run.
 #[derive(Serialize)]
+struct RunData {
+    /// What it is called where there are two.
+    name: &'static str,
+    /// When it started, in milliseconds since the epoch.
+    started_at: i64,
+    timeline: StoredTimeline,
+    curves: BTreeMap<String, Curve>,
+}
+
+/// A stretch of a run that is marked in the charts.
+#[derive(PartialEq, Serialize)]
 struct Stretch {
+    /// The run, by its place in [`Data::runs`].
+    run: usize,
     from: f64,
     to: f64,
     name: String,
+}
+
+/// Hands out the seconds of a run one by one.
+fn each_second(
+    record: &RunRecord,
+    mut see: impl FnMut(&StoredInterval) -> Result<(), HistogramError>,
+) -> Result<(), RecordError> {
+    let mut seconds = record.intervals.read()?;
+    while let Some(second) = seconds.next() {
+        let second = second?;
+        see(&second).map_err(|error| seconds.damaged(error))?;
+    }
+    Ok(())
+}
+
+/// The columns that a page shows.
+fn shown<'a>(charts: &'a [Chart], panel: &'a [PanelGroup]) -> BTreeSet<&'a str> {
+    charts.iter().flat_map(Chart::columns).chain(panel.iter().flat_map(PanelGroup::columns)).collect()
 }
 
 /// Writes the page.
@@ -76,13 +110,11 @@ struct Stretch {
 pub fn html(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Result<(), RecordError> {
     let (mut timeline, mut curves, mut lookout) =
         (Timeline::new(record), Curves::default(), Lookout::default());
-    let mut seconds = record.intervals.read()?;
-    while let Some(second) = seconds.next() {
-        let second = second?;
-        timeline.add(&second);
-        curves.add(&second).map_err(|error| seconds.damaged(error))?;
-        lookout.add(&second);
-    }
+    each_second(record, |second| {
+        timeline.add(second);
+        lookout.add(second);
+        curves.add(second)
+    })?;
     let directory = record.intervals.log().parent().unwrap_or(std::path::Path::new(""));
     let kept = FlightReader::open(directory)?;
 
@@ -91,33 +123,39 @@ pub fn html(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Resul
     let (charts, places) = Charts::of(record, &timeline, &terms);
     let (moments, left_out) = lookout.finish(record, verdict);
     let mut page = Html::new();
-    head(&mut page, record, verdict);
+    let name = &record.profile.name;
+    let title = format!("{name}: {}", verdict.result.name().to_uppercase());
+    head(&mut page, &title, name, &format!("load test of {}", record.target.url), CONTENTS);
     page.raw("<main>\n").put(&head::verdict(record, verdict)).put(&head::headline(record, &terms));
     page.put(&moments::section(&moments, left_out, has_hours));
     page.put(&head::ran(record)).put(&tables::thresholds(record, verdict, has_hours));
     page.put(&head::key_figures(record, &terms).map_err(io::Error::from)?);
     page.raw(CHARTS_BEGIN).put(&legend(&timeline, &lookout)).put(&places).raw(CHARTS_END);
     page.put(&tables::section(record, &terms)).put(&ladders::section(kept, has_hours)).put(&terms.section());
-    page.raw("</main>\n<footer>").text(format_args!(
-        "Made by {} {} from run.json and intervals.jsonl. Charts by uPlot 1.6.32 (MIT). This page asks for nothing from \
-         any network.",
-        record.tool.name, record.tool.version
-    ));
-    page.raw("</footer>\n");
-    out.write_all(page.as_str().as_bytes())?;
+    foot(
+        &mut page,
+        &format!("{} {} from run.json and intervals.jsonl", record.tool.name, record.tool.version),
+    );
 
+    let panel = charts::panel(&[record], &timeline);
+    let stored = timeline.stored(&shown(&charts, &panel));
+    let run = RunData { name: "", started_at: record.started_at, timeline: stored, curves: curves.stored() };
     let data = Data {
-        started_at: record.started_at,
+        runs: vec![run],
         duration_s: record.duration_us as f64 / 1e6,
-        timeline: timeline.stored(),
-        curves: curves.stored(),
         charts,
-        panel: charts::panel(record, &timeline),
+        panel,
         stages: stages(record),
-        unfit: unfit(&lookout),
-        changes: changes(record),
+        unfit: unfit(0, &lookout),
+        changes: changes(0, record),
     };
-    let data = json_in_script(&data).map_err(io::Error::from)?;
+    write(&page, &data, out)
+}
+
+/// Writes the words of a page, and after them its scripts with what they draw from.
+fn write(page: &Html, data: &Data, out: &mut dyn Write) -> Result<(), RecordError> {
+    out.write_all(page.as_str().as_bytes())?;
+    let data = json_in_script(data).map_err(io::Error::from)?;
     writeln!(out, "<script type=\"application/json\" id=\"data\">{data}</script>")?;
     writeln!(
         out,
@@ -133,29 +171,35 @@ const CHARTS_BEGIN: &str = "<section id=\"charts\" class=\"with-panel\">\n<div c
 const CHARTS_END: &str =
     "</div>\n<aside id=\"panel\" aria-labelledby=\"panel-title\" hidden></aside>\n</section>\n";
 
-/// The top of the page, up to where its content begins.
-fn head(page: &mut Html, record: &RunRecord, verdict: &Verdict) {
-    let title = format!("{}: {} \u{b7} wtsp-load", record.profile.name, verdict.result.name().to_uppercase());
+/// The top of a page, up to where its content begins.
+fn head(page: &mut Html, title: &str, heading: &str, of: &str, contents: &[(&str, &str)]) {
     page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page.open("meta", &[("http-equiv", "Content-Security-Policy"), ("content", &policy())]).raw("\n");
     page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     page.raw("<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
-    page.el("title", &[], title);
+    page.el("title", &[], format_args!("{title} \u{b7} wtsp-load"));
     page.raw("<style>")
         .raw(UPLOT_CSS)
         .raw("</style>\n<style>")
         .raw(PAGE_CSS)
         .raw("</style>\n</head>\n<body>\n");
-    page.raw("<header>").open("h1", &[]).text(&record.profile.name).close("h1");
-    page.el("p", &[], format_args!("load test of {}", record.target.url));
+    page.raw("<header>").el("h1", &[], heading).el("p", &[], of);
     page.raw("<nav aria-label=\"Contents\">");
-    for (id, name) in CONTENTS {
+    for (id, name) in contents {
         page.open("a", &[("href", id)]).text(name).close("a").raw(" ");
     }
     page.raw("</nav><div id=\"tools\"></div></header>\n");
 }
 
-const CONTENTS: [(&str, &str); 9] = [
+/// The bottom of a page that was made by something from something.
+fn foot(page: &mut Html, made_by: &str) {
+    page.raw("</main>\n<footer>").text(format_args!(
+        "Made by {made_by}. Charts by uPlot 1.6.32 (MIT). This page asks for nothing from any network."
+    ));
+    page.raw("</footer>\n");
+}
+
+const CONTENTS: &[(&str, &str)] = &[
     ("#verdict", "Verdict"),
     ("#moments", "What happened when"),
     ("#ran", "What ran"),
@@ -194,17 +238,16 @@ fn legend(timeline: &Timeline, lookout: &Lookout) -> Html {
         html.el("p", &[("class", "note"), ("id", "thinned")], text);
     }
     if !lookout.unfit().is_empty() {
-        html.el(
-            "p",
-            &[("class", "note")],
-            "Hatched: the generator was unfit, so what is drawn there may be its own doing.",
-        );
+        html.el("p", &[("class", "note")], HATCHED);
     }
     html
 }
 
+const HATCHED: &str = "Hatched: the generator was unfit, so what is drawn there may be its own doing.";
+
 fn stages(record: &RunRecord) -> Vec<Stretch> {
     let stretch = |stage: &crate::record::StageInfo| Stretch {
+        run: 0,
         from: stage.starts_s,
         to: stage.starts_s + stage.duration_s,
         name: visible(&stage.name),
@@ -214,21 +257,22 @@ fn stages(record: &RunRecord) -> Vec<Stretch> {
 }
 
 /// What was not as the plan has it from then on.
-fn changes(record: &RunRecord) -> Vec<Stretch> {
+fn changes(run: usize, record: &RunRecord) -> Vec<Stretch> {
     let aborted = record.aborted_by.iter().map(|aborted| {
         let at = aborted.at_us as f64 / 1e6;
-        Stretch { from: at, to: at, name: format!("ended early: {}", visible(&aborted.name)) }
+        Stretch { run, from: at, to: at, name: format!("ended early: {}", visible(&aborted.name)) }
     });
     let by_hand = record.changes.iter().map(|change| {
         let at = change.at_us as f64 / 1e6;
-        Stretch { from: at, to: at, name: change.words() }
+        Stretch { run, from: at, to: at, name: change.words() }
     });
     aborted.chain(by_hand).collect()
 }
 
-fn unfit(lookout: &Lookout) -> Vec<Stretch> {
+fn unfit(run: usize, lookout: &Lookout) -> Vec<Stretch> {
     let stretches = lookout.unfit().iter();
     let stretch = |it: &moments::Unfit| Stretch {
+        run,
         from: it.from_us as f64 / 1e6,
         to: it.to_us as f64 / 1e6,
         name: "generator unfit".to_owned(),

@@ -1,10 +1,12 @@
-// The script of report.html: draws the charts, tells what was in a second, sorts tables, switches the colours.
-// It reads the JSON in #data, and sends nothing anywhere: the page's policy would not let it.
+// The script of report.html, and of the page of a comparison, which has two runs in the same charts: draws them, tells
+// what was in a second, sorts tables, switches the colours. It reads the JSON in #data, and sends nothing anywhere: the page's policy would not let it.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const { timeline } = data;
-  const at = timeline.at;
+  const { runs } = data;
+  // The points of all runs: those of two begin at multiples of the same length, so they have most in common.
+  const at = Array.from(new Set(runs.flatMap((run) => run.timeline.at))).sort((one, other) => one - other);
+  const { every } = runs[0].timeline;
   const NARROW = 1100; // below this width in pixels the panel is a sheet at the bottom
   const PRINTED = 660; // the width of a chart on paper, in pixels
 
@@ -58,16 +60,25 @@
     for (const [place, value] of points.sparse) all[place] = value;
     return all;
   }
+  /** What a run has, at the points of all runs. */
+  function aligned({ timeline }, points) {
+    if (timeline.at.length === at.length) return points;
+    const known = new Map(timeline.at.map((seconds, place) => [seconds, points[place]]));
+    return at.map((seconds) => known.get(seconds) ?? null);
+  }
   const expanded = new Map();
   /** The points of a column: `high`, `low` in a thinned run, `sum` where it differs. */
-  function column(key, part = "high") {
-    const name = `${key}/${part}`;
+  function column(key, part = "high", run = 0) {
+    const name = `${run}/${key}/${part}`;
     if (!expanded.has(name)) {
-      const points = timeline.series[key]?.[part];
-      expanded.set(name, points === undefined ? null : expand(points));
+      const points = runs[run].timeline.series[key]?.[part];
+      expanded.set(name, points === undefined ? null : aligned(runs[run], expand(points)));
     }
     return expanded.get(name);
   }
+  const pointsOfLine = (one) => column(one.key, "high", one.run);
+  const curveOf = (one) => runs[one.run].curves[one.key];
+  const lengths = runs.map((run) => aligned(run, run.timeline.length));
   /** The point that a time lies in. */
   function pointAt(seconds) {
     let place = at.length - 1;
@@ -99,7 +110,7 @@
   }
   const faint = (rgb, alpha) => rgb.replace(/^rgb\((.*)\)$/, `rgba($1, ${alpha})`);
   // Lines differ in their stroke, too.
-  const DASHES = { 4: [6, 3], 5: [6, 3], 6: [2, 3], 7: [8, 3, 2, 3], 11: [3, 3] };
+  const DASHES = { 4: [6, 3], 5: [6, 3], 6: [2, 3], 7: [8, 3, 2, 3], 11: [3, 3], 12: [5, 3] };
 
   // ---- charts
 
@@ -151,7 +162,7 @@
       stroke: () => colour(name),
       width: series.colour === 11 ? 1 : 1.5,
       dash: DASHES[series.colour],
-      fill: series.fill && timeline.every === 1 ? () => faint(colour(name), 0.1) : undefined,
+      fill: series.fill && every === 1 ? () => faint(colour(name), 0.1) : undefined,
       value: (u, value) => (value === null || value === undefined ? "" : written(value, unit)),
       points: { show: true, size: 4, filter: lonely, fill: () => colour(name) },
       ...more,
@@ -190,12 +201,14 @@
       ctx.beginPath();
       ctx.rect(from, bbox.top, to - from, bbox.height);
       ctx.clip();
-      ctx.strokeStyle = faint(colour("void"), 0.35);
+      // Of two runs each has a colour and a slant.
+      ctx.strokeStyle = faint(colour(runs.length > 1 ? `c${12 + stretch.run}` : "void"), 0.35);
       ctx.lineWidth = ratio;
+      const [begins, ends] = stretch.run ? [0, bbox.height] : [bbox.height, 0];
       for (let left = from - bbox.height; left < to; left += 6 * ratio) {
         ctx.beginPath();
-        ctx.moveTo(left, bbox.top + bbox.height);
-        ctx.lineTo(left + bbox.height, bbox.top);
+        ctx.moveTo(left, bbox.top + begins);
+        ctx.lineTo(left + bbox.height, bbox.top + ends);
         ctx.stroke();
       }
       ctx.restore();
@@ -253,9 +266,9 @@
     const stepped = chart.unit === "/s" ? { paths: uPlot.paths.stepped({ align: 1 }) } : {};
     const lines = series.map((one) => line(one, chart.unit, stepped));
     const bands = [];
-    if (timeline.every > 1) {
+    if (every > 1) {
       series.forEach((one, place) => {
-        values.push(column(one.key, "low"));
+        values.push(column(one.key, "low", one.run));
         lines.push({ show: true, class: "low", width: 0, points: { show: false }, ...stepped });
         const name = `c${one.colour}`;
         bands.push({ series: [place + 1, series.length + place + 1], fill: () => faint(colour(name), 0.22) });
@@ -289,9 +302,12 @@
       scales: { x: { time: false, distr: 3, range: (u, low, high) => [1, Math.max(high ?? 10, 10)] }, y: scaleOf("us") },
       axes: [
         axis({
-          // Where there is little room the median's place goes without its name.
-          splits: (u, index, low, high) =>
-            PARTS.filter((value) => value >= low && value <= high * 1.01 && (value !== 2 || u.width / Math.log10(high) > 130)),
+          // Where there is little room the median's place goes without its name, where there is less every other.
+          splits: (u, index, low, high) => {
+            const room = u.width / Math.log10(high);
+            const fits = (value) => (value === 2 ? room > 130 : room > 65 || Math.round(Math.log10(value)) % 2 === 0);
+            return PARTS.filter((value) => value >= low && value <= high * 1.01 && fits(value));
+          },
           values: (u, splits) => splits.map(part),
           filter: (u, splits) => splits,
           size: 26,
@@ -311,12 +327,12 @@
   /** The series of a chart that there are points of, with the points. */
   function pointsOf(chart) {
     if (chart.kind === "curve") {
-      const series = chart.series.filter((one) => data.curves[one.key]);
-      const tables = series.map((one) => [data.curves[one.key].one_in, data.curves[one.key].micros]);
+      const series = chart.series.filter(curveOf);
+      const tables = series.map((one) => [curveOf(one).one_in, curveOf(one).micros]);
       return { series, values: tables.length > 1 ? uPlot.join(tables) : (tables[0] ?? [[]]) };
     }
-    const series = chart.series.filter((one) => column(one.key));
-    return { series, values: [at, ...series.map((one) => column(one.key))] };
+    const series = chart.series.filter(pointsOfLine);
+    return { series, values: [at, ...series.map(pointsOfLine)] };
   }
 
   function draw(entry, width) {
@@ -324,7 +340,7 @@
     const { series, values } = pointsOf(chart);
     const options = chart.kind === "curve" ? curveOptions(chart, series) : timeOptions(chart, series, values);
     entry.plot?.destroy();
-    entry.plot = new uPlot({ ...options, width, height: 200, legend: { live: true } }, values, host);
+    entry.plot = new uPlot({ ...options, width, height: 200, legend: { live: true, markers: { dash: (u, place) => (u.series[place].dash ? "dashed" : "solid") } } }, values, host);
     const surface = entry.plot.root.querySelector(".u-wrap");
     surface.setAttribute("role", "img");
     surface.setAttribute("aria-label", described(chart, series, host));
@@ -339,7 +355,7 @@
   function described(chart, series, host) {
     const title = host.closest("figure").querySelector("figcaption").textContent;
     const said = series.map((one) => {
-      const values = chart.kind === "curve" ? data.curves[one.key].micros : column(one.key);
+      const values = chart.kind === "curve" ? curveOf(one).micros : pointsOfLine(one);
       let highest = -1;
       values.forEach((value, place) => {
         if (value !== null && (highest < 0 || value > values[highest])) highest = place;
@@ -400,16 +416,18 @@
   const close = make("button", { type: "button", class: "close" }, "close");
   const told = make("ul", { class: "told" });
   const groups = make("div", { class: "groups" });
+  panel.classList.toggle("two", runs.length > 1);
   panel.append(make("div", { class: "top" }, title, pin, close), when, slider, told, groups);
 
   function show(place) {
     if (place < 0 || place >= at.length) return;
     selected = place;
-    const [from, length] = [at[place], timeline.length[place]];
+    const from = at[place];
+    const length = Math.max(...lengths.map((length) => length[place] ?? 0));
     title.textContent = `at ${clock(from)}`;
     const stage = data.stages.find((one) => from >= one.from - 0.5 && from < one.to);
-    const utc = new Date(data.started_at + from * 1000).toISOString().slice(11, 19);
-    when.textContent = `${utc} UTC, ${stage ? `stage ${stage.name}` : "beyond the stages"}, ${number(Math.round(length * 100) / 100)} s counted`;
+    const utc = ({ name, started_at }) => `${name} ${new Date(started_at + from * 1000).toISOString().slice(11, 19)} UTC`.trim();
+    when.textContent = `${runs.map(utc).join(", ")}, ${stage ? `stage ${stage.name}` : data.stages.length ? "beyond the stages" : "stages differ"}, ${number(Math.round(length * 100) / 100)} s counted`;
     slider.value = place;
     slider.setAttribute("aria-valuetext", clock(from));
     const moments = all("#moments li[data-from]").filter((item) => {
@@ -423,11 +441,12 @@
   function groupOf(group, place) {
     const rows = [];
     for (const row of group.rows) {
-      const value = (column(row.key, "sum") ?? column(row.key))?.[place] ?? null;
-      if (row.sparse && !value) continue;
-      rows.push(make("dt", {}, row.label), make("dd", {}, written(value, row.unit)));
+      const values = runs.map((_, run) => (column(row.key, "sum", run) ?? column(row.key, "high", run))?.[place] ?? null);
+      if (row.sparse && !values.some(Boolean)) continue;
+      rows.push(make("dt", {}, row.label), ...values.map((value) => make("dd", {}, written(value, row.unit))));
     }
     if (!rows.length) return null;
+    if (runs.length > 1) rows.unshift(make("dt", { class: "runs" }, "of"), ...runs.map(({ name }) => make("dd", { class: "runs" }, name)));
     return make("section", {}, make("h3", {}, group.title), make("dl", {}, ...rows));
   }
 
@@ -545,7 +564,7 @@
     return group;
   }
 
-  for (const article of all("article.latency")) {
+  for (const article of all("article.latency:has(figure[hidden])")) {
     const figures = all("figure[data-chart]:not(.curve)", article);
     if (figures.length < 2) continue;
     const part = (figure) => figure.dataset.chart.split(".")[1];
@@ -592,6 +611,7 @@
   // For tests: the charts that are drawn, by their names, and the data they are drawn from.
   window.wtspReport = {
     data,
+    at,
     column,
     select,
     plot: (id) => plots.get(id)?.plot ?? null,

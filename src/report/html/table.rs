@@ -57,6 +57,11 @@ impl Table {
         })
     }
 
+    /// The next cell, of words that have an order of their own.
+    pub(super) fn ranked(&mut self, rank: f64, fill: impl FnOnce(&mut Html)) -> &mut Table {
+        self.cell(Some(Some(rank)), fill)
+    }
+
     fn cell(&mut self, value: Option<Option<f64>>, fill: impl FnOnce(&mut Html)) -> &mut Table {
         if self.cell == 0 {
             self.rows.open("tr", &[]);

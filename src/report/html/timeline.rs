@@ -1,11 +1,12 @@
 //! The seconds of a run as columns of points, in memory that does not grow with the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
+use super::charts::summaries;
 use crate::metrics::Metric;
 use crate::record::{Disconnects, RunRecord, StageInfo, StoredInterval, Summary};
 
@@ -19,6 +20,8 @@ const MOST_CODES: usize = 12;
 const LONG_S: f64 = 1.1;
 /// What has no place of its own.
 pub(super) const OTHERS: &str = "others";
+/// The column of the connections that ended and should not have.
+pub(super) const UNWANTED: &str = "unwanted_disconnects";
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,14 +82,20 @@ impl Timeline {
     pub(super) fn new(record: &RunRecord) -> Timeline {
         let seconds = record.duration_us.div_ceil(1_000_000);
         let every = if seconds <= MOST_SECONDS { 1 } else { seconds.div_ceil(THINNED_TO) };
+        Timeline { every, ..Timeline::unthinned(record, &[record]) }
+    }
+
+    /// Nothing yet of this run, which is one of `all`: what any of them counted or timed gets a column, so that all have
+    /// the same. Each interval that is added is a point.
+    pub(super) fn unthinned(record: &RunRecord, all: &[&RunRecord]) -> Timeline {
         let mut columns = Columns::default();
         columns.clients(record);
-        columns.calls(record);
-        columns.failures(record);
-        columns.disconnects(record);
+        columns.calls(all);
+        columns.failures(all);
+        columns.disconnects(all);
         columns.generator();
-        columns.latencies(record);
-        Timeline { every, seconds: 0, at: Vec::new(), length: Vec::new(), columns: columns.0 }
+        columns.latencies(all);
+        Timeline { every: 1, seconds: 0, at: Vec::new(), length: Vec::new(), columns: columns.0 }
     }
 
     /// Adds a second.
@@ -115,10 +124,11 @@ impl Timeline {
         keys.filter(|key| key.starts_with(prefix)).cloned().collect()
     }
 
-    /// The points for the page.
-    pub(super) fn stored(&self) -> StoredTimeline {
+    /// The points for the page, of the columns that it shows.
+    pub(super) fn stored(&self, shown: &BTreeSet<&str>) -> StoredTimeline {
         let has_long = self.length.iter().any(|length| *length > LONG_S);
-        let series = self.columns.iter().filter(|column| !column.high.is_empty()).map(|column| {
+        let columns = self.columns.iter().filter(|column| shown.contains(column.key.as_str()));
+        let series = columns.filter(|column| !column.high.is_empty()).map(|column| {
             let thinned = self.every > 1;
             let exact = column.kind == Kind::Count && (thinned || has_long);
             let stored = StoredSeries {
@@ -169,12 +179,13 @@ impl Columns {
         self.count("reconnects_failed", |second| second.clients.reconnects_failed);
     }
 
-    fn calls(&mut self, record: &RunRecord) {
+    fn calls(&mut self, runs: &[&RunRecord]) {
         self.level("calls", |second| Some(second.gauges.calls as f64));
         self.level("calls_answered", |second| Some(second.gauges.calls_answered as f64));
         self.count("completed", |second| second.counted.calls.completed);
         for (name, figure) in OUTCOMES {
-            if figure(record.counted.attempts) > 0 || ["due", "started", "answered"].contains(name) {
+            let is_any = runs.iter().any(|record| figure(record.counted.attempts) > 0);
+            if is_any || ["due", "started", "answered"].contains(name) {
                 self.count(format!("attempts.{name}"), |second| figure(second.counted.attempts));
             }
         }
@@ -185,16 +196,16 @@ impl Columns {
     }
 
     /// Failed attempts by reason, failed sign-ons by cause: closed sets.
-    fn failures(&mut self, record: &RunRecord) {
-        let reasons: Vec<String> = record.counted.attempts_failed.keys().cloned().collect();
-        for name in reasons {
+    fn failures(&mut self, runs: &[&RunRecord]) {
+        let reasons = runs.iter().flat_map(|record| record.counted.attempts_failed.keys());
+        for name in reasons.cloned().collect::<BTreeSet<String>>() {
             let key = format!("failed.{name}");
             self.count(key, move |second| {
                 second.counted.attempts_failed.get(&name).copied().unwrap_or_default()
             });
         }
-        let causes = record.counted.signon_failures.iter().map(|one| one.cause.clone());
-        for cause in causes.collect::<std::collections::BTreeSet<_>>() {
+        let failures = runs.iter().flat_map(|record| &record.counted.signon_failures);
+        for cause in failures.map(|one| one.cause.clone()).collect::<BTreeSet<_>>() {
             let key = format!("signon_failed.{cause}");
             self.count(key, move |second| {
                 let of_cause = second.counted.signon_failures.iter().filter(|one| one.cause == cause);
@@ -204,16 +215,19 @@ impl Columns {
     }
 
     /// Connections that ended, by code and who ended them. What a hostile server makes up beyond some codes is one.
-    fn disconnects(&mut self, record: &RunRecord) {
+    fn disconnects(&mut self, runs: &[&RunRecord]) {
+        self.count(UNWANTED, |second| {
+            let others = second.counted.disconnects.iter().filter(|one| !one.is_ours());
+            others.map(|one| one.count).sum()
+        });
+        let disconnects = || runs.iter().flat_map(|record| &record.counted.disconnects);
         let mut by_key: BTreeMap<String, u64> = BTreeMap::new();
-        for one in &record.counted.disconnects {
+        for one in disconnects() {
             *by_key.entry(disconnect_key(one)).or_default() += one.count;
         }
         let mut keys: Vec<(String, u64)> = by_key.into_iter().collect();
         // Our own signing off is the most there is of, and the least worth a look.
-        let ours = |key: &str| {
-            record.counted.disconnects.iter().any(|one| one.is_ours() && disconnect_key(one) == key)
-        };
+        let ours = |key: &str| disconnects().any(|one| one.is_ours() && disconnect_key(one) == key);
         keys.sort_by_key(|(key, count)| (ours(key), std::cmp::Reverse(*count)));
         let has_others = keys.len() > MOST_CODES;
         keys.truncate(MOST_CODES);
@@ -252,12 +266,13 @@ impl Columns {
         );
     }
 
-    fn latencies(&mut self, record: &RunRecord) {
+    fn latencies(&mut self, runs: &[&RunRecord]) {
         for metric in Metric::ALL {
-            let Some(latency) = record.latency.metrics.get(metric.name()) else { continue };
-            let parts = [("response", &latency.response), ("service", &latency.service)];
-            for (part, summary) in parts {
-                if summary.is_none_or(|summary| summary.count == 0) {
+            for part in ["response", "service"] {
+                let is_measured = |record: &&RunRecord| {
+                    summaries(record, *metric).iter().any(|(measured, _)| *measured == part)
+                };
+                if !runs.iter().any(is_measured) {
                     continue;
                 }
                 for (name, quantile) in quantiles(*metric) {

@@ -439,6 +439,7 @@ const NOT_MEASURED: [&str; 11] = [
     "ended_at",
     "aborted_by",
     "calls_csv",
+    "kept_calls",
     "generator.control.absent",
     "tool.",
     "verdict",

@@ -438,6 +438,7 @@ const NOT_MEASURED: [&str; 12] = [
     "started_at",
     "ended_at",
     "aborted_by",
+    // How much of the record there is. How many calls failed, kept or not, is `attempts_unintended`.
     "calls_csv",
     "kept_calls",
     "generator.control.absent",

@@ -103,7 +103,8 @@ impl FlightWriter {
         self.end
     }
 
-    fn is_slow(&self, setup: u64) -> bool {
+    /// Whether a set-up of so many microseconds is among the longest so far.
+    pub fn is_slow(&self, setup: u64) -> bool {
         let slowest = self.lines.iter().filter_map(|(setup, _)| *setup);
         self.end.slowest < SLOWEST as u64 || slowest.min().is_none_or(|least| least < setup)
     }

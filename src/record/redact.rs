@@ -103,16 +103,39 @@ pub fn excerpt(message: &str) -> String {
 
 /// A text that a server says of a failure, without what it may quote.
 pub fn reason(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let ends = MARKS.iter().filter_map(|mark| Some(lower.find(mark)? + mark.len()));
-    let end =
-        ends.min().unwrap_or(text.len()).min(text.char_indices().nth(TEXT).map_or(text.len(), |at| at.0));
+    let end = mark_end(text).min(text.char_indices().nth(TEXT).map_or(text.len(), |at| at.0));
     let mut out = text[..end].to_owned();
     if end < text.len() {
         out.push(HIDDEN);
     }
     out
 }
+
+/// Where the first of the marks ends, or else the text.
+fn mark_end(text: &str) -> usize {
+    let begins_with = |rest: &[u8], mark: &str| {
+        rest.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark.as_bytes()))
+    };
+    let bytes = text.as_bytes();
+    let mut places = bytes.iter().enumerate().filter(|(_, byte)| MARK_STARTS[usize::from(**byte)]);
+    let end = places.find_map(|(at, _)| {
+        MARKS.iter().find(|mark| begins_with(&bytes[at..], mark)).map(|mark| at + mark.len())
+    });
+    end.unwrap_or(text.len())
+}
+
+/// Which bytes a mark may begin with.
+const MARK_STARTS: [bool; 256] = {
+    let mut starts = [false; 256];
+    let mut place = 0;
+    while place < MARKS.len() {
+        let first = MARKS[place].as_bytes()[0];
+        starts[first as usize] = true;
+        starts[first.to_ascii_uppercase() as usize] = true;
+        place += 1;
+    }
+    starts
+};
 
 fn is_shown(key: &str) -> bool {
     SHOWN.binary_search(&key).is_ok()

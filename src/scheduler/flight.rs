@@ -20,6 +20,7 @@ use crate::workload::AttemptNumber;
 
 /// The last messages of an attempt that are kept, beside the first ones.
 const LAST_MESSAGES: usize = FIRST_MESSAGES;
+const MESSAGES: usize = FIRST_MESSAGES + LAST_MESSAGES;
 /// The room for the texts of an attempt's messages: more than a call without surprises has, of its first messages and then
 /// of the last ones that carry a code.
 const TEXT_BYTES: usize = 4 << 10;
@@ -77,65 +78,77 @@ pub(super) struct Entry {
     pub what: What,
 }
 
-/// The messages of an attempt.
+/// The messages of an attempt. Arrays, filled up to a length: a vector would ask for each message whether it has to grow.
 #[derive(Debug)]
 pub(super) struct Flight {
-    entries: Vec<Entry>,
-    text: Vec<u8>,
+    entries: [Entry; MESSAGES],
+    text: [u8; TEXT_BYTES],
+    text_length: u16,
     /// How many messages there were.
-    seen: usize,
+    seen: u32,
     /// The response time of its own set-up.
     pub setup: Option<Duration>,
 }
 
 impl Flight {
     fn new() -> Box<Flight> {
+        const NOTHING: Entry = Entry {
+            at: Time::ZERO,
+            bytes: 0,
+            code: None,
+            text_at: 0,
+            text_length: 0,
+            party: 0,
+            what: What::State,
+        };
         Box::new(Flight {
-            entries: Vec::with_capacity(FIRST_MESSAGES + LAST_MESSAGES),
-            text: Vec::with_capacity(TEXT_BYTES),
+            entries: [NOTHING; MESSAGES],
+            text: [0; TEXT_BYTES],
+            text_length: 0,
             seen: 0,
             setup: None,
         })
     }
 
     fn clear(&mut self) {
-        self.entries.clear();
-        self.text.clear();
+        self.text_length = 0;
         self.seen = 0;
         self.setup = None;
     }
 
     /// Notes a message of a party.
-    #[inline]
     pub fn note(&mut self, at: Time, party: u8, what: What, code: Option<i32>, text: &[u8]) {
+        let seen = self.seen as usize;
         let code = code.and_then(NonZeroI32::new);
-        let is_first = self.seen < FIRST_MESSAGES;
-        let room = match (is_first, code) {
-            _ if !what.has_text() => 0,
-            (true, _) => FIRST_TEXT_BYTES.saturating_sub(self.text.len()),
-            // The last ones tell why by their codes and reasons.
-            (false, Some(_)) => TEXT_BYTES.saturating_sub(self.text.len()),
-            (false, None) => 0,
-        };
-        let text_at = self.text.len() as u16;
-        let head = &text[..text.len().min(EXCERPT_BYTES).min(room)];
-        self.text.extend_from_slice(head);
-        let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let entry = Entry { at, bytes, code, text_at, text_length: head.len() as u16, party, what };
-        if self.entries.len() < FIRST_MESSAGES + LAST_MESSAGES {
-            self.entries.push(entry);
-        } else {
-            let place = FIRST_MESSAGES + (self.seen - FIRST_MESSAGES) % LAST_MESSAGES;
-            self.entries[place] = entry;
+        let text_at = usize::from(self.text_length);
+        let mut taken = 0;
+        if what.has_text() {
+            let end = match code {
+                _ if seen < FIRST_MESSAGES => FIRST_TEXT_BYTES,
+                // The last ones tell why by their codes and reasons.
+                Some(_) => TEXT_BYTES,
+                None => 0,
+            };
+            let room = self.text.get_mut(text_at..end).unwrap_or_default();
+            taken = text.len().min(EXCERPT_BYTES).min(room.len());
+            room[..taken].copy_from_slice(&text[..taken]);
+            self.text_length += taken as u16;
         }
+        let place = match seen {
+            ..MESSAGES => seen,
+            _ => FIRST_MESSAGES + (seen - FIRST_MESSAGES) % LAST_MESSAGES,
+        };
+        let bytes = text.len() as u32;
+        self.entries[place] =
+            Entry { at, bytes, code, text_at: text_at as u16, text_length: taken as u16, party, what };
         self.seen += 1;
     }
 
     /// The messages that are there with the heads of their texts, as they came.
     pub fn messages(&self) -> impl Iterator<Item = (&Entry, &str)> {
-        let (first, last) = self.entries.split_at(self.entries.len().min(FIRST_MESSAGES));
-        let oldest = if self.left_out() > 0 { (self.seen - FIRST_MESSAGES) % LAST_MESSAGES } else { 0 };
-        let (newer, older) = last.split_at(oldest);
+        let there = &self.entries[..MESSAGES.min(self.seen as usize)];
+        let (first, last) = there.split_at(there.len().min(FIRST_MESSAGES));
+        let (newer, older) = last.split_at(self.left_out() % LAST_MESSAGES);
         first.iter().chain(older).chain(newer).map(|entry| (entry, self.text_of(entry)))
     }
 
@@ -148,7 +161,7 @@ impl Flight {
 
     /// How many messages there was no room for.
     pub fn left_out(&self) -> usize {
-        self.seen - self.entries.len()
+        (self.seen as usize).saturating_sub(MESSAGES)
     }
 }
 
@@ -167,7 +180,8 @@ pub(super) struct Landed {
 }
 
 impl Landed {
-    fn setup(&self) -> Duration {
+    /// The response time of its set-up; zero if it was never set up.
+    pub fn setup(&self) -> Duration {
         self.flight.setup.unwrap_or_default()
     }
 }
@@ -377,39 +391,37 @@ mod tests {
     }
 
     #[test]
-    fn the_first_and_the_last_messages_are_there_in_order_and_the_room_never_grows() {
+    fn the_first_and_the_last_messages_are_there_in_order_with_the_heads_of_their_texts() {
         for messages in [0, 1, 23, 24, 25, 47, 48, 49, 72, 73, 1_000] {
             let mut flight = Flight::new();
-            let (entries, text) = (flight.entries.capacity(), flight.text.capacity());
             for number in 0..messages {
                 let text = format!("{number} {}", "ä".repeat(600));
                 let what = What::Event(EventName::Hangup);
                 flight.note(Time::from_nanos(number), 0, what, Some(486), text.as_bytes());
             }
-            let times: Vec<u64> =
-                flight.messages().map(|(entry, _)| entry.at.micros_since(Time::ZERO)).collect();
-            assert_eq!(times.len() as u64 + flight.left_out() as u64, messages);
+            assert_eq!((flight.messages().count() + flight.left_out()) as u64, messages);
             let first = (0..messages).take(FIRST_MESSAGES);
             let last = (messages.saturating_sub(LAST_MESSAGES as u64).max(FIRST_MESSAGES as u64)..messages)
                 .collect::<Vec<_>>();
             let wanted: Vec<Time> = first.chain(last).map(Time::from_nanos).collect();
             assert_eq!(flight.messages().map(|(entry, _)| entry.at).collect::<Vec<_>>(), wanted);
-            for (place, (entry, text)) in
-                flight.messages().enumerate().filter(|(_, (_, text))| !text.is_empty())
-            {
-                assert!(
-                    text.starts_with(&format!("{} ", wanted[place].since(Time::ZERO).as_nanos())),
-                    "{text}"
-                );
-                assert!(text.len() <= EXCERPT_BYTES && entry.bytes > 1_200);
+            for (entry, text) in flight.messages().filter(|(_, text)| !text.is_empty()) {
+                let begin = format!("{} ", entry.at.since(Time::ZERO).as_nanos());
+                assert!(text.starts_with(&begin) && text.len() <= EXCERPT_BYTES, "{text}");
+                assert!(entry.bytes > 1_200);
             }
-            assert_eq!((flight.entries.capacity(), flight.text.capacity()), (entries, text));
+            let texts = flight.messages().filter(|(_, text)| !text.is_empty()).count() as u64;
+            assert!(
+                texts >= messages.min((FIRST_TEXT_BYTES / EXCERPT_BYTES) as u64),
+                "{texts} of {messages}"
+            );
         }
     }
 
     #[test]
-    fn an_entry_is_small() {
+    fn a_flight_is_small() {
         assert!(size_of::<Entry>() <= 24, "{}", size_of::<Entry>());
+        assert!(MOST_FLIGHTS * size_of::<Flight>() <= 22_000_000, "{}", size_of::<Flight>());
     }
 
     #[test]

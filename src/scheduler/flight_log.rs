@@ -2,6 +2,7 @@
 //! without secrets. All of it on the thread that writes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::flight::{Entry, Landed, Landings, What};
 use super::worker::Shared;
@@ -10,37 +11,91 @@ use crate::metrics::Outcome;
 use crate::profile::Plan;
 use crate::protocol::{EventBody, FromCore, Reading, ResponseOutcome, decode_from_core};
 use crate::record::{
-    Direction, FlightWriter, KeptCall, KeptCalls, KeptMessage, MessageKind, RecordError, excerpt, free_text,
+    Direction, FlightWriter, Kept, KeptCall, KeptCalls, KeptMessage, MessageKind, RecordError, SLOWEST,
+    excerpt, free_text,
 };
 use crate::scenario::Finding;
 
+/// For how many intervals one of the slowest calls has to last among them until it is written down. In the first minute
+/// of a run most of those that are the slowest so far are outdone soon.
+const SETTLED: u32 = 5;
+
 /// Writes `flight.jsonl`, unless the plan does not want it.
-pub(super) struct FlightLog(Option<FlightWriter>);
+pub(super) struct FlightLog(Option<Writing>);
+
+struct Writing {
+    writer: FlightWriter,
+    /// The slowest calls that are not in the file yet, as they landed.
+    slowest: Vec<Landed>,
+    /// How many intervals have passed since it was written to.
+    waited: u32,
+}
 
 impl FlightLog {
     /// Of a run in `directory`.
     pub fn new(plan: &Plan, directory: &Path) -> FlightLog {
-        FlightLog(plan.flight_recorder.then(|| FlightWriter::new(directory)))
+        let writing = || Writing { writer: FlightWriter::new(directory), slowest: Vec::new(), waited: 0 };
+        FlightLog(plan.flight_recorder.then(writing))
     }
 
-    /// Writes down what is still worth it.
+    /// Takes in what an interval has brought: calls that failed are written down at once, the slowest ones from time to time.
     ///
     /// # Errors
     /// It could not be written, which is said once.
-    pub fn write(&mut self, landings: &Landings, shared: &Shared) -> Result<(), RecordError> {
-        let Some(writer) = &mut self.0 else { return Ok(()) };
-        writer.leave_out(landings.left_out);
+    pub fn write(&mut self, landings: Landings, shared: &Shared) -> Result<(), RecordError> {
+        let Some(writing) = &mut self.0 else { return Ok(()) };
+        writing.writer.leave_out(landings.left_out);
         let mut written = Ok(());
-        for landed in &landings.kept {
-            written = written.and(writer.keep(kept_call(landed, shared)));
+        for landed in landings.kept {
+            match landed.why {
+                Kept::Failed => written = written.and(writing.writer.keep(kept_call(&landed, shared))),
+                Kept::SlowestSetup => writing.hold(landed),
+            }
+        }
+        writing.waited += 1;
+        if writing.waited >= SETTLED {
+            written = written.and(writing.settle(shared));
         }
         written
     }
 
-    /// How many calls were kept.
-    pub fn finish(self) -> Option<KeptCalls> {
-        self.0.map(FlightWriter::finish)
+    /// Writes down what is left. How many calls were kept.
+    ///
+    /// # Errors
+    /// It could not be written, and that has not been said yet.
+    pub fn finish(self, shared: &Shared) -> (Option<KeptCalls>, Result<(), RecordError>) {
+        let Some(mut writing) = self.0 else { return (None, Ok(())) };
+        let written = writing.settle(shared);
+        (Some(writing.writer.finish()), written)
     }
+}
+
+impl Writing {
+    /// Keeps a call in mind, and forgets one that is not as slow where there are enough.
+    fn hold(&mut self, landed: Landed) {
+        self.slowest.push(landed);
+        if self.slowest.len() > SLOWEST {
+            let least = self.slowest.iter().enumerate().min_by_key(|(_, landed)| landed.setup());
+            if let Some(least) = least.map(|(place, _)| place) {
+                self.slowest.remove(least);
+            }
+        }
+    }
+
+    fn settle(&mut self, shared: &Shared) -> Result<(), RecordError> {
+        self.waited = 0;
+        let mut written = Ok(());
+        for landed in self.slowest.drain(..) {
+            if self.writer.is_slow(micros(landed.setup())) {
+                written = written.and(self.writer.keep(kept_call(&landed, shared)));
+            }
+        }
+        written
+    }
+}
+
+const fn micros(duration: Duration) -> u64 {
+    duration.as_micros() as u64
 }
 
 fn kept_call(landed: &Landed, shared: &Shared) -> KeptCall {
@@ -61,7 +116,7 @@ fn kept_call(landed: &Landed, shared: &Shared) -> KeptCall {
         why: *why,
         due_us: due.micros_since(shared.start),
         stage: shared.plan.stage_at(due.since(shared.start)).map(|stage| stage.name.clone()),
-        setup_us: flight.setup.map(|setup| setup.as_micros() as u64),
+        setup_us: flight.setup.map(micros),
         parties: parties.collect(),
         messages: flight.messages().map(|(entry, text)| kept_message(entry, text, *due)).collect(),
         left_out: flight.left_out() as u64,

@@ -399,7 +399,7 @@ fn load(
                 interval.changes = steering.take_changes();
                 interval.stage = interval.stage.filter(|_| !stopped);
                 let listed = calls.write(&ended.rows, &shared);
-                let written = [writer.interval(&interval), listed, flights.write(&ended.landings, &shared)];
+                let written = [writer.interval(&interval), listed, flights.write(ended.landings, &shared)];
                 for error in written.into_iter().filter_map(Result::err) {
                     observer(Event::NotRecorded(&error));
                 }
@@ -418,7 +418,11 @@ fn load(
     }
     let breakdown = join(threads).err();
     let (calls_csv, not_listed) = calls.finish();
-    Ok(Loaded { measured, breakdown, calls_csv, not_listed, kept_calls: flights.finish() })
+    let (kept_calls, kept) = flights.finish(&shared);
+    if let Err(error) = kept {
+        observer(Event::NotRecorded(&error));
+    }
+    Ok(Loaded { measured, breakdown, calls_csv, not_listed, kept_calls })
 }
 
 /// What is measured of the process itself while intervals come in.

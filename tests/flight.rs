@@ -6,7 +6,7 @@
     reason = "what a test cannot do without, it may panic over"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use nix::sys::signal::Signal;
@@ -88,6 +88,56 @@ fn assert_ladder(call: &KeptCall) {
     assert!(answers <= requests && answers > 0, "{call:#?}");
 }
 
+/// The texts of the requests are those that were sent: the server's answers to them carry their transactions, and what has
+/// nothing to be taken out is there to the last byte. The names of those that were answered.
+fn assert_sent(call: &KeptCall) -> BTreeSet<&'static str> {
+    let field = |message: &KeptMessage, name: &str| -> String {
+        let (_, rest) = message.excerpt.split_once(&format!("\"{name}\":\"")).unwrap_or_default();
+        rest.split('"').next().unwrap_or_default().to_owned()
+    };
+    let mut transactions = BTreeMap::new();
+    for request in call.messages.iter().filter(|message| message.kind == MessageKind::Request) {
+        // A candidate has no text.
+        if request.name == "ice_trickle" {
+            assert!(request.excerpt.is_empty() && request.bytes > 60, "{request:?}");
+        }
+        // Nor has one for which there was no more room.
+        if request.excerpt.is_empty() {
+            assert_ne!(request.name, "outgoing_call", "{call:#?}");
+            continue;
+        }
+        let named = field(request, "request");
+        assert!(request.name == named || (request.name == "outgoing_call" && named == "call"), "{request:?}");
+        if request.name == "hangup" {
+            assert_eq!(request.excerpt.len() as u64, request.bytes, "{request:?}");
+            assert!(request.excerpt.starts_with('{') && request.excerpt.ends_with('}'), "{request:?}");
+        }
+        let transaction = field(request, "transaction");
+        assert!(transactions.insert(transaction, request.name.clone()).is_none(), "{call:#?}");
+    }
+    let call_ids: BTreeSet<String> = call.messages.iter().map(|message| field(message, "call_id")).collect();
+    assert!(call_ids.len() <= 2, "one, and none where there is no text: {call:#?}");
+    let mut answered = BTreeSet::new();
+    for (name, request) in [("calling", "outgoing_call"), ("hangingup", "hangup")] {
+        for event in
+            call.messages.iter().filter(|message| message.name == name && !message.excerpt.is_empty())
+        {
+            let of = transactions.get(&field(event, "transaction")).map(String::as_str);
+            assert_eq!(of, Some(request), "{event:?} of {transactions:?}");
+            answered.insert(request);
+        }
+    }
+    // The offer is the one that has come to the callee.
+    let offer = |message: &KeptMessage| {
+        message.excerpt.split_once("s=wtsp-load-").map(|(_, nonce)| nonce[..2].to_owned())
+    };
+    let [sent, received] = ["outgoing_call", "incoming_call"]
+        .map(|name| call.messages.iter().find(|message| message.name == name).map(offer));
+    assert!(received.is_none() || received == sent, "{call:#?}");
+    assert!(sent.flatten().is_some(), "{call:#?}");
+    answered
+}
+
 /// What the ladder says of a set-up is what was measured: from due to `accepted`, less what the callee let it ring.
 fn assert_setup(call: &KeptCall) {
     let incoming = at(call, 1, "incoming_call", MessageKind::Event);
@@ -138,6 +188,8 @@ fn the_slowest_and_the_failed_calls_are_ladders_of_both_legs_without_a_secret() 
             let hangups = [0, 1].map(|party| of(call, party, "hangup", MessageKind::Event).count());
             assert_eq!(hangups, [1, 1], "{call:#?}");
         });
+        let answered: BTreeSet<&str> = calls.iter().flat_map(assert_sent).collect();
+        assert_eq!(answered, BTreeSet::from(["hangup", "outgoing_call"]));
         slow.sort_by_key(|call| call.setup_us);
         let longest = slow.last().unwrap().setup_us.unwrap() as f64;
         let max = run.pointer("/latency/setup/response/max").and_then(Value::as_f64).unwrap();

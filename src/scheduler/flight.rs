@@ -21,10 +21,10 @@ use crate::workload::AttemptNumber;
 /// The last messages of an attempt that are kept, beside the first ones.
 const LAST_MESSAGES: usize = FIRST_MESSAGES;
 const MESSAGES: usize = FIRST_MESSAGES + LAST_MESSAGES;
-/// The room for the texts of an attempt's messages: more than a call without surprises has, of its first messages and then
-/// of the last ones that carry a code.
+/// The room for the texts of an attempt's messages: more than a call without surprises has. The last of it is for those
+/// that carry a code, for they tell why.
 const TEXT_BYTES: usize = 4 << 10;
-const FIRST_TEXT_BYTES: usize = 3 << 10;
+const PLAIN_TEXT_BYTES: usize = 3 << 10;
 /// How many attempts of a worker are recorded at a time. That many take 21 MB; those beyond fly without.
 const MOST_FLIGHTS: usize = 4_096;
 /// How many attempts go with one report.
@@ -123,12 +123,7 @@ impl Flight {
         let text_at = usize::from(self.text_length);
         let mut taken = 0;
         if what.has_text() {
-            let end = match code {
-                _ if seen < FIRST_MESSAGES => FIRST_TEXT_BYTES,
-                // The last ones tell why by their codes and reasons.
-                Some(_) => TEXT_BYTES,
-                None => 0,
-            };
+            let end = if code.is_some() { TEXT_BYTES } else { PLAIN_TEXT_BYTES };
             let room = self.text.get_mut(text_at..end).unwrap_or_default();
             taken = text.len().min(EXCERPT_BYTES).min(room.len());
             room[..taken].copy_from_slice(&text[..taken]);
@@ -411,10 +406,7 @@ mod tests {
                 assert!(entry.bytes > 1_200);
             }
             let texts = flight.messages().filter(|(_, text)| !text.is_empty()).count() as u64;
-            assert!(
-                texts >= messages.min((FIRST_TEXT_BYTES / EXCERPT_BYTES) as u64),
-                "{texts} of {messages}"
-            );
+            assert!(texts >= messages.min((TEXT_BYTES / EXCERPT_BYTES) as u64), "{texts} of {messages}");
         }
     }
 

@@ -78,12 +78,12 @@ pub(super) struct Entry {
     pub what: What,
 }
 
-/// The messages of an attempt. Arrays, filled up to a length: a vector would ask for each message whether it has to grow.
+/// The messages of an attempt.
 #[derive(Debug)]
 pub(super) struct Flight {
     entries: [Entry; MESSAGES],
-    text: [u8; TEXT_BYTES],
-    text_length: u16,
+    /// Its room is made once, and never grows.
+    text: Vec<u8>,
     /// How many messages there were.
     seen: u32,
     /// The response time of its own set-up.
@@ -103,15 +103,14 @@ impl Flight {
         };
         Box::new(Flight {
             entries: [NOTHING; MESSAGES],
-            text: [0; TEXT_BYTES],
-            text_length: 0,
+            text: Vec::with_capacity(TEXT_BYTES),
             seen: 0,
             setup: None,
         })
     }
 
     fn clear(&mut self) {
-        self.text_length = 0;
+        self.text.clear();
         self.seen = 0;
         self.setup = None;
     }
@@ -120,22 +119,19 @@ impl Flight {
     pub fn note(&mut self, at: Time, party: u8, what: What, code: Option<i32>, text: &[u8]) {
         let seen = self.seen as usize;
         let code = code.and_then(NonZeroI32::new);
-        let text_at = usize::from(self.text_length);
-        let mut taken = 0;
+        let text_at = self.text.len();
         if what.has_text() {
             let end = if code.is_some() { TEXT_BYTES } else { PLAIN_TEXT_BYTES };
-            let room = self.text.get_mut(text_at..end).unwrap_or_default();
-            taken = text.len().min(EXCERPT_BYTES).min(room.len());
-            room[..taken].copy_from_slice(&text[..taken]);
-            self.text_length += taken as u16;
+            let room = EXCERPT_BYTES.min(end.saturating_sub(text_at));
+            self.text.extend_from_slice(&text[..text.len().min(room)]);
         }
+        let text_length = (self.text.len() - text_at) as u16;
         let place = match seen {
             ..MESSAGES => seen,
             _ => FIRST_MESSAGES + (seen - FIRST_MESSAGES) % LAST_MESSAGES,
         };
         let bytes = text.len() as u32;
-        self.entries[place] =
-            Entry { at, bytes, code, text_at: text_at as u16, text_length: taken as u16, party, what };
+        self.entries[place] = Entry { at, bytes, code, text_at: text_at as u16, text_length, party, what };
         self.seen += 1;
     }
 
@@ -405,6 +401,7 @@ mod tests {
                 assert!(text.starts_with(&begin) && text.len() <= EXCERPT_BYTES, "{text}");
                 assert!(entry.bytes > 1_200);
             }
+            assert_eq!(flight.text.capacity(), TEXT_BYTES);
             let texts = flight.messages().filter(|(_, text)| !text.is_empty()).count() as u64;
             assert!(texts >= messages.min((TEXT_BYTES / EXCERPT_BYTES) as u64), "{texts} of {messages}");
         }
@@ -413,7 +410,8 @@ mod tests {
     #[test]
     fn a_flight_is_small() {
         assert!(size_of::<Entry>() <= 24, "{}", size_of::<Entry>());
-        assert!(MOST_FLIGHTS * size_of::<Flight>() <= 22_000_000, "{}", size_of::<Flight>());
+        let flight = size_of::<Flight>() + TEXT_BYTES;
+        assert!(MOST_FLIGHTS * flight <= 22_000_000, "{flight}");
     }
 
     #[test]

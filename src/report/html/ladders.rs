@@ -73,8 +73,10 @@ fn ladder(html: &mut Html, call: &KeptCall, has_hours: bool) {
     };
     html.open("details", &[("class", "ladder")]).open("summary", &[]);
     html.el("b", &[("class", why)], why).raw(" ");
-    let mut said =
-        vec![format!("call {} at {}", call.attempt, clock(call.due_us, has_hours)), words(&call.flow)];
+    let mut said = vec![
+        format!("call {} at {}", call.attempt, clock(call.due_us, has_hours)),
+        format!("flow {}", words(&call.flow)),
+    ];
     let outcome = match &call.reason {
         Some(reason) => format!("{}: {}", words(&call.outcome), words(reason)),
         None => words(&call.outcome),

@@ -201,6 +201,10 @@ type Cause = (Outcome, Option<usize>, Option<Finding>);
 pub(super) struct Flights {
     is_on: bool,
     /// Room that attempts have left behind.
+    #[expect(
+        clippy::vec_box,
+        reason = "a box goes from attempt to attempt; out of it, 1.2 KB would be copied each time"
+    )]
     spare: Vec<Box<Flight>>,
     under_way: usize,
     /// The longest set-ups so far, the shortest of them first.

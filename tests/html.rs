@@ -154,7 +154,7 @@ fn kept_calls_are_ladders_and_a_cut_line_is_none() {
     let calls = between(&page, "id=\"calls\"", "</section>");
     assert_eq!(calls.matches("class=\"ladder\"").count(), 2);
     let shown = words(calls);
-    assert!(shown.contains("failed call 0 at 00:42, answered, failed: connection lost"), "{shown}");
+    assert!(shown.contains("failed call 0 at 00:42, flow answered, failed: connection lost"), "{shown}");
     assert!(shown.contains("+1.90 ms +1.69 ms \u{2190} answer ack"), "{shown}");
     assert!(shown.contains("close close 4502"), "{shown}");
     assert!(shown.contains("3 later messages are left out"), "{shown}");

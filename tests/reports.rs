@@ -15,8 +15,8 @@ use wtsp_load::metrics::{
 use wtsp_load::profile::{Threshold, Thresholds};
 use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
-    CallsCsv, CallsEnd, ControlInfo, Environment, Health, Interval, ProfileInfo, RUN_FILE, RunEnd, RunHeader,
-    RunWriter, StageInfo, TargetInfo, ToolInfo, Validity,
+    CallsCsv, CallsEnd, ControlInfo, Environment, Health, Interval, KeptCalls, ProfileInfo, RUN_FILE, RunEnd,
+    RunHeader, RunWriter, StageInfo, TargetInfo, ToolInfo, Validity,
 };
 use wtsp_load::report::{
     self, Finished, Format, HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, Style, TIMELINE_FILE,
@@ -211,6 +211,7 @@ fn run(root: &Path) -> (PathBuf, Finished) {
         sessions_deleted: 0,
         sessions_delete_failed: 0,
         calls_csv: Some(CallsEnd { rows: 15, left_out: 1 }),
+        kept_calls: Some(KeptCalls { slowest: 10, failed: 4, left_out: 2 }),
     };
     (directory, report::finish(writer, &end))
 }

@@ -430,7 +430,7 @@ fn numbers(path: &str, value: &Value, found: &mut Vec<(String, Option<f64>)>) {
 }
 
 /// What tells which run it is, rather than how it went.
-const NOT_MEASURED: [&str; 11] = [
+const NOT_MEASURED: [&str; 12] = [
     "schema_version",
     "profile.",
     "target.",
@@ -438,7 +438,9 @@ const NOT_MEASURED: [&str; 11] = [
     "started_at",
     "ended_at",
     "aborted_by",
+    // How much of the record there is. How many calls failed, kept or not, is `attempts_unintended`.
     "calls_csv",
+    "kept_calls",
     "generator.control.absent",
     "tool.",
     "verdict",

@@ -152,6 +152,10 @@ pub struct GeneratorFile {
     /// as far as there are subscribers for them. 0: none.
     #[schemars(range(max = 100))]
     pub control_clients: Option<u32>,
+    /// Keep the messages of the slowest and the failed calls in `flight.jsonl`, without secrets; `report.html` draws them as
+    /// ladders.
+    #[schemars(extend("default" = true))]
+    pub flight_recorder: Option<bool>,
 }
 
 /// How every client behaves.

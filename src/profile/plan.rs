@@ -52,6 +52,8 @@ pub struct Plan {
     pub thresholds: Thresholds,
     /// The list of all calls, if one is to be written. It is no part of the load, and of its hash.
     pub cdr: Option<CdrPlan>,
+    /// Whether the messages of the slowest and the failed calls are kept. It is no part of the load, and of its hash.
+    pub flight_recorder: bool,
     /// What is feasible but probably not meant, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -247,6 +249,15 @@ impl Plan {
     /// How long all stages last together.
     pub fn duration(&self) -> Duration {
         self.stages.iter().map(|stage| stage.duration).sum()
+    }
+
+    /// The stage that goes on at `at` from the start; `None` after the last one.
+    pub fn stage_at(&self, at: Duration) -> Option<&Stage> {
+        let mut ends = Duration::ZERO;
+        self.stages.iter().find(|stage| {
+            ends += stage.duration;
+            at < ends
+        })
     }
 
     /// The largest number of clients that are to be signed on at any time.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecordError;
@@ -15,7 +16,10 @@ use super::RecordError;
 pub const FLIGHT_FILE: &str = "flight.jsonl";
 
 /// The most bytes of a message's text that are kept.
-pub const EXCERPT_BYTES: usize = 600;
+pub const EXCERPT_BYTES: usize = 400;
+
+/// Of a call with more messages than are kept these first ones stay, and as many last ones.
+pub const FIRST_MESSAGES: usize = 24;
 
 /// The longest line that is read back: more than a call can take that is kept within bounds.
 const MAX_LINE: u64 = 4 << 20;
@@ -32,6 +36,12 @@ pub struct KeptCall {
     /// Why it failed: a name of `attempts_failed`; `None` if it did not.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The step at which its flow broke off although it was answered, from 1.
+    #[serde(default)]
+    pub broken_step: Option<usize>,
+    /// What was wrong with what the server did: a name of `ledger`.
+    #[serde(default)]
+    pub finding: Option<String>,
     /// Why it was kept.
     pub why: Kept,
     /// When it was due, in microseconds from the start of the run.
@@ -46,8 +56,19 @@ pub struct KeptCall {
     pub parties: Vec<String>,
     /// Its messages, in the order in which they were sent and received.
     pub messages: Vec<KeptMessage>,
-    /// Messages that there was no room for; those are the last ones.
+    /// Messages that there was no room for: those after the first [`FIRST_MESSAGES`], up to the last ones.
     #[serde(default)]
+    pub left_out: u64,
+}
+
+/// How many calls were kept with their messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptCalls {
+    /// Those that took longest to be set up.
+    pub slowest: u64,
+    /// Those that failed, ended as they were not meant to, or broke off.
+    pub failed: u64,
+    /// Such calls that were not kept, as there were enough of their kind.
     pub left_out: u64,
 }
 
@@ -57,7 +78,7 @@ pub struct KeptCall {
 pub enum Kept {
     /// It is among those that took longest to be set up.
     SlowestSetup,
-    /// It failed.
+    /// It failed, ended as it was not meant to, or broke off.
     Failed,
 }
 
@@ -165,6 +186,8 @@ mod tests {
             flow: "answered".into(),
             outcome: "failed".into(),
             reason: Some("no_response".into()),
+            broken_step: None,
+            finding: None,
             why: Kept::Failed,
             due_us: 42_000_000,
             stage: Some("steady".into()),

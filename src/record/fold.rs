@@ -165,6 +165,7 @@ impl Fold {
             generator,
             thresholds: header.thresholds.clone(),
             calls_csv: header.calls_csv.map(|csv| CallsCsv { end: end.and_then(|end| end.calls_csv), ..csv }),
+            kept_calls: end.and_then(|end| end.kept_calls),
             counted,
             intervals,
         }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::writer::{INTERVALS_FILE, RUN_FILE};
 use super::{
-    CALLS_FILE, Fold, Intervals, RecordError, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, StoredInterval,
+    CALLS_FILE, FLIGHT_FILE, Fold, Intervals, RecordError, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION,
+    StoredInterval,
 };
 
 /// The record of the run in `directory`: from `run.json`, or, where the run was killed before it was written, from
@@ -162,5 +163,7 @@ impl Iterator for IntervalReader {
 
 /// Whether `directory` holds a run, of whatever kind.
 pub(super) fn is_occupied(directory: &Path) -> bool {
-    [RUN_FILE, INTERVALS_FILE, CALLS_FILE].iter().any(|name| fs::exists(directory.join(name)).unwrap_or(true))
+    [RUN_FILE, INTERVALS_FILE, CALLS_FILE, FLIGHT_FILE]
+        .iter()
+        .any(|name| fs::exists(directory.join(name)).unwrap_or(true))
 }

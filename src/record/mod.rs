@@ -14,6 +14,7 @@ mod counted;
 mod error;
 mod figures;
 mod flight;
+mod flight_writer;
 mod fold;
 mod glossary;
 mod header;
@@ -23,6 +24,7 @@ mod interval;
 mod kpi;
 mod littles_law;
 mod load;
+mod redact;
 mod run;
 mod save;
 mod writer;
@@ -37,8 +39,10 @@ pub use counted::{
 pub use error::RecordError;
 pub use figures::Window;
 pub use flight::{
-    Direction, EXCERPT_BYTES, FLIGHT_FILE, FlightReader, Kept, KeptCall, KeptMessage, MessageKind,
+    Direction, EXCERPT_BYTES, FIRST_MESSAGES, FLIGHT_FILE, FlightReader, Kept, KeptCall, KeptCalls,
+    KeptMessage, MessageKind,
 };
+pub use flight_writer::{FlightWriter, MOST_A_CAUSE, SLOWEST};
 pub use fold::Fold;
 pub use glossary::{GLOSSARY, Term};
 pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
@@ -48,6 +52,7 @@ pub use interval::{ControlSecond, Interval, LATE_US, StoredGauges, StoredInterva
 pub use kpi::Kpi;
 pub use littles_law::LittlesLaw;
 pub use load::{IntervalReader, load};
+pub use redact::{excerpt, reason as free_text};
 pub use run::{Aborted, Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};
 pub use save::save;
 pub use writer::{INTERVALS_FILE, RUN_FILE, Recorded, RunWriter};

@@ -8,8 +8,9 @@ use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    CallsCsv, CallsEnd, Change, Control, Counted, Environment, IntervalReader, Kpi, Latencies, LittlesLaw,
-    ProfileInfo, RecordError, SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo, ToolInfo,
+    CallsCsv, CallsEnd, Change, Control, Counted, Environment, IntervalReader, KeptCalls, Kpi, Latencies,
+    LittlesLaw, ProfileInfo, RecordError, SignonCounts, StageInfo, StoredInterval, Summary, TargetInfo,
+    ToolInfo,
 };
 use crate::profile::Thresholds;
 
@@ -39,6 +40,9 @@ pub struct RunEnd {
     /// What became of `calls.csv`, where it was written.
     #[serde(default)]
     pub calls_csv: Option<CallsEnd>,
+    /// What the flight recorder has kept, where it was on.
+    #[serde(default)]
+    pub kept_calls: Option<KeptCalls>,
 }
 
 /// A threshold that ended a run early.
@@ -114,6 +118,9 @@ pub struct RunRecord {
     /// The list of its calls, `calls.csv`, where one was written.
     #[serde(default)]
     pub calls_csv: Option<CallsCsv>,
+    /// Calls whose messages are in `flight.jsonl`; `null` without the flight recorder, and of a run that was killed.
+    #[serde(default)]
+    pub kept_calls: Option<KeptCalls>,
     /// Every second of the run, without histograms; they are in `intervals.jsonl`.
     pub intervals: Intervals,
 }

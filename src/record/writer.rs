@@ -160,7 +160,7 @@ impl Log {
     }
 
     /// Forgets what was written.
-    fn restart(&mut self) -> Result<(), RecordError> {
+    pub(super) fn restart(&mut self) -> Result<(), RecordError> {
         // A device without a length has nothing to forget.
         let _ = self.file.set_len(0);
         self.length = 0;

@@ -13,8 +13,8 @@ use super::{HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE};
 use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
 use crate::record::{
-    CALLS_FILE, CallsCsv, Disconnects, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord, SignonFailures,
-    StageInfo, TargetInfo, Validity,
+    CALLS_FILE, CallsCsv, Disconnects, FLIGHT_FILE, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord,
+    SignonFailures, StageInfo, TargetInfo, Validity,
 };
 use crate::verdict::{Verdict, VerdictResult};
 
@@ -467,6 +467,7 @@ impl Page<'_> {
                 HLOG_FILE,
                 TIMELINE_FILE,
                 CALLS_FILE,
+                FLIGHT_FILE,
             ];
             let there: Vec<&str> = names.into_iter().filter(|name| directory.join(name).exists()).collect();
             self.entry("", &there.join(", "))?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cdr::Noted;
+use super::flight::Flight;
 use crate::client::{AttemptRef, LegRef};
 use crate::law::Time;
 use crate::scenario::{Leg, MOST_PARTIES, Play, Side};
@@ -33,6 +34,8 @@ pub(super) struct Attempt {
     pub noted: Noted,
     /// Something has been sent for it.
     pub has_begun: bool,
+    /// Its messages, where they are recorded.
+    pub flight: Option<Box<Flight>>,
 }
 
 /// For how long the calls of an attempt have been answered and up, until what its play says of that is counted.
@@ -91,6 +94,7 @@ impl Attempt {
             talk: Talk::default(),
             noted: Noted::default(),
             has_begun: false,
+            flight: None,
         }
     }
 

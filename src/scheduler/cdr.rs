@@ -11,7 +11,7 @@ use crate::law::Time;
 use crate::metrics::Outcome;
 use crate::profile::Plan;
 use crate::record::{CallRow, CallsEnd, CallsWriter, RecordError};
-use crate::scenario::{CallTimes, Leg};
+use crate::scenario::{CallTimes, Finding, Leg};
 use crate::workload::AttemptNumber;
 
 /// Rows that a worker always has room for.
@@ -28,6 +28,8 @@ pub(super) struct Noted {
     pub intended: bool,
     /// The step at which its flow broke off.
     pub broken: Option<usize>,
+    /// What was wrong last with what the server did.
+    pub found: Option<Finding>,
 }
 
 /// What a worker notes of an attempt that is over. The rest follows from its number.
@@ -155,14 +157,9 @@ fn push(writer: &mut CallsWriter, row: &Row, shared: &Shared) {
         times.hangup,
         times.ended,
     ];
-    let mut ends = std::time::Duration::ZERO;
-    let stage = plan.stages.iter().find(|stage| {
-        ends += stage.duration;
-        due_at < ends
-    });
     writer.push(&CallRow {
         attempt: number,
-        stage: stage.or(plan.stages.last()).map_or("", |stage| stage.name.as_str()),
+        stage: plan.stage_at(due_at).or(plan.stages.last()).map_or("", |stage| stage.name.as_str()),
         flow: draw.flow.name(),
         caller: row.caller.and_then(own_number).unwrap_or_default(),
         callee: callee.as_deref().unwrap_or_default(),

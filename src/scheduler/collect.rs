@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::cdr::Rows;
+use super::flight::Landings;
 use super::health::{Surroundings, Surveyor, ThreadUse};
 use crate::metrics::{Gauges, Tally};
 use crate::record::{Health, Interval};
@@ -23,6 +24,8 @@ pub(super) struct Report {
     pub tally: Tally,
     /// The attempts that are over, for the list of all calls.
     pub rows: Rows,
+    /// Those of them whose messages are worth a look.
+    pub landings: Landings,
     pub gauges: Gauges,
     /// What its thread has used since it was made.
     pub used: ThreadUse,
@@ -38,6 +41,7 @@ pub(super) struct Report {
 pub(super) struct Spare {
     pub tally: Tally,
     pub rows: Rows,
+    pub landings: Landings,
 }
 
 /// What comes to the collector.
@@ -113,11 +117,18 @@ struct WorkerEnd {
 #[derive(Debug)]
 pub(super) enum Collected {
     /// Another interval, and the attempts that were over in it.
-    Interval(Box<Interval>, Rows),
+    Interval(Box<Interval>, Ended),
     /// Nothing for a while.
     Nothing,
     /// All workers are done.
     Done,
+}
+
+/// The attempts that were over in an interval.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    pub rows: Rows,
+    pub landings: Landings,
 }
 
 /// What all workers' threads used over a second.
@@ -183,7 +194,7 @@ pub(super) fn collector(
         let (spares_in, spares) = sync_channel(TALLIES);
         for _ in 1..TALLIES {
             // There is room for all of them.
-            let _ = spares_in.try_send(Spare { tally: Tally::default(), rows: rows() });
+            let _ = spares_in.try_send(Spare { rows: rows(), ..Spare::default() });
         }
         ends.push(WorkerEnd {
             spares: spares_in,
@@ -212,8 +223,8 @@ impl Collector {
     pub fn next(&mut self, patience: Duration) -> Collected {
         loop {
             if self.is_complete() {
-                let mut rows = Rows::default();
-                return Collected::Interval(Box::new(self.interval(&mut rows)), rows);
+                let mut ended = Ended::default();
+                return Collected::Interval(Box::new(self.interval(&mut ended)), ended);
             }
             match self.reports.recv_timeout(patience) {
                 Ok(Message::Report(report)) => {
@@ -250,7 +261,7 @@ impl Collector {
     }
 
     /// Makes one interval of the oldest report of each worker.
-    fn interval(&mut self, rows: &mut Rows) -> Interval {
+    fn interval(&mut self, ended: &mut Ended) -> Interval {
         let at = self.until;
         let mut tally = Tally::default();
         let mut gauges = Gauges::default();
@@ -261,9 +272,11 @@ impl Collector {
             threads.add(&report, worker);
             tally.add(&report.tally);
             report.tally.clear();
-            rows.take(&mut report.rows);
+            ended.rows.take(&mut report.rows);
+            ended.landings.take(&mut report.landings);
             // A worker that is done wants none back.
-            let _ = worker.spares.try_send(Spare { tally: report.tally, rows: report.rows });
+            let Report { tally, rows, landings, .. } = report;
+            let _ = worker.spares.try_send(Spare { tally, rows, landings });
             gauges.connected += report.gauges.connected;
             gauges.signed_on += report.gauges.signed_on;
             gauges.calls += report.gauges.calls;
@@ -294,13 +307,14 @@ mod tests {
     use super::*;
 
     fn report(channel: &Channel, second: u64, due: u64, last: bool) -> bool {
-        let Some(Spare { mut tally, rows }) = channel.spare(last) else { return false };
+        let Some(Spare { mut tally, rows, landings }) = channel.spare(last) else { return false };
         tally.counters.due = due;
         channel.send(Report {
             worker: channel.worker,
             until: Duration::from_secs(second),
             tally,
             rows,
+            landings,
             gauges: Gauges { connected: 1, ..Gauges::default() },
             used: ThreadUse { cpu: Duration::from_millis(100 * second), run_delay: None },
             turn_max: Duration::ZERO,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Tag;
+use super::flight::What;
 use super::worker::{Shared, Worker};
 use crate::client::{GivenUp, LegRef, Media};
 use crate::law::Time;
@@ -99,7 +100,15 @@ impl Worker {
     fn carry_out(&mut self, place: usize, serial: u32, direction: Direction, said: &mut Vec<Direction>) {
         match direction {
             Direction::Send(leg, ask) => self.carry_out_send(place, serial, leg, ask, said),
-            Direction::Sample(sample) => self.recorder.sample(sample),
+            Direction::Sample(sample) => {
+                self.recorder.sample(sample);
+                if sample.metric == Metric::Setup
+                    && let Some(attempt) = self.attempts.get(place, serial)
+                    && let Some(flight) = attempt.flight.as_mut().filter(|_| sample.due == attempt.due)
+                {
+                    flight.setup = Some(sample.done.since(sample.due));
+                }
+            }
             Direction::Service(metric, sent, done) => self.recorder.service(metric, sent, done),
             Direction::End { outcome, intended } => self.ended(place, serial, outcome, intended),
             Direction::SideCallEnd(outcome) => {
@@ -126,6 +135,9 @@ impl Worker {
                 counters.completed += u64::from(completed);
             }
             Direction::Found(finding) => {
+                if let Some(attempt) = self.attempts.get(place, serial) {
+                    attempt.noted.found = Some(finding);
+                }
                 let ledger = &mut self.recorder.counters().ledger;
                 match finding {
                     Finding::Lost => ledger.lost += 1,
@@ -294,6 +306,9 @@ impl Worker {
         self.wake_client(place);
         let written = written.ok()?;
         self.recorder.counters().requests_sent[name.index()] += 1;
+        if let Some(on) = Tag::leg(tag) {
+            self.attempts.note(on, now, What::Request(name), None, &self.buffer);
+        }
         Some((now, written))
     }
 
@@ -321,10 +336,10 @@ impl Worker {
                 self.abandon(LegRef { attempt: place, serial, leg: Leg { call, side } });
             }
         }
-        let Some(attempt) = self.attempts.forget(place) else { return };
+        let Some(mut attempt) = self.attempts.forget(place) else { return };
         self.wake_attempt(place, Time::NEVER);
         let now = self.now();
-        self.list_attempt(&attempt);
+        self.list_attempt(&mut attempt);
         for (call, times) in attempt.play.times().enumerate() {
             let leg = Leg::callee(call as u8);
             if times.sent.is_some()

@@ -33,7 +33,8 @@ impl Worker {
         };
         let play = Play::new(draw, cast, due, fillers);
         let serial = self.attempts.next_serial();
-        self.begin(Attempt::new(play, serial, number, share, clients, due));
+        let flight = self.flights.take_off();
+        self.begin(Attempt { flight, ..Attempt::new(play, serial, number, share, clients, due) });
     }
 
     /// Starts a play with its clients.

@@ -1,6 +1,7 @@
 //! What comes off the links for a worker's attempts: responses, events, and calls, which have to be told apart.
 
 use super::attempts::{Referral, Tag};
+use super::flight::{What, code_of};
 use super::worker::{Stage, Worker};
 use std::time::Duration;
 
@@ -16,29 +17,43 @@ use crate::scenario::{Leg, Side};
 const GIVEN_UP_FOR: Duration = Duration::from_secs(32);
 
 impl Worker {
-    /// A response to a request of an attempt.
-    pub fn responded(&mut self, tag: u64, request: RequestName, outcome: &ResponseOutcome<'_>, at: Time) {
-        if let Some(LegRef { attempt, serial, leg }) = Tag::leg(tag) {
+    /// A response to a request of an attempt, which came as `text`.
+    pub fn responded(
+        &mut self,
+        tag: u64,
+        request: RequestName,
+        outcome: &ResponseOutcome<'_>,
+        text: &str,
+        at: Time,
+    ) {
+        if let Some(on) = Tag::leg(tag) {
+            let (what, code) = match outcome {
+                ResponseOutcome::Ack => (What::Ack(request), None),
+                ResponseOutcome::Error { code, .. } => (What::Refused(request), *code),
+            };
+            self.attempts.note(on, at, what, code, text.as_bytes());
+            let LegRef { attempt, serial, leg } = on;
             self.direct(attempt, serial, |play, out| play.response(leg, request, outcome, at, out));
         }
     }
 
     /// No response to a request of an attempt.
     pub fn not_responded(&mut self, tag: u64, request: RequestName, now: Time) {
-        if let Some(LegRef { attempt, serial, leg }) = Tag::leg(tag) {
+        if let Some(on) = Tag::leg(tag) {
+            self.attempts.note(on, now, What::Timeout(request), None, &[]);
+            let LegRef { attempt, serial, leg } = on;
             self.direct(attempt, serial, |play, out| play.no_response(leg, request, now, out));
         }
     }
 
-    /// An event on a line of the client.
-    pub fn line_event(&mut self, place: usize, line: usize, event: &EventBody<'_>, at: Time) {
+    /// An event on a line of the client, which came as `text`.
+    pub fn line_event(&mut self, place: usize, line: usize, event: &EventBody<'_>, text: &str, at: Time) {
         if let EventBody::IncomingCall(parties) = event {
             self.incoming(place, line, parties, at);
         }
-        let Some(LegRef { attempt, serial, leg }) = self.clients[place].legs.get(line).copied().flatten()
-        else {
-            return;
-        };
+        let Some(on) = self.clients[place].legs.get(line).copied().flatten() else { return };
+        self.attempts.note(on, at, What::Event(event.name()), code_of(event), text.as_bytes());
+        let LegRef { attempt, serial, leg } = on;
         if let EventBody::Hangup { .. } = event {
             self.clients[place].legs[line] = None;
         }
@@ -52,7 +67,7 @@ impl Worker {
     }
 
     /// A call to the client has found none of its lines free.
-    pub fn missed_call(&mut self, place: usize, caller: &str, event: &EventBody<'_>, at: Time) {
+    pub fn missed_call(&mut self, place: usize, caller: &str, event: &EventBody<'_>, text: &str, at: Time) {
         let Some(at_client) = self.clients[place].attempt else { return };
         let Some(attempt) = self.attempts.of(at_client) else { return };
         // It is about the attempt's own call, which has no line here.
@@ -60,6 +75,8 @@ impl Worker {
         let is_own = attempt.play.party(leg) == Some(at_client.party);
         let calling = attempt.client(Leg::caller(0));
         if is_own && calling.is_some_and(|calling| self.is_number_of(calling, caller)) {
+            let what = What::Event(event.name());
+            self.attempts.note_of_client(Some(at_client), at, what, None, text.as_bytes());
             self.direct(at_client.attempt, at_client.serial, |play, out| play.event(leg, event, at, out));
         }
     }

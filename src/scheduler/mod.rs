@@ -10,6 +10,8 @@ mod collect;
 mod control;
 mod direct;
 mod dispatch;
+mod flight;
+mod flight_log;
 mod health;
 mod incoming;
 mod memory;
@@ -36,6 +38,7 @@ pub use stop::{Stop, Urgency};
 use self::cdr::{CallList, Rows};
 use self::collect::{Channel, Collected, collector};
 use self::control::Role;
+use self::flight_log::FlightLog;
 use self::memory::{MemoryLine, held_before_connecting};
 use self::prepare::{Prepared, prepare};
 use self::renewal::Renewer;
@@ -48,8 +51,8 @@ use crate::metrics::{Recorder, Tally};
 use crate::profile::{Force, Plan, Server};
 use crate::protocol::SessionSettings;
 use crate::record::{
-    Aborted, CallsCsv, CallsEnd, ControlInfo, Environment, Interval, ProfileInfo, RecordError, RunEnd,
-    RunHeader, RunWriter, StageInfo, TargetInfo,
+    Aborted, CallsCsv, CallsEnd, ControlInfo, Environment, Interval, KeptCalls, ProfileInfo, RecordError,
+    RunEnd, RunHeader, RunWriter, StageInfo, TargetInfo,
 };
 use crate::report::{self, Finished};
 use crate::subscribers::SubscriberError;
@@ -260,7 +263,7 @@ pub fn run_steered(
     let signed_out = sessions.map(|sessions| sessions.sign_out(stop, observer)).unwrap_or_default();
     // What it counted is its own; the record is the clients'.
     let truth = core.and_then(|core| core.stop().ok());
-    let Loaded { measured, breakdown, calls_csv, not_listed } = match loaded {
+    let Loaded { measured, breakdown, calls_csv, not_listed, kept_calls } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             if !is_ready {
@@ -279,6 +282,7 @@ pub fn run_steered(
         sessions_deleted: deleted,
         sessions_delete_failed: delete_failed,
         calls_csv,
+        kept_calls,
     };
     let mut finished = report::finish(writer, &end);
     finished.problem = finished.problem.or(not_listed);
@@ -332,6 +336,7 @@ struct Loaded {
     /// What became of the list of calls, and why it is not whole.
     calls_csv: Option<CallsEnd>,
     not_listed: Option<RecordError>,
+    kept_calls: Option<KeptCalls>,
 }
 
 /// Puts the load on the target, until the plan is done or `stop` ends it.
@@ -351,6 +356,7 @@ fn load(
     observer(Event::Begun(&header));
     writer.begin(header)?;
     let mut calls = CallList::create(&plan, writer.directory())?;
+    let mut flights = FlightLog::new(&plan, writer.directory());
     let rows = || Rows::for_worker(&plan);
     let (mut collector, channels) = collector(plan.threads(), &plan.stages, rows);
     let mut measured = Measured {
@@ -385,14 +391,15 @@ fn load(
         match collector.next(Duration::from_millis(500)) {
             Collected::Done => break,
             Collected::Nothing => {}
-            Collected::Interval(mut interval, rows) => {
+            Collected::Interval(mut interval, ended) => {
                 if let Some(counted) = renewer.as_ref().and_then(|renewer| renewer.take_counted()) {
                     interval.tally.add(&counted);
                 }
                 measured.interval(&mut interval);
                 interval.changes = steering.take_changes();
                 interval.stage = interval.stage.filter(|_| !stopped);
-                let written = [writer.interval(&interval), calls.write(&rows, &shared)];
+                let listed = calls.write(&ended.rows, &shared);
+                let written = [writer.interval(&interval), listed, flights.write(ended.landings, &shared)];
                 for error in written.into_iter().filter_map(Result::err) {
                     observer(Event::NotRecorded(&error));
                 }
@@ -411,7 +418,11 @@ fn load(
     }
     let breakdown = join(threads).err();
     let (calls_csv, not_listed) = calls.finish();
-    Ok(Loaded { measured, breakdown, calls_csv, not_listed })
+    let (kept_calls, kept) = flights.finish(&shared);
+    if let Err(error) = kept {
+        observer(Event::NotRecorded(&error));
+    }
+    Ok(Loaded { measured, breakdown, calls_csv, not_listed, kept_calls })
 }
 
 /// What is measured of the process itself while intervals come in.

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use super::flight::What;
 use super::worker::{CLOSE_TIMEOUT, Stage, Worker};
 use crate::client::{Connection, Ending, Signon, count_fact};
 use crate::law::Time;
@@ -137,7 +138,16 @@ impl Worker {
         self.recorder.counters().repaired_messages += u64::from(!handled.repairs.is_empty());
         count_fact(&mut self.recorder, &handled.fact);
         match handled.fact {
-            Fact::State { state, again } => self.attached(place, again, &state, at),
+            Fact::State { state, again } => {
+                self.attempts.note_of_client(
+                    self.clients[place].attempt,
+                    at,
+                    What::State,
+                    None,
+                    text.as_bytes(),
+                );
+                self.attached(place, again, &state, at);
+            }
             // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
             Fact::KeepaliveRefused { .. } => self.drop_connection(place, at),
             Fact::KeepaliveAnswered { sent } => {
@@ -148,10 +158,10 @@ impl Worker {
             }
             Fact::Response { request, tag, sent, outcome } => {
                 self.recorder.ack(request, sent, at);
-                self.responded(tag, request, &outcome, at);
+                self.responded(tag, request, &outcome, text, at);
             }
-            Fact::Event(event) => self.session_event(place, &event.body, at),
-            Fact::LineEvent { line, event } => self.line_event(place, line, &event.body, at),
+            Fact::Event(event) => self.session_event(place, &event.body, text, at),
+            Fact::LineEvent { line, event } => self.line_event(place, line, &event.body, text, at),
             Fact::StrayEvent(_) | Fact::LateResponse | Fact::Unknown(_) | Fact::Malformed(_) => {}
         }
     }
@@ -177,7 +187,7 @@ impl Worker {
         self.check_registration(place, status, at);
     }
 
-    fn session_event(&mut self, place: usize, event: &EventBody<'_>, at: Time) {
+    fn session_event(&mut self, place: usize, event: &EventBody<'_>, text: &str, at: Time) {
         match event {
             EventBody::RegistrationFailed { code, .. } => self.check_registration(place, *code, at),
             EventBody::Registered { .. }
@@ -186,7 +196,7 @@ impl Worker {
             | EventBody::Registering => self.check_registration(place, None, at),
             EventBody::IceHangup { .. } => self.make_idle(place),
             EventBody::MissedCall { caller, .. } => {
-                self.missed_call(place, normalise_number(caller), event, at)
+                self.missed_call(place, normalise_number(caller), event, text, at)
             }
             _ => {}
         }
@@ -313,6 +323,9 @@ impl Worker {
         let key = DisconnectKey { code: closed.code, initiator: closed.initiator, phase };
         self.recorder.counters().disconnects.count(key);
         let was_signed_on = self.clients[place].signed_on;
+        let what = What::Closed(closed.initiator);
+        let (code, reason) = (Some(i32::from(closed.code)), closed.reason.as_bytes());
+        self.attempts.note_of_client(self.clients[place].attempt, closed.at, what, code, reason);
         self.gone(place);
         self.come_back(place, Ending::Closed(CloseCode::from(closed.code)), was_signed_on);
         if mem::take(&mut self.clients[place].returning) && self.stage == Stage::Running {

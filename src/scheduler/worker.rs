@@ -11,6 +11,7 @@ use super::callers::Callers;
 use super::cdr::{Row, Rows, has_row};
 use super::collect::{Channel, Report};
 use super::control::{Role, quiet};
+use super::flight::Flights;
 use super::health::ThreadMeter;
 use super::renewal::{Renewer, Tokens};
 use super::steering::{Lookahead, Steering};
@@ -108,6 +109,7 @@ pub(super) struct Worker {
     pub media: Arc<Media>,
     pub said: Vec<Direction>,
     pub recorder: Recorder,
+    pub flights: Flights,
     /// Rows of the list of all calls that go with the next report.
     rows: Rows,
     /// One attempt in so many has one; 0 without a list.
@@ -184,6 +186,7 @@ impl Worker {
         deadlines.push(shared.start, Owner::Tick);
         let connected_since = shared.start;
         let most_callers = stages.iter().map(|stage| stage.callers).max().unwrap_or(0);
+        let flights = Flights::new(shared.plan.flight_recorder && matches!(role, Role::Load(_)));
         let (rows, rows_one_in) = (Rows::for_worker(&shared.plan), shared.plan.cdr_one_in());
         let mut worker = Worker {
             tokens: Tokens::default(),
@@ -198,6 +201,7 @@ impl Worker {
             media: Arc::new(media),
             said: Vec::new(),
             recorder: Recorder::default(),
+            flights,
             rows,
             rows_one_in,
             gauges: LiveGauges::default(),
@@ -456,8 +460,8 @@ impl Worker {
             self.drain(now, now);
         }
         for attempt in self.attempts.places() {
-            let Some(attempt) = self.attempts.forget(attempt) else { continue };
-            self.list_attempt(&attempt);
+            let Some(mut attempt) = self.attempts.forget(attempt) else { continue };
+            self.list_attempt(&mut attempt);
             if attempt.is_unended() {
                 let counters = self.recorder.counters();
                 counters.end(Outcome::Unfinished);
@@ -470,11 +474,13 @@ impl Worker {
         self.stage = Stage::Done;
     }
 
-    /// Puts an attempt that is over into the list of all calls.
-    pub fn list_attempt(&mut self, attempt: &Attempt) {
+    /// Puts an attempt that is over into the list of all calls, and keeps its messages if they are worth a look.
+    pub fn list_attempt(&mut self, attempt: &mut Attempt) {
         if attempt.play.is_attempt() {
             self.list(Row::of(attempt, |client| self.number_of(client)), attempt.number);
         }
+        let clients = attempt.clients.map(|client| client.map(|client| self.number_of(client)));
+        self.flights.land(attempt, clients);
     }
 
     /// Puts a row into the list of all calls, if that has one of this attempt.
@@ -565,6 +571,7 @@ impl Worker {
             until: now.since(self.shared.start),
             tally: self.recorder.swap(spare.tally),
             rows: std::mem::replace(&mut self.rows, spare.rows),
+            landings: std::mem::replace(&mut self.flights.landings, spare.landings),
             gauges: self.gauges.highest,
             used: self.meter.read(),
             turn_max: std::mem::take(&mut self.turn_max),

@@ -280,6 +280,14 @@ async function ladders({ page }) {
   await ladder.locator("summary").first().focus();
   await page.keyboard.press("Enter");
   assert.ok(await ladder.locator("table").isVisible());
+  // A ladder of two parties can be read without scrolling, texts and all, on a phone, too.
+  const wide = await page.evaluate(() => {
+    const all = Array.from(document.querySelectorAll("details.ladder"));
+    all.forEach((one) => one.querySelectorAll("details").forEach((text) => (text.open = one.open = true)));
+    const twos = all.filter((one) => one.querySelectorAll("th.leg").length === 2);
+    return twos.map((one) => one.querySelector(".scroll")).map(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth]);
+  });
+  assert.ok(wide.length && wide.every(([needed, there]) => needed <= there), `ladders need and have: ${JSON.stringify(wide)}`);
 }
 
 const VISITS = [

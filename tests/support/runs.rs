@@ -201,6 +201,8 @@ fn kept_call(attempt: u64) -> KeptCall {
         flow: "answered".into(),
         outcome: if attempt == 0 { "failed" } else { "answered" }.into(),
         reason: (attempt == 0).then(|| "connection_lost".into()),
+        broken_step: None,
+        finding: None,
         why: if attempt == 0 { Kept::Failed } else { Kept::SlowestSetup },
         due_us: 42_100_000,
         stage: Some(HOSTILE.into()),

@@ -96,6 +96,7 @@ impl Resolver<'_> {
             embedded_core,
             thresholds,
             cdr: self.cdr(file.calls.as_ref()),
+            flight_recorder: file.generator.flight_recorder.unwrap_or(true),
             warnings: std::mem::take(&mut self.warnings),
         };
         plan.hash = hash::of(&plan);

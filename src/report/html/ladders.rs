@@ -2,7 +2,11 @@
 
 use super::markup::Html;
 use super::moments::clock;
-use crate::record::{Direction, FlightReader, Kept, KeptCall, KeptMessage, MessageKind};
+use std::cmp::Reverse;
+
+use crate::record::{
+    Direction, FIRST_MESSAGES, FlightReader, Kept, KeptCall, KeptCalls, KeptMessage, MessageKind, SLOWEST,
+};
 use crate::report::text::words;
 use crate::report::units::{count, latency as time};
 
@@ -15,11 +19,11 @@ const MOST_PARTIES: usize = 4;
 const MOST_TEXT: usize = 800;
 
 /// The calls that were kept.
-pub(super) fn section(calls: Option<FlightReader>, has_hours: bool) -> Html {
+pub(super) fn section(calls: Option<FlightReader>, kept: Option<KeptCalls>, has_hours: bool) -> Html {
     let mut html = Html::new();
     html.open("section", &[("id", "calls")]).el("h2", &[], "The slowest and the failed calls");
-    let mut calls = calls.into_iter().flatten().peekable();
-    if calls.peek().is_none() {
+    let (shown, left_out) = shown(calls.into_iter().flatten());
+    if shown.is_empty() {
         html.el("p", &[], "No calls were kept: this run has no flight recorder's file, flight.jsonl.")
             .close("section");
         return html;
@@ -28,19 +32,38 @@ pub(super) fn section(calls: Option<FlightReader>, has_hours: bool) -> Html {
     html.text("Each message as a client sent or received it: the arrow leads from the sender. With the time since the call was \
          due and since the message before. Secrets are taken out.");
     html.close("p");
-    let mut left_out = 0;
-    for (place, call) in calls.enumerate() {
-        if place < MOST_CALLS {
-            ladder(&mut html, &call, has_hours);
+    shown.iter().for_each(|call| ladder(&mut html, call, has_hours));
+    if left_out > 0 {
+        html.el("p", &[("class", "note")], format_args!("{} more are in flight.jsonl.", count(left_out)));
+    }
+    if let Some(kept) = kept.filter(|kept| kept.left_out > 0) {
+        let of_their_kind = format_args!(
+            "{} more failed calls were not kept: there were enough of their kind.",
+            count(kept.left_out)
+        );
+        html.el("p", &[("class", "note")], of_their_kind);
+    }
+    html.close("section");
+    html
+}
+
+/// Those that failed, as they came, and then the slowest, the slowest first; and how many failed ones there is no place
+/// for. Calls that were among the slowest only until slower ones came are passed over.
+fn shown(calls: impl Iterator<Item = KeptCall>) -> (Vec<KeptCall>, u64) {
+    let (mut shown, mut slowest, mut left_out) = (Vec::new(), Vec::new(), 0);
+    for call in calls {
+        if call.why == Kept::SlowestSetup {
+            slowest.push(call);
+            slowest.sort_by_key(|call: &KeptCall| Reverse(call.setup_us));
+            slowest.truncate(SLOWEST);
+        } else if shown.len() < MOST_CALLS - SLOWEST {
+            shown.push(call);
         } else {
             left_out += 1;
         }
     }
-    if left_out > 0 {
-        html.el("p", &[("class", "note")], format_args!("{} more are in flight.jsonl.", count(left_out)));
-    }
-    html.close("section");
-    html
+    shown.append(&mut slowest);
+    (shown, left_out)
 }
 
 fn ladder(html: &mut Html, call: &KeptCall, has_hours: bool) {
@@ -50,13 +73,17 @@ fn ladder(html: &mut Html, call: &KeptCall, has_hours: bool) {
     };
     html.open("details", &[("class", "ladder")]).open("summary", &[]);
     html.el("b", &[("class", why)], why).raw(" ");
-    let mut said =
-        vec![format!("call {} at {}", call.attempt, clock(call.due_us, has_hours)), words(&call.flow)];
+    let mut said = vec![
+        format!("call {} at {}", call.attempt, clock(call.due_us, has_hours)),
+        format!("flow {}", words(&call.flow)),
+    ];
     let outcome = match &call.reason {
         Some(reason) => format!("{}: {}", words(&call.outcome), words(reason)),
         None => words(&call.outcome),
     };
     said.push(outcome);
+    said.extend(call.broken_step.map(|step| format!("broke off at step {step}")));
+    said.extend(call.finding.as_ref().map(|finding| words(finding)));
     said.extend(call.setup_us.map(|micros| format!("set up in {}", time(micros))));
     said.extend(call.stage.as_ref().map(|stage| format!("stage {stage}")));
     html.text(said.join(", ")).close("summary");
@@ -73,12 +100,21 @@ fn ladder(html: &mut Html, call: &KeptCall, has_hours: bool) {
     }
     html.raw("<th scope=\"col\" class=\"n\">bytes</th></tr></thead><tbody>\n");
     let mut before = None;
-    for message in call.messages.iter().take(MOST_MESSAGES) {
+    for (place, message) in call.messages.iter().enumerate().take(MOST_MESSAGES) {
+        if place == FIRST_MESSAGES && call.left_out > 0 {
+            let columns = (parties + 3).to_string();
+            html.open("tr", &[]).open("td", &[("colspan", columns.as_str()), ("class", "note")]);
+            html.text(format_args!("{} messages are left out here", count(call.left_out)))
+                .close("td")
+                .close("tr");
+            before = None;
+        }
         row(html, message, before, parties);
         before = Some(message.at_us);
     }
     html.raw("</tbody></table></div>\n");
-    let left_out = call.messages.len().saturating_sub(MOST_MESSAGES) as u64 + call.left_out;
+    let later = if call.messages.len() > FIRST_MESSAGES { 0 } else { call.left_out };
+    let left_out = call.messages.len().saturating_sub(MOST_MESSAGES) as u64 + later;
     if left_out > 0 {
         html.el("p", &[("class", "note")], format_args!("{} later messages are left out.", count(left_out)));
     }

@@ -131,7 +131,9 @@ pub fn html(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Resul
     page.put(&head::ran(record)).put(&tables::thresholds(record, verdict, has_hours));
     page.put(&head::key_figures(record, &terms).map_err(io::Error::from)?);
     page.raw(CHARTS_BEGIN).put(&legend(&timeline, &lookout)).put(&places).raw(CHARTS_END);
-    page.put(&tables::section(record, &terms)).put(&ladders::section(kept, has_hours)).put(&terms.section());
+    page.put(&tables::section(record, &terms))
+        .put(&ladders::section(kept, record.kept_calls, has_hours))
+        .put(&terms.section());
     foot(
         &mut page,
         &format!("{} {} from run.json and intervals.jsonl", record.tool.name, record.tool.version),

@@ -22,6 +22,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("recovery", "Calls found on the lines after a reconnect"),
     ("ledger", "Findings about the server"),
     ("sessions", "Sessions (REST)"),
+    ("kept_calls", "Calls that the flight recorder kept"),
     ("generator", "The generator"),
     ("target", "The target"),
 ];
@@ -220,7 +221,9 @@ fn described(object: &Value) -> BTreeMap<String, String> {
 
 /// The name of the definition that a member of a schema is of.
 fn reference(member: &Value) -> Option<&str> {
-    member["$ref"].as_str()?.strip_prefix("#/$defs/")
+    // What may be `null` is one of two.
+    let reference = member["$ref"].as_str().or_else(|| member["anyOf"][0]["$ref"].as_str());
+    reference?.strip_prefix("#/$defs/")
 }
 
 #[cfg(test)]
@@ -235,6 +238,7 @@ mod tests {
             "setup",
             "attempts.blocked",
             "ledger.lost",
+            "kept_calls.left_out",
             "generator.starved_part",
             "clients.peak",
             "disconnects",

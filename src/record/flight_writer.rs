@@ -1,0 +1,285 @@
+//! Writing the calls that are worth a look, while the run lasts.
+
+use std::path::{Path, PathBuf};
+
+use super::RecordError;
+use super::flight::{FLIGHT_FILE, Kept, KeptCall, KeptCalls};
+use super::writer::Log;
+
+/// How many of the calls that took longest to be set up are kept.
+pub const SLOWEST: usize = 10;
+/// How many calls that failed for the same reason are kept.
+pub const MOST_A_CAUSE: usize = 5;
+/// How many calls that failed are kept.
+const MOST_FAILED: u64 = 100;
+/// How many bytes calls that failed may take.
+const FAILED_BYTES: usize = 1 << 20;
+/// The longest line; a call that would take more goes without the texts of its messages.
+const LINE_BYTES: usize = 64 << 10;
+/// What the file may hold, in bytes and in calls: what is worth it and what was, until slower ones came.
+const FILE_BYTES: usize = 2 << 20;
+const FILE_CALLS: usize = 200;
+
+/// Writes [`FLIGHT_FILE`] while the run lasts, a line a call, within bounds.
+///
+/// Calls that are among the slowest so far are appended as they come. When the file is full of those that have been
+/// outdone it is written anew, with what is still worth it.
+pub struct FlightWriter {
+    path: PathBuf,
+    /// The file, once there is something to write.
+    log: Option<Log>,
+    /// It could not be written, which has been said.
+    is_broken: bool,
+    /// What stands in the file and is still worth it; with the set-up of those that are there for it.
+    lines: Vec<(Option<u64>, Vec<u8>)>,
+    failed_bytes: usize,
+    /// How many calls of each cause are there.
+    causes: Vec<(Cause, usize)>,
+    file_bytes: usize,
+    file_calls: usize,
+    end: KeptCalls,
+}
+
+/// What calls that failed have in common.
+type Cause = (String, Option<String>, Option<usize>, Option<String>);
+
+impl FlightWriter {
+    /// A writer for the run in `directory`. There is no file as long as there is nothing to be kept.
+    pub fn new(directory: &Path) -> FlightWriter {
+        FlightWriter {
+            path: directory.join(FLIGHT_FILE),
+            log: None,
+            is_broken: false,
+            lines: Vec::new(),
+            failed_bytes: 0,
+            causes: Vec::new(),
+            file_bytes: 0,
+            file_calls: 0,
+            end: KeptCalls::default(),
+        }
+    }
+
+    /// Keeps a call, if it is still worth it and there is room.
+    ///
+    /// # Errors
+    /// It could not be written. That is said once: from then on nothing is kept.
+    pub fn keep(&mut self, mut call: KeptCall) -> Result<(), RecordError> {
+        let is_wanted = match call.why {
+            Kept::Failed => self.has_room_for(&call),
+            Kept::SlowestSetup => self.is_slow(call.setup_us.unwrap_or(0)),
+        };
+        if !is_wanted || self.is_broken {
+            self.leave_out(u64::from(call.why == Kept::Failed));
+            return Ok(());
+        }
+        let mut line = line_of(&call);
+        if line.len() > LINE_BYTES {
+            call.messages.iter_mut().for_each(|message| message.excerpt.clear());
+            line = line_of(&call);
+        }
+        let is_failed = call.why == Kept::Failed;
+        if line.len() > LINE_BYTES || is_failed && self.failed_bytes + line.len() > FAILED_BYTES {
+            self.leave_out(u64::from(is_failed));
+            return Ok(());
+        }
+        self.admit(&call, line);
+        let written = self.write();
+        if written.is_err() {
+            self.is_broken = true;
+            self.end.slowest -= u64::from(!is_failed);
+            self.end.failed -= u64::from(is_failed);
+            self.leave_out(u64::from(is_failed));
+        }
+        written
+    }
+
+    /// Counts calls that failed and were not kept.
+    pub fn leave_out(&mut self, calls: u64) {
+        self.end.left_out += calls;
+    }
+
+    /// How many calls were kept.
+    pub fn finish(self) -> KeptCalls {
+        self.end
+    }
+
+    /// Whether a set-up of so many microseconds is among the longest so far.
+    pub fn is_slow(&self, setup: u64) -> bool {
+        let slowest = self.lines.iter().filter_map(|(setup, _)| *setup);
+        self.end.slowest < SLOWEST as u64 || slowest.min().is_none_or(|least| least < setup)
+    }
+
+    fn has_room_for(&self, call: &KeptCall) -> bool {
+        let cause = cause_of(call);
+        let kept = self.causes.iter().find(|(known, _)| *known == cause).map_or(0, |(_, kept)| *kept);
+        kept < MOST_A_CAUSE && self.end.failed < MOST_FAILED
+    }
+
+    /// Takes it in, and out for it one of the slowest that it has outdone.
+    fn admit(&mut self, call: &KeptCall, line: Vec<u8>) {
+        if call.why == Kept::Failed {
+            self.end.failed += 1;
+            self.failed_bytes += line.len();
+            let cause = cause_of(call);
+            match self.causes.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, kept)) => *kept += 1,
+                None => self.causes.push((cause, 1)),
+            }
+            self.lines.push((None, line));
+            return;
+        }
+        let setups = self.lines.iter().enumerate().filter_map(|(place, (setup, _))| Some(((*setup)?, place)));
+        match setups.min() {
+            Some((_, place)) if self.end.slowest >= SLOWEST as u64 => drop(self.lines.remove(place)),
+            _ => self.end.slowest += 1,
+        }
+        self.lines.push((Some(call.setup_us.unwrap_or(0)), line));
+    }
+
+    /// Writes the newest line down, or all of them where there is no room for one more.
+    fn write(&mut self) -> Result<(), RecordError> {
+        if self.log.is_none() {
+            self.log = Some(Log::create(self.path.clone())?);
+        }
+        let (Some(log), Some((_, newest))) = (&mut self.log, self.lines.last()) else { return Ok(()) };
+        if self.file_bytes + newest.len() <= FILE_BYTES && self.file_calls < FILE_CALLS {
+            self.file_bytes += newest.len();
+            self.file_calls += 1;
+            return log.append_lines(newest);
+        }
+        let all: Vec<u8> = self.lines.iter().flat_map(|(_, line)| line).copied().collect();
+        (self.file_bytes, self.file_calls) = (all.len(), self.lines.len());
+        log.restart()?;
+        log.append_lines(&all)
+    }
+}
+
+fn cause_of(call: &KeptCall) -> Cause {
+    (call.outcome.clone(), call.reason.clone(), call.broken_step, call.finding.clone())
+}
+
+fn line_of(call: &KeptCall) -> Vec<u8> {
+    // There is nothing in it that JSON could not say.
+    let mut line = serde_json::to_vec(call).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::record::{Direction, EXCERPT_BYTES, FlightReader, KeptMessage, MessageKind};
+
+    fn call(attempt: u64, setup_us: Option<u64>, reason: &str) -> KeptCall {
+        let message = KeptMessage {
+            at_us: 10,
+            party: 0,
+            direction: Direction::Sent,
+            kind: MessageKind::Request,
+            name: "outgoing_call".into(),
+            code: None,
+            reason: None,
+            bytes: 3_000,
+            excerpt: "x".repeat(EXCERPT_BYTES),
+        };
+        KeptCall {
+            attempt,
+            flow: "answered".into(),
+            outcome: if setup_us.is_some() { "answered" } else { "failed" }.into(),
+            reason: setup_us.is_none().then(|| reason.to_owned()),
+            broken_step: None,
+            finding: None,
+            why: if setup_us.is_some() { Kept::SlowestSetup } else { Kept::Failed },
+            due_us: attempt,
+            stage: None,
+            setup_us,
+            parties: vec!["1001".into(), "1002".into()],
+            messages: vec![message; 40],
+            left_out: 0,
+        }
+    }
+
+    fn read(directory: &Path) -> Vec<KeptCall> {
+        FlightReader::open(directory).unwrap().into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn a_storm_of_failures_is_a_few_of_each_cause_and_a_count() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = FlightWriter::new(root.path());
+        assert!(!root.path().join(FLIGHT_FILE).exists());
+        for attempt in 0..5_000 {
+            writer.keep(call(attempt, None, ["rejected", "no_response"][attempt as usize % 2])).unwrap();
+        }
+        writer.leave_out(7);
+        let kept = 2 * MOST_A_CAUSE as u64;
+        assert_eq!(writer.finish(), KeptCalls { slowest: 0, failed: kept, left_out: 5_007 - kept });
+        let calls = read(root.path());
+        assert_eq!(calls.iter().map(|call| call.attempt).collect::<Vec<_>>(), (0..kept).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn failures_of_a_thousand_causes_stay_within_bounds() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = FlightWriter::new(root.path());
+        (0..1_000).for_each(|attempt| writer.keep(call(attempt, None, &attempt.to_string())).unwrap());
+        let end = writer.finish();
+        assert_eq!(end.failed + end.left_out, 1_000);
+        assert_eq!(read(root.path()).len() as u64, end.failed);
+        assert!(end.failed > 20 && fs::metadata(root.path().join(FLIGHT_FILE)).unwrap().len() <= 1 << 20);
+    }
+
+    #[test]
+    fn of_calls_that_get_slower_and_slower_the_last_ones_are_there_and_failures_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = FlightWriter::new(root.path());
+        writer.keep(call(9_999, None, "rejected")).unwrap();
+        for attempt in 0..1_000 {
+            writer.keep(call(attempt, Some(attempt * 3 + 1), "")).unwrap();
+            let size = fs::metadata(root.path().join(FLIGHT_FILE)).unwrap().len();
+            assert!(size <= FILE_BYTES as u64, "{size} after {attempt}");
+            if attempt % 100 == 0 {
+                let calls = read(root.path());
+                assert!(calls.len() <= FILE_CALLS);
+                assert!(
+                    calls.iter().any(|call| call.attempt == 9_999)
+                        && calls.iter().any(|call| call.attempt == attempt)
+                );
+            }
+        }
+        writer.keep(call(1_000, Some(5), "")).unwrap();
+        let calls = read(root.path());
+        assert!((990..1_000).all(|slow| calls.iter().any(|call| call.attempt == slow)));
+        assert!(calls.iter().all(|call| call.attempt != 1_000), "it is not among the slowest");
+        assert_eq!(writer.finish(), KeptCalls { slowest: SLOWEST as u64, failed: 1, left_out: 0 });
+    }
+
+    #[test]
+    fn a_call_that_is_too_long_goes_without_its_texts() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = FlightWriter::new(root.path());
+        let mut long = call(1, Some(9), "");
+        long.messages.iter_mut().for_each(|message| message.excerpt = "\u{1}".repeat(EXCERPT_BYTES));
+        writer.keep(long.clone()).unwrap();
+        let calls = read(root.path());
+        assert_eq!(calls[0].messages.len(), long.messages.len());
+        assert!(calls[0].messages.iter().all(|message| message.excerpt.is_empty()));
+    }
+
+    #[test]
+    fn a_full_disk_is_said_once_and_what_is_lost_is_counted() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = FlightWriter::new(root.path());
+        writer.keep(call(0, None, "rejected")).unwrap();
+        if !writer.log.as_mut().unwrap().fill() {
+            return;
+        }
+        let error = writer.keep(call(1, None, "rejected")).unwrap_err().to_string();
+        assert!(error.contains(FLIGHT_FILE) && error.contains("free some space"), "{error}");
+        assert!(writer.keep(call(2, None, "no_response")).is_ok());
+        assert!(writer.keep(call(3, Some(1), "")).is_ok());
+        assert_eq!(writer.finish(), KeptCalls { slowest: 0, failed: 1, left_out: 2 });
+    }
+}

@@ -1,0 +1,456 @@
+//! The flight recorder: the messages of each attempt under way, and which of them go to the collector at its end.
+//!
+//! A worker notes of each message what it is, when, and the head of its text, in room that the attempt has for as long as
+//! it lasts and the next one after it. Nothing is read, taken out or written here: that is done to the few that are kept,
+//! by the thread that writes (`flight_log.rs`).
+
+use std::num::NonZeroI32;
+use std::time::Duration;
+
+use super::attempts::{Attempt, Attempts};
+use super::cdr::Noted;
+use crate::client::{AttemptRef, LegRef};
+use crate::law::Time;
+use crate::metrics::Outcome;
+use crate::protocol::{EventBody, EventName, RequestName};
+use crate::record::{EXCERPT_BYTES, FIRST_MESSAGES, Kept, MOST_A_CAUSE, SLOWEST};
+use crate::scenario::{Finding, Flow, MOST_PARTIES};
+use crate::transport::Initiator;
+use crate::workload::AttemptNumber;
+
+/// The last messages of an attempt that are kept, beside the first ones.
+const LAST_MESSAGES: usize = FIRST_MESSAGES;
+const MESSAGES: usize = FIRST_MESSAGES + LAST_MESSAGES;
+/// The room for the texts of an attempt's messages: more than a call without surprises has. The last of it is for those
+/// that carry a code, for they tell why.
+const TEXT_BYTES: usize = 4 << 10;
+const PLAIN_TEXT_BYTES: usize = 3 << 10;
+/// How many attempts of a worker are recorded at a time. That many take 21 MB; those beyond fly without.
+const MOST_FLIGHTS: usize = 4_096;
+/// How many attempts go with one report.
+const MOST_LANDED: usize = 32;
+/// How many causes of failure are told apart: more than there are.
+const MOST_CAUSES: usize = 256;
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A request.
+    Request(RequestName),
+    /// A request's answer: received.
+    Ack(RequestName),
+    /// A request's answer: refused.
+    Refused(RequestName),
+    /// An event.
+    Event(EventName),
+    /// The handshake's state, after a connection has come back.
+    State,
+    /// The connection has ended.
+    Closed(Initiator),
+    /// There was no answer to a request in time.
+    Timeout(RequestName),
+}
+
+impl What {
+    /// Whether its text says more than its name: neither an ack nor a candidate does.
+    const fn has_text(self) -> bool {
+        !matches!(
+            self,
+            What::Ack(_)
+                | What::Timeout(_)
+                | What::Request(RequestName::IceTrickle)
+                | What::Event(EventName::IceTrickle)
+        )
+    }
+}
+
+/// What is noted of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// When it was sent or received, as the measurements have it.
+    pub at: Time,
+    pub bytes: u32,
+    /// A code of 0 says nothing.
+    pub code: Option<NonZeroI32>,
+    text_at: u16,
+    text_length: u16,
+    pub party: u8,
+    pub what: What,
+}
+
+/// The messages of an attempt.
+#[derive(Debug)]
+pub(super) struct Flight {
+    entries: [Entry; MESSAGES],
+    /// Its room is made once, and never grows.
+    text: Vec<u8>,
+    /// How many messages there were.
+    seen: u32,
+    /// The response time of its own set-up.
+    pub setup: Option<Duration>,
+}
+
+impl Flight {
+    fn new() -> Box<Flight> {
+        const NOTHING: Entry = Entry {
+            at: Time::ZERO,
+            bytes: 0,
+            code: None,
+            text_at: 0,
+            text_length: 0,
+            party: 0,
+            what: What::State,
+        };
+        Box::new(Flight {
+            entries: [NOTHING; MESSAGES],
+            text: Vec::with_capacity(TEXT_BYTES),
+            seen: 0,
+            setup: None,
+        })
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.seen = 0;
+        self.setup = None;
+    }
+
+    /// Notes a message of a party.
+    pub fn note(&mut self, at: Time, party: u8, what: What, code: Option<i32>, text: &[u8]) {
+        let seen = self.seen as usize;
+        let code = code.and_then(NonZeroI32::new);
+        let text_at = self.text.len();
+        if what.has_text() {
+            let end = if code.is_some() { TEXT_BYTES } else { PLAIN_TEXT_BYTES };
+            let room = EXCERPT_BYTES.min(end.saturating_sub(text_at));
+            self.text.extend_from_slice(&text[..text.len().min(room)]);
+        }
+        let text_length = (self.text.len() - text_at) as u16;
+        let place = match seen {
+            ..MESSAGES => seen,
+            _ => FIRST_MESSAGES + (seen - FIRST_MESSAGES) % LAST_MESSAGES,
+        };
+        let bytes = text.len() as u32;
+        self.entries[place] = Entry { at, bytes, code, text_at: text_at as u16, text_length, party, what };
+        self.seen += 1;
+    }
+
+    /// The messages that are there with the heads of their texts, as they came.
+    pub fn messages(&self) -> impl Iterator<Item = (&Entry, &str)> {
+        let there = &self.entries[..MESSAGES.min(self.seen as usize)];
+        let (first, last) = there.split_at(there.len().min(FIRST_MESSAGES));
+        let (newer, older) = last.split_at(self.left_out() % LAST_MESSAGES);
+        first.iter().chain(older).chain(newer).map(|entry| (entry, self.text_of(entry)))
+    }
+
+    fn text_of(&self, entry: &Entry) -> &str {
+        let start = usize::from(entry.text_at);
+        let text = self.text.get(start..start + usize::from(entry.text_length)).unwrap_or_default();
+        // It may have been cut within a character.
+        text.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+    }
+
+    /// How many messages there was no room for.
+    pub fn left_out(&self) -> usize {
+        (self.seen as usize).saturating_sub(MESSAGES)
+    }
+}
+
+/// An attempt that is over, and worth a look.
+#[derive(Debug)]
+pub(super) struct Landed {
+    pub flight: Box<Flight>,
+    pub why: Kept,
+    pub number: AttemptNumber,
+    pub due: Time,
+    pub flow: Flow,
+    pub outcome: Outcome,
+    pub noted: Noted,
+    /// The numbers of its clients, by party.
+    pub clients: [Option<u32>; MOST_PARTIES],
+}
+
+impl Landed {
+    /// The response time of its set-up; zero if it was never set up.
+    pub fn setup(&self) -> Duration {
+        self.flight.setup.unwrap_or_default()
+    }
+}
+
+/// Attempts that are worth a look, on their way to the collector.
+#[derive(Debug, Default)]
+pub(super) struct Landings {
+    pub kept: Vec<Landed>,
+    /// Those that failed and are not among them.
+    pub left_out: u64,
+}
+
+impl Landings {
+    /// Takes all out of `other`, whose room stays.
+    pub fn take(&mut self, other: &mut Landings) {
+        self.kept.append(&mut other.kept);
+        self.left_out += std::mem::take(&mut other.left_out);
+    }
+}
+
+/// What failed attempts have in common.
+type Cause = (Outcome, Option<usize>, Option<Finding>);
+
+/// A worker's flight recorder.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    is_on: bool,
+    /// Room that attempts have left behind.
+    #[expect(
+        clippy::vec_box,
+        reason = "a box goes from attempt to attempt; out of it, 1.2 KB would be copied each time"
+    )]
+    spare: Vec<Box<Flight>>,
+    under_way: usize,
+    /// The longest set-ups so far, the shortest of them first.
+    slowest: Vec<Duration>,
+    /// How many attempts have been kept of each cause.
+    causes: Vec<(Cause, usize)>,
+    pub landings: Landings,
+}
+
+impl Flights {
+    /// A recorder that is on or off.
+    pub fn new(is_on: bool) -> Flights {
+        Flights { is_on, slowest: Vec::with_capacity(SLOWEST + 1), ..Flights::default() }
+    }
+
+    /// Room for the messages of an attempt, if there is any.
+    pub fn take_off(&mut self) -> Option<Box<Flight>> {
+        if !self.is_on || self.under_way >= MOST_FLIGHTS {
+            return None;
+        }
+        self.under_way += 1;
+        Some(self.spare.pop().unwrap_or_else(Flight::new))
+    }
+
+    /// The attempt of the clients with these numbers is over: its messages are kept, or their room is there for the next one.
+    pub fn land(&mut self, attempt: &mut Attempt, clients: [Option<u32>; MOST_PARTIES]) {
+        if !self.is_on || !attempt.play.is_attempt() {
+            return;
+        }
+        let outcome = attempt.play.outcome().unwrap_or(Outcome::Unfinished);
+        let cause = cause_of(outcome, &attempt.noted);
+        let Some(flight) = attempt.flight.take() else {
+            self.landings.left_out += u64::from(cause.is_some());
+            return;
+        };
+        self.under_way -= 1;
+        let why = match (cause, flight.setup) {
+            (Some(cause), _) if self.is_new(cause) => Kept::Failed,
+            (None, Some(setup)) if self.is_slow(setup) => Kept::SlowestSetup,
+            _ => {
+                self.landings.left_out += u64::from(cause.is_some());
+                return self.give_back(flight);
+            }
+        };
+        self.keep(Landed {
+            flight,
+            why,
+            number: attempt.number,
+            due: attempt.due,
+            flow: attempt.play.flow(),
+            outcome,
+            noted: attempt.noted,
+            clients,
+        });
+    }
+
+    fn keep(&mut self, landed: Landed) {
+        let kept = &mut self.landings.kept;
+        if kept.len() < MOST_LANDED {
+            return kept.push(landed);
+        }
+        // One that was not as slow makes room.
+        let slow = kept.iter_mut().filter(|other| other.why == Kept::SlowestSetup);
+        let least = slow.min_by_key(|other| other.setup());
+        let is_failed = landed.why == Kept::Failed;
+        let flight = match least.filter(|least| is_failed || least.setup() < landed.setup()) {
+            Some(least) => std::mem::replace(least, landed).flight,
+            None => {
+                self.landings.left_out += u64::from(is_failed);
+                landed.flight
+            }
+        };
+        self.give_back(flight);
+    }
+
+    fn give_back(&mut self, mut flight: Box<Flight>) {
+        flight.clear();
+        self.spare.push(flight);
+    }
+
+    /// Whether there are not enough of these yet; counts one more of them.
+    fn is_new(&mut self, cause: Cause) -> bool {
+        let known = self.causes.iter().position(|(known, _)| *known == cause);
+        if known.is_none() && self.causes.len() < MOST_CAUSES {
+            self.causes.push((cause, 0));
+        }
+        let place = known.unwrap_or(self.causes.len() - 1);
+        let Some((_, kept)) = self.causes.get_mut(place).filter(|(known, _)| *known == cause) else {
+            return false;
+        };
+        *kept += 1;
+        *kept <= MOST_A_CAUSE
+    }
+
+    /// Whether a set-up is among the longest so far; counts it among them.
+    fn is_slow(&mut self, setup: Duration) -> bool {
+        if self.slowest.len() >= SLOWEST && self.slowest.first().is_some_and(|least| *least >= setup) {
+            return false;
+        }
+        let place = self.slowest.partition_point(|other| *other < setup);
+        self.slowest.insert(place, setup);
+        if self.slowest.len() > SLOWEST {
+            self.slowest.remove(0);
+        }
+        true
+    }
+}
+
+/// Why an attempt is worth a look that was not just slow. One that never began, or that the end of the run cut off, is not.
+fn cause_of(outcome: Outcome, noted: &Noted) -> Option<Cause> {
+    let is_failed = match outcome {
+        Outcome::Blocked | Outcome::Unfinished => false,
+        _ => !noted.intended || noted.broken.is_some() || noted.found.is_some(),
+    };
+    is_failed.then_some((outcome, noted.broken, noted.found))
+}
+
+impl Attempts {
+    /// Notes a message of a leg, where its attempt is recorded.
+    #[inline]
+    pub fn note(&mut self, on: LegRef, at: Time, what: What, code: Option<i32>, text: &[u8]) {
+        if let Some(attempt) = self.get(on.attempt, on.serial)
+            && let Some(flight) = &mut attempt.flight
+            && let Some(party) = attempt.play.party(on.leg)
+        {
+            flight.note(at, party, what, code, text);
+        }
+    }
+
+    /// Notes a message that a client got beside the legs of its attempt.
+    pub fn note_of_client(
+        &mut self,
+        of: Option<AttemptRef>,
+        at: Time,
+        what: What,
+        code: Option<i32>,
+        text: &[u8],
+    ) {
+        if let Some(at_client) = of
+            && let Some(flight) = self.of(at_client).and_then(|attempt| attempt.flight.as_mut())
+        {
+            flight.note(at, at_client.party, what, code, text);
+        }
+    }
+}
+
+/// The code that an event carries.
+pub(super) const fn code_of(event: &EventBody<'_>) -> Option<i32> {
+    match event {
+        EventBody::RegistrationFailed { code, .. }
+        | EventBody::Error { code, .. }
+        | EventBody::Proceeding { code }
+        | EventBody::Declining { code, .. }
+        | EventBody::Hangingup { code }
+        | EventBody::Hangup { code, .. }
+        | EventBody::TransferAccepted { code }
+        | EventBody::TransferFailed { code } => *code,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn landed(attempt: u64, setup: Option<u64>) -> Landed {
+        let mut flight = Flight::new();
+        flight.setup = setup.map(Duration::from_micros);
+        Landed {
+            flight,
+            why: if setup.is_some() { Kept::SlowestSetup } else { Kept::Failed },
+            number: attempt,
+            due: Time::ZERO,
+            flow: Flow::Answered,
+            outcome: Outcome::Answered,
+            noted: Noted::default(),
+            clients: [None; MOST_PARTIES],
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_messages_are_there_in_order_with_the_heads_of_their_texts() {
+        for messages in [0, 1, 23, 24, 25, 47, 48, 49, 72, 73, 1_000] {
+            let mut flight = Flight::new();
+            for number in 0..messages {
+                let text = format!("{number} {}", "ä".repeat(600));
+                let what = What::Event(EventName::Hangup);
+                flight.note(Time::from_nanos(number), 0, what, Some(486), text.as_bytes());
+            }
+            assert_eq!((flight.messages().count() + flight.left_out()) as u64, messages);
+            let first = (0..messages).take(FIRST_MESSAGES);
+            let last = (messages.saturating_sub(LAST_MESSAGES as u64).max(FIRST_MESSAGES as u64)..messages)
+                .collect::<Vec<_>>();
+            let wanted: Vec<Time> = first.chain(last).map(Time::from_nanos).collect();
+            assert_eq!(flight.messages().map(|(entry, _)| entry.at).collect::<Vec<_>>(), wanted);
+            for (entry, text) in flight.messages().filter(|(_, text)| !text.is_empty()) {
+                let begin = format!("{} ", entry.at.since(Time::ZERO).as_nanos());
+                assert!(text.starts_with(&begin) && text.len() <= EXCERPT_BYTES, "{text}");
+                assert!(entry.bytes > 1_200);
+            }
+            assert_eq!(flight.text.capacity(), TEXT_BYTES);
+            let texts = flight.messages().filter(|(_, text)| !text.is_empty()).count() as u64;
+            assert!(texts >= messages.min((TEXT_BYTES / EXCERPT_BYTES) as u64), "{texts} of {messages}");
+        }
+    }
+
+    #[test]
+    fn a_flight_is_small() {
+        assert!(size_of::<Entry>() <= 24, "{}", size_of::<Entry>());
+        let flight = size_of::<Flight>() + TEXT_BYTES;
+        assert!(MOST_FLIGHTS * flight <= 22_000_000, "{flight}");
+    }
+
+    #[test]
+    fn what_goes_with_a_report_is_bounded_and_slower_calls_take_the_place_of_others() {
+        let mut flights = Flights::new(true);
+        (0..100).for_each(|attempt| flights.keep(landed(attempt, Some(attempt))));
+        let kept = |flights: &Flights| flights.landings.kept.iter().map(|one| one.number).min();
+        assert_eq!(
+            (flights.landings.kept.len(), kept(&flights)),
+            (MOST_LANDED, Some(100 - MOST_LANDED as u64))
+        );
+        (0..MOST_LANDED as u64 + 5).for_each(|attempt| flights.keep(landed(1_000 + attempt, None)));
+        assert_eq!((flights.landings.kept.len(), kept(&flights)), (MOST_LANDED, Some(1_000)));
+        assert_eq!(flights.landings.left_out, 5);
+    }
+
+    #[test]
+    fn of_a_cause_a_few_are_new_and_of_set_ups_the_longest_are_slow() {
+        let mut flights = Flights::new(true);
+        let cause = |step| (Outcome::Answered, Some(step), None);
+        let new = (0..5_000).filter(|number| flights.is_new(cause(number % 1_000))).count();
+        assert_eq!(new, MOST_CAUSES * MOST_A_CAUSE);
+        let micros = Duration::from_micros;
+        assert!((0..SLOWEST as u64).all(|setup| flights.is_slow(micros(100 + setup))));
+        assert!(!flights.is_slow(micros(100)) && !flights.is_slow(micros(7)));
+        assert!(
+            flights.is_slow(micros(500)) && !flights.is_slow(micros(101)) && flights.is_slow(micros(102 + 1))
+        );
+    }
+
+    #[test]
+    fn room_is_given_to_so_many_attempts_and_used_again() {
+        let mut flights = Flights::new(true);
+        let all: Vec<_> = (0..MOST_FLIGHTS + 3).map_while(|_| flights.take_off()).collect();
+        assert_eq!(all.len(), MOST_FLIGHTS);
+        assert!(Flights::new(false).take_off().is_none());
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::board::{Board, NOW_SECONDS};
-use super::frame::{Line, Tone};
+use super::frame::{Line, Tone, short};
 use super::ladder::{busiest, rungs};
 use crate::metrics::Metric;
 use crate::record::Validity;
@@ -16,8 +16,10 @@ const INDENT: usize = 13;
 const COLUMN: usize = 80;
 /// From this height on there is room for what matters less.
 const ROOMY: usize = 30;
+/// The columns of the ladder.
+const LADDER: usize = 78;
 /// From this width on the ladder stands beside the rest.
-const WIDE: usize = 2 * COLUMN - 4;
+const WIDE: usize = COLUMN + LADDER;
 
 /// The keys, and what they do.
 pub(super) const KEYS: [(&str, &str); 7] = [
@@ -110,7 +112,7 @@ fn facts(board: &Board, width: usize, is_roomy: bool) -> Vec<Line> {
     lines.extend(latencies(board));
     lines.push(Line::new());
     lines.push(outcomes(board, width));
-    lines.push(closes(board));
+    lines.push(closes(board, width));
     lines.extend(generator(board, is_roomy));
     lines
 }
@@ -193,51 +195,55 @@ fn latencies(board: &Board) -> Vec<Line> {
 
 fn outcomes(board: &Board, width: usize) -> Line {
     let total = &board.total;
-    let mut line = label("Outcomes");
-    let mut is_first = true;
-    for (name, many, tone) in [
+    // What went wrong comes early, so that it is not what is left out.
+    let all = [
         ("answered", total.answered, Tone::Good),
+        ("failed", total.failed_total(), Tone::Bad),
+        ("broken", total.broken.total(), Tone::Bad),
+        ("blocked", total.blocked, Tone::Warn),
         ("declined", total.declined, Tone::Plain),
         ("busy", total.busy, Tone::Plain),
         ("cancelled", total.cancelled, Tone::Plain),
         ("unavailable", total.unavailable, Tone::Plain),
         ("redirected", total.redirected, Tone::Plain),
         ("done", total.done, Tone::Plain),
-        ("failed", total.failed_total(), Tone::Bad),
-        ("broken", total.broken.total(), Tone::Bad),
-        ("blocked", total.blocked, Tone::Warn),
         ("unfinished", total.unfinished, Tone::Plain),
-    ] {
-        // Those that come of every run are there from the start, so that the line does not jump.
-        if many == 0 && !matches!(name, "answered" | "failed") {
-            continue;
-        }
+    ];
+    // Those that come of every run are there from the start, so that the line does not jump.
+    let shown = all.into_iter().filter(|(name, many, _)| *many > 0 || matches!(*name, "answered" | "failed"));
+    let pieces = shown.map(|(name, many, tone)| {
         let tone = if many == 0 { Tone::Plain } else { tone };
-        let piece = Line::new()
-            .text(if is_first { "" } else { "   " })
-            .put(tone, count(many))
-            .dim(format!(" {name}"));
-        if line.width() + piece.width() <= width {
-            line = line.join(piece);
-        }
-        is_first = false;
-    }
-    line
+        Line::new().put(tone, count(many)).dim(format!(" {name}"))
+    });
+    listed(label("Outcomes"), pieces, width)
 }
 
-fn closes(board: &Board) -> Line {
+fn closes(board: &Board, width: usize) -> Line {
     let closes = board.closes();
-    let mut line = label("Disconnects");
     if closes.is_empty() {
-        line = line.dim("none");
+        return label("Disconnects").dim("none");
     }
-    for (place, (code, many)) in closes.iter().enumerate() {
+    let pieces = closes.into_iter().map(|(code, many)| {
         // 1000 is how clients sign off; whatever else closes is a finding.
-        let tone = if *code == 1000 { Tone::Plain } else { Tone::Warn };
-        line = line
-            .text(if place > 0 { "   " } else { "" })
-            .put(tone, code.to_string())
-            .dim(format!(" × {}", count(*many)));
+        let tone = if code == 1000 { Tone::Plain } else { Tone::Warn };
+        Line::new().put(tone, code.to_string()).dim(format!(" × {}", count(many)))
+    });
+    listed(label("Disconnects"), pieces, width)
+}
+
+/// The line with as many of the pieces after it as there is room for, and an ellipsis for the others.
+fn listed(mut line: Line, pieces: impl Iterator<Item = Line>, width: usize) -> Line {
+    const GAP: &str = "   ";
+    let mut pieces = pieces.peekable();
+    let mut gap = "";
+    while let Some(piece) = pieces.next() {
+        let needed = line.width() + gap.len() + piece.width();
+        let rest = if pieces.peek().is_some() { GAP.len() + 1 } else { 0 };
+        if needed + rest > width {
+            return line.text(gap).dim("…");
+        }
+        line = line.text(gap).join(piece);
+        gap = GAP;
     }
     line
 }
@@ -294,8 +300,8 @@ fn ladder(board: &Board) -> Vec<Line> {
             .text(" ")
             .put(Tone::Strong, flow.name())
             .dim(of_all)
-            .to(36)
-            .dim(format!("{:>9}{:>10}", "sent", "received"))
+            .to(35)
+            .dim(format!("{:>10}{:>10}", "sent", "received"))
             .dim(format!("{:>11}{:>12}", "timed out", "unexpected")),
     ];
     for rung in rungs(flow, &board.total) {
@@ -309,8 +315,8 @@ fn ladder(board: &Board) -> Vec<Line> {
                 .dim(format!("   {:<8}", rung.who))
                 .text(format!("{:<17}", rung.message))
                 .dim(if rung.is_sent { "─────→" } else { "←─────" })
-                .to(36)
-                .text(format!("{sent:>9}{received:>10}"))
+                .to(35)
+                .text(format!("{sent:>10}{received:>10}"))
                 .put(bad(rung.timed_out), format!("{:>11}", count(rung.timed_out)))
                 .put(bad(rung.unexpected), format!("{:>12}", count(rung.unexpected))),
         );
@@ -353,12 +359,4 @@ fn foot(board: &Board, width: usize) -> Line {
 
 fn state_width(board: &Board) -> usize {
     1 + if board.pace.1 { 8 } else { 0 } + if board.pace.0 != 100 { 12 } else { 0 }
-}
-
-/// At most so many characters of a text from outside.
-fn short(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

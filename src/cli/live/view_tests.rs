@@ -1,5 +1,6 @@
 //! The picture of a run, held against stored ones. `UPDATE_GOLDEN=1 cargo test --lib live` writes them anew.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -109,7 +110,7 @@ fn a_picture_fits_whatever_size_its_window_has() {
         for has_help in [false, true] {
             board.has_help = has_help;
             for (width, height) in
-                [(1, 1), (20, 5), (40, 12), (79, 24), (80, 25), (155, 30), (156, 8), (300, 80)]
+                [(1, 1), (20, 5), (40, 12), (79, 24), (80, 25), (157, 30), (158, 8), (300, 80)]
             {
                 let lines = view(&board, width, height, false);
                 assert_eq!(lines.len(), height, "{width} x {height}");
@@ -128,6 +129,71 @@ fn a_picture_fits_whatever_size_its_window_has() {
             }
         }
     }
+}
+
+/// The numbers of a picture, with their groups of three.
+fn numbers(lines: &[String]) -> BTreeSet<String> {
+    let mut numbers = BTreeSet::new();
+    for line in lines {
+        let mut number = String::new();
+        for word in line.split(' ') {
+            let digits: Vec<&str> = word.split(|c: char| !c.is_ascii_digit()).collect();
+            // A group follows a number after one blank; anything else begins anew.
+            let is_group = !number.is_empty() && digits.first().is_some_and(|group| group.len() == 3);
+            for (place, digits) in digits.iter().enumerate() {
+                if place > 0 || !is_group {
+                    numbers.insert(std::mem::take(&mut number));
+                }
+                number.push_str(digits);
+            }
+            if !word.ends_with(|c: char| c.is_ascii_digit()) {
+                numbers.insert(std::mem::take(&mut number));
+            }
+        }
+        numbers.insert(number);
+    }
+    numbers
+}
+
+#[test]
+fn a_number_is_shown_whole_or_not_at_all() {
+    let mut board = board();
+    let total = &mut board.total;
+    (total.answered, total.busy, total.declined) = (1_234_567, 23_456, 3_456);
+    (total.cancelled, total.unavailable, total.redirected) = (45_678, 5_678, 67_890);
+    (total.blocked, total.unfinished, total.reconnects) = (7_890, 8_901, 91_234);
+    total.requests_sent.iter_mut().for_each(|sent| *sent = 18_765_432);
+    total.events.iter_mut().for_each(|seen| *seen = 29_876_543);
+    total.stopped_at.count_many(("answered", 2, true), 34_567);
+    for code in [1000, 1001, 1011, 4201, 4302, 4303, 4411, 4502, 4610] {
+        let key = DisconnectKey { code, initiator: Initiator::Server, phase: Phase::InCall };
+        total.disconnects.count_many(key, u64::from(code) * 101);
+    }
+    (board.gauges.signed_on, board.gauges.connected) = (17_654, 17_999);
+    board.warnings.push("warning: 12 345 of 23 456 sessions at ws://192.168.100.200:54321".to_owned());
+    for is_warned in [true, false] {
+        if !is_warned {
+            board.warnings.clear();
+        }
+        // Before the ladder goes beside it the rest has the whole width.
+        let whole: BTreeSet<String> =
+            [157, 400].into_iter().flat_map(|width| numbers(&view(&board, width, 100, false))).collect();
+        assert!(whole.contains("1234567") && whole.contains("18765432"), "{whole:?}");
+        for width in 20..=200 {
+            let lines = view(&board, width, 100, false);
+            for number in numbers(&lines) {
+                assert!(whole.contains(&number), "{number} at {width} columns:\n{}", lines.join("\n"));
+            }
+        }
+    }
+    // Both halves have room beside each other.
+    let lines = view(&board, 158, 60, false);
+    assert!(lines.iter().any(|line| line.ends_with("unexpected")), "{}", lines.join("\n"));
+    assert!(
+        !view(&board, 157, 60, false)
+            .iter()
+            .any(|line| line.chars().count() > 80 && line.contains("unexpected"))
+    );
 }
 
 #[test]

@@ -211,6 +211,7 @@ fn run(root: &Path) -> (PathBuf, Finished) {
         sessions_deleted: 0,
         sessions_delete_failed: 0,
         calls_csv: Some(CallsEnd { rows: 15, left_out: 1 }),
+        changes: Vec::new(),
     };
     (directory, report::finish(writer, &end))
 }

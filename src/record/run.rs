@@ -39,6 +39,9 @@ pub struct RunEnd {
     /// What became of `calls.csv`, where it was written.
     #[serde(default)]
     pub calls_csv: Option<CallsEnd>,
+    /// What was changed by hand after the last second.
+    #[serde(default)]
+    pub changes: Vec<Change>,
 }
 
 /// A threshold that ended a run early.

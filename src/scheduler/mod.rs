@@ -279,6 +279,7 @@ pub fn run_steered(
         sessions_deleted: deleted,
         sessions_delete_failed: delete_failed,
         calls_csv,
+        changes: steering.take_changes(Duration::MAX),
     };
     let mut finished = report::finish(writer, &end);
     finished.problem = finished.problem.or(not_listed);
@@ -390,7 +391,7 @@ fn load(
                     interval.tally.add(&counted);
                 }
                 measured.interval(&mut interval);
-                interval.changes = steering.take_changes();
+                interval.changes = steering.take_changes(interval.at + interval.length);
                 interval.stage = interval.stage.filter(|_| !stopped);
                 let written = [writer.interval(&interval), calls.write(&rows, &shared)];
                 for error in written.into_iter().filter_map(Result::err) {

@@ -58,7 +58,7 @@ struct State {
     pace: Pace,
     percent: u32,
     is_paused: bool,
-    /// What was changed since it was last asked.
+    /// What was changed and has not been taken yet.
     changes: Vec<Change>,
 }
 
@@ -115,9 +115,8 @@ impl Steering {
         let now = clock.now().since(start);
         let is_running = self.stop.urgency() == Urgency::Run;
         let (kind, at) = match wish {
-            // Meant, and no interruption: what was measured is judged.
-            Wish::Drain if is_running => {
-                self.stop.abort();
+            // Meant, and no interruption: what was measured is judged. After the plan's end there is nothing to cut short.
+            Wish::Drain if is_running && now < state.duration && self.stop.abort() => {
                 (ChangeKind::Drain, now)
             }
             Wish::Leave if self.stop.urgency() != Urgency::Leave => {
@@ -134,7 +133,11 @@ impl Steering {
             _ => return None,
         };
         let factor = match kind {
-            ChangeKind::Drain | ChangeKind::Leave => None,
+            ChangeKind::Drain | ChangeKind::Leave => {
+                // What was to come after this does not take effect any more.
+                state.changes.retain(|change| change.at_us <= at.as_micros() as u64);
+                None
+            }
             _ => Some(state.factor()),
         };
         let change = Change { at_us: at.as_micros() as u64, what: kind, factor };
@@ -149,9 +152,9 @@ impl Steering {
         state.duration = duration;
     }
 
-    /// What was changed since this was last asked.
-    pub(super) fn take_changes(&self) -> Vec<Change> {
-        std::mem::take(&mut self.lock().changes)
+    /// What took effect by `until` of the run and was not taken before: what is to come may still not come.
+    pub(super) fn take_changes(&self, until: Duration) -> Vec<Change> {
+        self.lock().changes.extract_if(.., |change| change.at_us <= until.as_micros() as u64).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -342,9 +345,9 @@ mod tests {
         assert_eq!((slower, steering.pace()), (7, (10, false)));
         let faster = std::iter::from_fn(|| steering.wish(Wish::Faster)).last();
         assert_eq!(faster.and_then(|change| change.factor), Some(10.0));
-        let changes = steering.take_changes();
+        let changes = steering.take_changes(Duration::MAX);
         assert!(changes.is_sorted_by_key(|change| change.at_us) && changes.len() > 100);
-        assert!(steering.take_changes().is_empty());
+        assert!(steering.take_changes(Duration::MAX).is_empty());
     }
 
     #[test]
@@ -367,6 +370,21 @@ mod tests {
         steering.begin(clock, clock.now(), Duration::ZERO);
         assert_eq!(steering.wish(Wish::Faster), None);
         assert_eq!(steering.pace(), (100, false));
+        assert_eq!(steering.wish(Wish::Drain), None, "it is over already");
+        assert_eq!(steering.stop().urgency(), Urgency::Run);
         assert!(steering.wish(Wish::Leave).is_some(), "it can still be left");
+    }
+
+    #[test]
+    fn a_change_that_did_not_take_effect_before_the_end_is_none() {
+        let steering = begun();
+        Lookahead::default().look(&steering, Duration::from_secs(60));
+        let faster = steering.wish(Wish::Faster).expect("a change");
+        assert!(steering.take_changes(Duration::from_secs(60)).is_empty(), "it has not taken effect");
+        let drained = steering.wish(Wish::Drain).expect("a change");
+        assert!(drained.at_us < faster.at_us);
+        assert_eq!(steering.take_changes(Duration::MAX), [drained]);
+        let left = steering.wish(Wish::Leave).expect("a change");
+        assert_eq!(steering.take_changes(Duration::MAX), [left], "it is there after the last second, too");
     }
 }

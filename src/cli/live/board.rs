@@ -52,6 +52,8 @@ pub(super) struct Board {
     pub pace: (u32, bool),
     pub urgency: Urgency,
     pub has_help: bool,
+    /// Whether there are keys to be pressed.
+    pub has_keys: bool,
     /// What went wrong, in words; said again when the view is over.
     pub warnings: Vec<String>,
 }
@@ -138,6 +140,7 @@ impl Board {
             pace: (100, false),
             urgency: Urgency::Run,
             has_help: false,
+            has_keys: true,
             warnings: Vec::new(),
         }
     }

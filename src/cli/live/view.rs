@@ -344,6 +344,10 @@ fn foot(board: &Board, width: usize) -> Line {
     if let Some(warning) = board.warnings.last() {
         return state.put(Tone::Warn, short(warning, width.saturating_sub(state_width(board) + 1)));
     }
+    if !board.has_keys {
+        let why = Line::new().dim("no keys: stdin is no terminal, ^C stops ");
+        return state.right(why, width);
+    }
     let mut keys = Line::new();
     for (key, does) in [
         ("p", if is_paused { " go on   " } else { " pause   " }),

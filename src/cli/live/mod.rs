@@ -155,6 +155,7 @@ fn watch(shared: &Shared, mut woken: PipeReader) {
             let size = terminal::size();
             let lines = {
                 let mut board = shared.board();
+                board.make_up();
                 board.pace = shared.steering.pace();
                 board.urgency = shared.steering.stop().urgency();
                 board.has_keys = has_keys;

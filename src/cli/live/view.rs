@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::board::{Board, NOW_SECONDS};
+use super::board::{Board, Figures, NOW_SECONDS};
 use super::frame::{Line, Tone, short};
 use super::ladder::{busiest, rungs};
-use crate::metrics::Metric;
 use crate::record::Validity;
 use crate::report::units::{count, latency};
 use crate::scheduler::Urgency;
@@ -24,7 +23,7 @@ const WIDE: usize = COLUMN + LADDER;
 /// The keys, and what they do.
 pub(super) const KEYS: [(&str, &str); 7] = [
     ("p", "pause: no more calls, or calls again. Clients stay signed on"),
-    ("+", "a tenth of the planned rate more: what is still to come is rescaled"),
+    ("+", "a tenth of the planned rate more: calls come sooner, pauses are shorter"),
     ("-", "a tenth of the planned rate less"),
     ("d", "drain: no new calls, hang up, sign off; what was measured is judged"),
     ("q", "leave at once; what was measured is kept. As ^C twice"),
@@ -143,14 +142,14 @@ fn clients(board: &Board) -> Vec<Line> {
         .dim(" away");
     let (wanted, done) = board.signon_rates();
     let failed = total.signon_failures.total();
-    let signons = rates("Sign-ons", wanted, done)
+    let signons = rates("Sign-ons", "wanted", wanted, done)
         .put(if failed > 0 { Tone::Bad } else { Tone::Plain }, count(failed))
         .dim(" failed")
         .to(66)
         .text(count(total.reconnects))
         .dim(" came back");
-    let (due, placed) = board.call_rates();
-    let calls = rates("Calls", due, placed)
+    let (what, wanted, placed) = board.call_rates();
+    let calls = rates("Calls", what, wanted, placed)
         .text(count(gauges.calls))
         .dim(" going on")
         .to(66)
@@ -159,9 +158,9 @@ fn clients(board: &Board) -> Vec<Line> {
     vec![states, signons, calls]
 }
 
-fn rates(name: &str, wanted: f64, done: f64) -> Line {
+fn rates(name: &str, what: &str, wanted: f64, done: f64) -> Line {
     let done = Line::new().put(Tone::Strong, format!("{:>8}", per_second(done))).dim(" done");
-    label(name).text(format!("{:>8}", per_second(wanted))).dim(" wanted").join(done).to(44)
+    label(name).text(format!("{:>8}", per_second(wanted))).dim(format!(" {what:<6}")).join(done).to(44)
 }
 
 fn latencies(board: &Board) -> Vec<Line> {
@@ -177,17 +176,16 @@ fn latencies(board: &Board) -> Vec<Line> {
         Some(micros) => latency(micros),
         None => "–".to_owned(),
     };
-    for tracked in &board.latencies {
-        let Some((all, many)) = tracked.so_far() else { continue };
-        let now = tracked.now();
+    for latency in &board.figures.latencies {
+        let (now, all) = (latency.now, latency.so_far);
         lines.push(
             Line::new()
-                .text(format!("   {}", tracked.metric.name()))
+                .text(format!("   {}", latency.metric.name()))
                 .to(INDENT)
                 .put(Tone::Strong, format!("{:>18}", time(now.map(|now| now[0]))))
                 .put(Tone::Strong, format!("{:>11}", time(now.map(|now| now[1]))))
                 .text(format!("{:>15}{:>11}", time(Some(all[0])), time(Some(all[1]))))
-                .dim(format!("{:>12}", count(many))),
+                .dim(format!("{:>12}", count(latency.count))),
         );
     }
     lines
@@ -249,23 +247,22 @@ fn listed(mut line: Line, pieces: impl Iterator<Item = Line>, width: usize) -> L
 }
 
 fn generator(board: &Board, is_roomy: bool) -> Vec<Line> {
-    let (validity, why) = board.fitness();
+    let Figures { validity, why, late, .. } = &board.figures;
     let tone = match validity {
         Validity::Valid => Tone::Good,
         Validity::Degraded => Tone::Warn,
         Validity::Void => Tone::Bad,
     };
     let time = |micros: Option<u64>| micros.map_or("–".to_owned(), latency);
-    let late = |metric| time(board.own_p99(metric).0);
     let health = &board.health;
     let mut lines = vec![
         label("Generator")
             .put(tone, validity.name())
             .to(INDENT + 11)
             .dim("late p99: calls ")
-            .text(late(Metric::Lag))
+            .text(time(late[0]))
             .dim(", deadlines ")
-            .text(late(Metric::TimerLag))
+            .text(time(late[1]))
             .to(69)
             .text(format!("{:.2}", health.cpu_cores))
             .dim(" cores"),

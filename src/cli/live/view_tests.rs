@@ -9,9 +9,10 @@ use super::view::view;
 use crate::metrics::{AttemptFailure, DisconnectKey, Gauges, Metric, Outcome, Phase, Tally};
 use crate::profile::{self, Overrides};
 use crate::protocol::{EventName, RequestName};
-use crate::record::{Health, Interval};
+use crate::record::{Change, ChangeKind, Health, Interval, Validity};
 use crate::scheduler::{Event, Urgency};
 use crate::transport::Initiator;
+use crate::workload::{ArrivalLaw, Stage};
 
 /// The quickstart, 16 s into it.
 fn board() -> Board {
@@ -24,6 +25,7 @@ fn board() -> Board {
         board.take(&Event::Interval(&interval(second)));
     }
     board.pace = (120, false);
+    board.make_up();
     board
 }
 
@@ -194,6 +196,68 @@ fn a_number_is_shown_whole_or_not_at_all() {
             .iter()
             .any(|line| line.chars().count() > 80 && line.contains("unexpected"))
     );
+}
+
+#[test]
+fn what_is_wanted_is_the_plans_also_where_nobody_came_round_to_it() {
+    let mut board = board();
+    let mut second = |at, due, changes| {
+        let mut second = Interval { changes, ..interval(at) };
+        (second.tally.counters.due, second.tally.counters.started) = (due, due);
+        board.take(&Event::Interval(&second));
+        board.call_rates()
+    };
+    for at in 16..20 {
+        second(at, 0, Vec::new());
+    }
+    // The plan of the quickstart is 20 calls a second.
+    let (what, wanted, done) = second(20, 0, Vec::new());
+    assert_eq!((what, done), ("wanted", 0.0));
+    assert!((wanted - 20.0).abs() < 1e-6, "{wanted}");
+    let change = |at_us, what, factor| Change { at_us, what, factor };
+    second(21, 0, vec![change(21_500_000, ChangeKind::Rate, Some(2.0))]);
+    let (_, wanted, _) = second(22, 0, vec![change(23_000_000, ChangeKind::Pause, Some(0.0))]);
+    assert!((wanted - (3.0 * 20.0 + 30.0 + 40.0) / 5.0).abs() < 1e-6, "{wanted}");
+    let (_, wanted, _) = second(23, 0, Vec::new());
+    assert!((wanted - (2.0 * 20.0 + 30.0 + 40.0) / 5.0).abs() < 1e-6, "{wanted}");
+}
+
+#[test]
+fn calls_that_come_at_once_or_by_callers_are_due_and_not_wanted() {
+    for stage in [
+        |stage: &mut Stage| stage.arrivals = ArrivalLaw::AtOnce,
+        |stage: &mut Stage| (stage.callers, stage.calls) = (7, None),
+    ] {
+        let mut board = board();
+        board.stages.iter_mut().for_each(stage);
+        let (what, due, done) = board.call_rates();
+        assert_eq!((what, due), ("due", done));
+        assert!(view(&board, 80, 24, false).iter().any(|line| line.contains("/s due    ")));
+    }
+}
+
+#[test]
+fn the_generator_is_judged_by_all_rules_of_the_verdict() {
+    let mut board = board();
+    let mut second = interval(16);
+    second.health.throttled_us = Some(16_000_000);
+    second.health.throttled_periods = Some(160);
+    board.take(&Event::Interval(&second));
+    let before = board.figures.why.clone();
+    board.make_up();
+    assert_eq!(board.figures.validity, Validity::Void, "{:?}", board.figures.why);
+    assert_ne!(board.figures.why, before);
+    // A single call that was late is no p99.
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/quickstart.toml");
+    let mut calm =
+        Board::new(&profile::load(&profile, &Overrides::default()).expect("a profile that is shipped"));
+    let mut second = interval(0);
+    let lag = &mut second.tally.latencies[Metric::Lag.index()].service;
+    (0..20).for_each(|_| lag.record(50));
+    lag.record(90_000);
+    calm.take(&Event::Interval(&second));
+    calm.make_up();
+    assert_eq!((calm.figures.validity, &calm.figures.why), (Validity::Valid, &None));
 }
 
 #[test]

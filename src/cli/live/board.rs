@@ -110,8 +110,8 @@ impl Recent {
 
     fn add(&mut self, latencies: &LatencyHistogram) {
         // The room of the second that falls out is that of the one that comes in.
-        let is_full = self.seconds.len() == NOW_SECONDS;
-        let mut cells = self.seconds.pop_front().filter(|_| is_full).unwrap_or_default();
+        let oldest = (self.seconds.len() == NOW_SECONDS).then(|| self.seconds.pop_front());
+        let mut cells = oldest.flatten().unwrap_or_default();
         cells.clear();
         cells.extend(latencies.cells().map(|cell| (cell.highest, cell.count)));
         cells.extend(Some((u64::MAX, latencies.over_range())).filter(|(_, many)| *many > 0));
@@ -306,4 +306,31 @@ impl Board {
 fn so_far(record: &RunRecord, metric: Metric) -> Option<&Summary> {
     let latency = record.latency.metrics.get(metric.name())?;
     latency.response.as_ref().or(latency.service.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn now_is_the_last_seconds() {
+        let mut recent = Recent::new(Metric::Setup);
+        assert_eq!(recent.quantiles(), None);
+        let mut second = |micros, many| {
+            let mut latencies = LatencyHistogram::default();
+            (0..many).for_each(|_| latencies.record(micros));
+            recent.add(&latencies);
+            recent.quantiles()
+        };
+        assert_eq!(second(100, 10), Some([100, 100]));
+        for _ in 2..NOW_SECONDS {
+            second(200, 10);
+        }
+        assert_eq!(second(u64::MAX, 1), Some([200, u64::MAX]));
+        assert_eq!(second(300, 1), Some([200, u64::MAX]), "the first second is none of them any more");
+        for _ in 2..NOW_SECONDS {
+            second(300, 1);
+        }
+        assert_eq!(second(300, 1), Some([300, 300]));
+    }
 }

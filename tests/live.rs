@@ -14,7 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
 use program::PATIENCE;
 use serde_json::Value;
 
@@ -51,20 +53,20 @@ struct Watched {
 impl Watched {
     /// Starts a run on a terminal of this size.
     fn start(folder: &Path, columns: u16, rows: u16, options: &[&str]) -> Watched {
+        Watched::start_reading(folder, columns, rows, options, false)
+    }
+
+    /// The same; what it reads is the terminal, or nothing.
+    fn start_reading(folder: &Path, columns: u16, rows: u16, options: &[&str], nothing: bool) -> Watched {
         fs::write(folder.join("watched.toml"), PROFILE).unwrap();
         let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
         let child = Command::new("setsid")
-            .args([
-                "--ctty",
-                "--wait",
-                env!("CARGO_BIN_EXE_wtsp-load"),
-                "run",
-                "watched.toml",
-                "--out",
-                "out",
-            ])
+            .args(["--ctty", "--wait"])
+            // It is the terminal on its stdin that becomes that of a session.
+            .args(["sh", "-c", if nothing { "exec \"$@\" </dev/null" } else { "exec \"$@\"" }, "sh"])
+            .args([env!("CARGO_BIN_EXE_wtsp-load"), "run", "watched.toml", "--out", "out"])
             .args(options)
             .current_dir(folder)
             .env("TERM", "xterm-256color")
@@ -156,6 +158,14 @@ fn record(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(folder.join("out/run.json")).unwrap()).unwrap()
 }
 
+/// How many changes its seconds have so far.
+fn logged_changes(folder: &Path) -> usize {
+    let log = fs::read_to_string(folder.join("out/intervals.jsonl")).unwrap_or_default();
+    // The last line may be half a line.
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter_map(|line| Some(line["changes"].as_array()?.len())).sum()
+}
+
 fn changes(record: &Value) -> Vec<(&str, Option<f64>)> {
     let changes = record["changes"].as_array().unwrap();
     changes.iter().map(|change| (change["what"].as_str().unwrap(), change["factor"].as_f64())).collect()
@@ -176,6 +186,11 @@ fn a_run_is_watched_and_changed_by_keys_and_the_terminal_is_given_back() {
     watched.wait_for("leave at once");
     watched.press("p-");
     watched.wait_for("rate 110 %");
+    // What has not taken effect by then the drain takes back.
+    while logged_changes(folder.path()) < 5 {
+        assert!(watched.begun.elapsed() < PATIENCE, "they take no effect");
+        thread::sleep(Duration::from_millis(20));
+    }
     watched.press("d");
     let code = watched.end();
     assert!([0, 1, 4].contains(&code), "{code}");
@@ -198,10 +213,7 @@ fn a_run_is_watched_and_changed_by_keys_and_the_terminal_is_given_back() {
     assert_eq!(record["interrupted"], false);
     assert_eq!(record["sums"]["hold"], true);
     // Each second has its own, so that a run that is killed has them too.
-    let log = fs::read_to_string(folder.path().join("out/intervals.jsonl")).unwrap();
-    let of_seconds = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let many: usize = of_seconds.filter_map(|line| Some(line["changes"].as_array()?.len())).sum();
-    assert_eq!(many, wanted.len());
+    assert_eq!(logged_changes(folder.path()), wanted.len());
 }
 
 #[test]
@@ -229,6 +241,50 @@ fn interrupting_from_the_keyboard_is_what_it_was() {
     assert_eq!(watched.end(), 130);
     assert!(watched.is_cooked() && watched.shown().contains("\x1b[?1049l"));
     assert!(changes(&record(folder.path())).is_empty());
+}
+
+#[test]
+fn the_key_that_quits_does_not_and_its_signal_gives_the_terminal_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watched = Watched::start(folder.path(), 80, 24, &[]);
+    watched.wait_for("outgoing_call");
+    // Both would kill or stop the program where it stands; then a key that does something.
+    watched.press("\x1c\x1a+");
+    watched.wait_for("rate 110 %");
+    kill(Pid::from_raw(watched.child.id() as i32), Signal::SIGQUIT).unwrap();
+    assert_eq!(watched.end(), 130);
+    assert!(watched.is_cooked() && watched.shown().contains("\x1b[?1049l"));
+    assert_eq!(record(folder.path())["interrupted"], true);
+}
+
+#[test]
+fn where_no_key_can_be_read_none_is_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watched = Watched::start_reading(folder.path(), 80, 24, &[], true);
+    watched.wait_for("no keys: stdin is no terminal, ^C stops");
+    assert!(!watched.shown().contains("pause"));
+    let echo = tcgetattr(&watched.terminal).unwrap().local_flags;
+    assert!(!echo.contains(LocalFlags::ECHO) && echo.contains(LocalFlags::ISIG));
+    watched.press("\x03");
+    assert_eq!(watched.end(), 130);
+    assert!(watched.is_cooked());
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_does_not_hold_the_record_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watched = Watched::start(folder.path(), 80, 24, &["--set", "stages.0.duration=3s"]);
+    watched.wait_for("\x1b[?1049h");
+    watched.press("\x13");
+    while !folder.path().join("out/run.json").exists() {
+        assert!(watched.begun.elapsed() < PATIENCE, "no record");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(watched.child.try_wait().unwrap().is_none(), "it has yet to give the terminal back");
+    watched.press("\x11");
+    let code = watched.end();
+    assert!([0, 1, 4].contains(&code), "{code}");
+    assert!(watched.is_cooked());
 }
 
 #[test]

@@ -212,6 +212,7 @@ fn run(root: &Path) -> (PathBuf, Finished) {
         sessions_delete_failed: 0,
         calls_csv: Some(CallsEnd { rows: 15, left_out: 1 }),
         kept_calls: Some(KeptCalls { slowest: 10, failed: 4, left_out: 2 }),
+        changes: Vec::new(),
     };
     (directory, report::finish(writer, &end))
 }

@@ -13,9 +13,10 @@ use wtsp_load::metrics::{
 use wtsp_load::profile::{self, Figure, Overrides, Plan, ProblemKind, Threshold, Thresholds};
 use wtsp_load::protocol::{EventName, RequestName};
 use wtsp_load::record::{
-    Aborted, GLOSSARY, Health, Interval, Kpi, RUN_FILE, RunEnd, RunHeader, RunWriter, StageInfo, Window,
+    Aborted, Change, ChangeKind, GLOSSARY, Health, Interval, Kpi, RUN_FILE, RunEnd, RunHeader, RunWriter,
+    StageInfo, Window,
 };
-use wtsp_load::report::{self, Finished, Style};
+use wtsp_load::report::{self, Finished, Format, Style};
 use wtsp_load::scheduler::{self, Output, Stop};
 use wtsp_load::transport::Initiator;
 use wtsp_load::verdict::{ThresholdResult, VerdictResult, exit};
@@ -356,6 +357,53 @@ fn a_run_that_a_threshold_ended_has_failed_even_if_the_drain_mended_its_figure()
     report::text(&run.record, &run.verdict, Style::default(), &mut text).unwrap();
     let words = String::from_utf8(text).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("ended early by the threshold kpi.ser > 99"), "{words}");
+}
+
+#[test]
+fn a_run_that_was_drained_by_hand_is_judged_and_every_report_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name| Threshold { stage: Some("later".to_owned()), ..Threshold::new(name, "== 0").unwrap() };
+    let drained = RunEnd {
+        changes: vec![
+            Change { at_us: 1_500_000, what: ChangeKind::Rate, factor: Some(1.1) },
+            Change { at_us: 2_500_000, what: ChangeKind::Drain, factor: None },
+        ],
+        ..RunEnd::default()
+    };
+    let seconds = [second(0, 20, 0, 20), second(1, 20, 0, 20), second(2, 20, 0, 20)];
+    let words = |run: &Finished, format: Format| {
+        let mut out = Vec::new();
+        format.write(&run.record, &run.verdict, &mut out).unwrap();
+        String::from_utf8(out).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let none_failed = Thresholds(vec![Threshold::new("attempts.failed", "== 0").unwrap()]);
+    let passed = run(&root.path().join("passed"), none_failed, &seconds, &drained);
+    assert_eq!((passed.record.interrupted, passed.exit_code()), (false, exit::PASS));
+    for (format, said) in [
+        (Format::Text, "pass, as far as it got before it was drained by hand"),
+        (Format::Text, "By hand rate 110 % at 1.5 s drained at 2.5 s"),
+        (Format::Markdown, "As far as it got before it was drained by hand."),
+        (Format::Markdown, "| By hand | rate 110 % at 1.5 s | | | drained at 2.5 s |"),
+        (Format::Html, "as far as it got before it was drained by hand"),
+        (Format::Html, ">rate 110 % at 1.5 s, drained at 2.5 s</dd>"),
+        (Format::Junit, "<error message=\"it was drained by hand before its plan was done\"/>"),
+        (
+            Format::Junit,
+            "<property name=\"changed_by_hand\" value=\"rate 110 % at 1.5 s; drained at 2.5 s\"/>",
+        ),
+    ] {
+        let words = words(&passed, format);
+        assert!(words.contains(said), "no `{said}` in {format:?}");
+    }
+    // What the drain kept from being measured has no evidence, and says why.
+    let thresholds = Thresholds(vec![at("attempts.failed"), at("latency.setup.service.p99")]);
+    let failed = run(&root.path().join("failed"), thresholds, &seconds, &drained);
+    assert_eq!((failed.verdict.result, failed.exit_code()), (VerdictResult::Fail, exit::FAIL));
+    for reason in &failed.verdict.reasons {
+        let why = "no evidence in stage later, nothing was measured: the run was drained by hand";
+        assert!(reason.ends_with(why), "{reason}");
+    }
+    assert!(words(&failed, Format::Markdown).contains("The run was drained by hand."));
 }
 
 #[test]

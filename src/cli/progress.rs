@@ -27,6 +27,8 @@ pub(super) struct Progress {
     next_plain: Duration,
     /// How often it was told how many sessions there are.
     told: u64,
+    /// What is said when the view is over.
+    later: Vec<String>,
 }
 
 impl Progress {
@@ -46,6 +48,7 @@ impl Progress {
             total: Counters::default(),
             next_plain: PLAIN_EVERY,
             told: 0,
+            later: Vec::new(),
         }
     }
 
@@ -53,9 +56,6 @@ impl Progress {
     pub fn show(&mut self, event: &Event<'_>) {
         if let Event::NotRecorded(error) = event {
             self.warn(format!("warning: {error}; the run goes on, and its totals are kept in memory"));
-        }
-        if let Event::SignedOut { .. } = event {
-            self.end();
         }
         if let Event::SignedOut { deleted, delete_failed: failed @ 1.. } = event {
             self.warn(format!(
@@ -72,8 +72,7 @@ impl Progress {
             }
             Event::SigningIn { made, of } => self.signing_in(*made, *of),
             Event::SignedOut { deleted, delete_failed: 0 } => {
-                self.clear();
-                eprintln!("{deleted} sessions deleted");
+                self.say_later(format!("{deleted} sessions deleted"));
             }
             Event::SignedOut { .. } => {}
             Event::Scouted(scouted) => {
@@ -105,13 +104,14 @@ impl Progress {
         &self.has_view
     }
 
-    /// Ends it: the terminal is as it was, and what was warned of stands there.
+    /// Ends it: the terminal is as it was, and what was warned of stands there. It waits for the terminal, so the record
+    /// has to be whole.
     pub fn end(&mut self) {
         self.clear();
         if let Some(mut live) = self.live.take() {
             let warnings = live.end();
             self.has_view.store(false, Ordering::Release);
-            warnings.iter().for_each(|warning| eprintln!("{warning}"));
+            warnings.iter().chain(&self.later).for_each(|line| eprintln!("{line}"));
         }
     }
 
@@ -120,6 +120,16 @@ impl Progress {
         let has_view = self.has_view.load(Ordering::Acquire);
         if self.is_terminal && !self.quiet && !has_view {
             eprint!("\r\x1b[K");
+        }
+    }
+
+    /// Says something at once, or when the view that has the terminal is over.
+    fn say_later(&mut self, line: String) {
+        if self.live.as_ref().is_some_and(Live::is_shown) {
+            self.later.push(line);
+        } else {
+            self.clear();
+            eprintln!("{line}");
         }
     }
 

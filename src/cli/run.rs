@@ -157,24 +157,25 @@ fn conclude(ran: &scheduler::Ran) -> ExitCode {
     }
 }
 
-/// Turns SIGINT and SIGTERM into requests to stop, on a thread of its own that ends with the process. It says so, unless
+/// Turns SIGINT and SIGTERM into requests to stop, and SIGQUIT into one to leave, on a thread of its own that ends with the process. It says so, unless
 /// it is to be silent at that moment.
 pub(super) fn listen_for_signals(stop: Stop, is_silent: Arc<AtomicBool>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     // Registered here, so that no signal is lost between now and the thread's first turn.
-    let (mut interrupt, mut terminate) = {
+    let (mut interrupt, mut terminate, mut quit) = {
         let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::quit())?)
     };
     let listen = move || {
         runtime.block_on(async {
             loop {
-                tokio::select! {
-                    Some(()) = interrupt.recv() => {}
-                    Some(()) = terminate.recv() => {}
+                let urgency = tokio::select! {
+                    Some(()) = interrupt.recv() => stop.request(),
+                    Some(()) = terminate.recv() => stop.request(),
+                    Some(()) = quit.recv() => stop.request().max(stop.request()),
                     else => return,
-                }
-                let said = match stop.request() {
+                };
+                let said = match urgency {
                     Urgency::Drain => "stopping: hanging up and signing off; ^C again leaves at once",
                     _ => "leaving",
                 };

@@ -53,7 +53,7 @@ pub(super) fn remarks(base: &RunRecord, new: &RunRecord) -> Vec<String> {
         if run.generator.validity == Validity::Degraded {
             remarks.push(format!("{name} is degraded: a part of its figures may be the generator's own"));
         }
-        if run.interrupted || run.aborted_by.is_some() {
+        if run.early_end().is_some() {
             remarks.push(format!("{name} ended before its plan did"));
         }
     }

@@ -33,6 +33,17 @@ pub struct LatencyHistogram {
     over_range: u64,
 }
 
+/// A cell that is not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The shortest latency that is counted in it, in microseconds.
+    pub lowest: u64,
+    /// The longest.
+    pub highest: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
 /// The block and the cell of a latency.
 const fn place(micros: u64) -> (usize, usize) {
     let halvings = EXACT.leading_zeros() - (micros | EXACT).leading_zeros();
@@ -46,6 +57,11 @@ const fn lowest(block: usize, cell: usize) -> u64 {
         None => cell as u64,
         Some(halvings) => ((CELLS + cell) as u64) << halvings,
     }
+}
+
+/// The longest latency of a cell.
+const fn highest(block: usize, cell: usize) -> u64 {
+    lowest(block, cell) + (1 << block.saturating_sub(1)) - 1
 }
 
 impl LatencyHistogram {
@@ -109,21 +125,25 @@ impl LatencyHistogram {
         // The bounds are constants that the library accepts; a test makes one.
         #[allow(clippy::expect_used, reason = "constant arguments, tested")]
         let mut histogram = Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("valid bounds");
-        for (micros, count) in self.counts() {
+        for Cell { lowest, count, .. } in self.cells() {
             // Whatever has a cell here has one there.
-            let recorded = histogram.record_n(micros, count);
+            let recorded = histogram.record_n(lowest, count);
             debug_assert!(recorded.is_ok(), "histograms of the same bounds");
         }
         histogram
     }
 
-    /// The cells that are not empty: the shortest latency of each and how many were recorded in it, from the shortest.
-    fn counts(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    /// The cells that are not empty, from the shortest.
+    pub fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
         let blocks = self.blocks.iter().enumerate();
         let cells = blocks.filter_map(|(block, cells)| Some((block, cells.as_deref()?)));
         cells.flat_map(|(block, cells)| {
             let filled = cells.iter().enumerate().filter(|(_, count)| **count > 0);
-            filled.map(move |(cell, count)| (lowest(block, cell), *count))
+            filled.map(move |(cell, count)| Cell {
+                lowest: lowest(block, cell),
+                highest: highest(block, cell),
+                count: *count,
+            })
         })
     }
 
@@ -147,7 +167,7 @@ fn room(block: &mut Option<Block>) -> &mut [u64; CELLS] {
 impl PartialEq for LatencyHistogram {
     /// Room for more makes no difference.
     fn eq(&self, other: &LatencyHistogram) -> bool {
-        self.over_range == other.over_range && self.counts().eq(other.counts())
+        self.over_range == other.over_range && self.cells().eq(other.cells())
     }
 }
 
@@ -228,6 +248,7 @@ mod tests {
                 assert_eq!(place(micros), (block, cell));
                 assert_eq!(place(judge.highest_equivalent(micros)), (block, cell));
                 assert_eq!(judge.lowest_equivalent(micros), micros);
+                assert_eq!(judge.highest_equivalent(micros), highest(block, cell));
             }
         }
     }

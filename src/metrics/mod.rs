@@ -25,7 +25,7 @@ mod recorder;
 mod tally;
 
 pub use counts::{Counts, Each};
-pub use histogram::LatencyHistogram;
+pub use histogram::{Cell, LatencyHistogram};
 pub use metric::{AttemptFailure, Metric, Outcome, Phase, SignonFailure};
 pub use recorder::{Recorder, Sample};
 pub use tally::{

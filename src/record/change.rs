@@ -10,8 +10,9 @@ pub struct Change {
     pub at_us: u64,
     /// What it was.
     pub what: ChangeKind,
-    /// The multiple of the planned calls that is due from then on: `1` as planned, `0` paused; `null` where calls have
-    /// come to an end.
+    /// The multiple of the planned rate of calls that is in force from then on: `1` as planned, `0` paused; `null` where
+    /// calls have come to an end. Pauses of callers are divided by it. Calls that come at once follow it only where they
+    /// begin.
     pub factor: Option<f64>,
 }
 

@@ -135,6 +135,7 @@ impl Fold {
         // A killed process could not say what became of the calls it had in flight: the run ended before they did.
         let cut_off = if end.is_none() { attempts.due.saturating_sub(attempts.ended()) } else { 0 };
         attempts.unfinished += cut_off;
+        let after = end.map_or(&[][..], |end| &end.changes);
         let sessions = &mut counted.sessions;
         sessions.deleted += end.map_or(0, |end| end.sessions_deleted);
         sessions.delete_failed += end.map_or(0, |end| end.sessions_delete_failed);
@@ -151,7 +152,7 @@ impl Fold {
             duration_us: *ends_us,
             interrupted: end.is_none_or(|end| end.interrupted),
             aborted_by: end.and_then(|end| end.aborted_by.clone()),
-            changes: self.figures.changes.clone(),
+            changes: self.figures.changes.iter().chain(after).copied().collect(),
             environment: header.environment.clone(),
             clients: self.figures.clients(header),
             stages: header.stages.clone(),

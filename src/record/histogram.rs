@@ -9,7 +9,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{LatencyHistogram, Metric};
+use crate::metrics::{Cell, LatencyHistogram, Metric};
 use crate::protocol::RequestName;
 
 /// The figures of some latencies, in microseconds at 3 significant digits.
@@ -40,26 +40,33 @@ pub struct Summary {
 
 impl From<&LatencyHistogram> for Summary {
     fn from(latency: &LatencyHistogram) -> Self {
-        Summary::new(&latency.histogram(), latency.over_range())
+        Summary::of(latency)
     }
 }
 
 impl Summary {
-    /// The figures of the values within the range and of so many beyond it.
-    fn new(histogram: &Histogram<u64>, over_range: u64) -> Summary {
-        let count = histogram.len().saturating_add(over_range);
-        let quantile = |q| quantile_of(histogram, over_range, q);
+    /// Of the cells themselves: an HdrHistogram has 172 KB to be made and searched for each figure, and says the same.
+    fn of(latency: &LatencyHistogram) -> Summary {
+        let (cells, over_range): (Vec<Cell>, u64) = (latency.cells().collect(), latency.over_range());
+        let within = cells.iter().fold(0_u64, |sum, cell| sum.saturating_add(cell.count));
+        let count = within.saturating_add(over_range);
+        let quantile = |q| quantile_of(cells.iter().copied(), within, over_range, q);
         // With latencies beyond the range, what depends on their size is unknown.
-        let within = over_range == 0 && count > 0;
+        let is_known = over_range == 0 && count > 0;
+        let mean = || {
+            let middle = |cell: &Cell| (cell.lowest + (cell.highest - cell.lowest).div_ceil(2)) as f64;
+            let part = |cell: &Cell| middle(cell) * cell.count as f64 / within as f64;
+            cells.iter().fold(0.0, |sum, cell| sum + part(cell))
+        };
         Summary {
             count,
-            min: (!histogram.is_empty()).then(|| histogram.min()),
-            mean: within.then(|| (histogram.mean() * 10.0).round() / 10.0),
+            min: cells.first().map(|cell| cell.lowest),
+            mean: is_known.then(|| (mean() * 10.0).round() / 10.0),
             p50: quantile(0.5),
             p90: quantile(0.9),
             p99: quantile(0.99),
             p999: quantile(0.999),
-            max: within.then(|| histogram.max()),
+            max: cells.last().map(|cell| cell.highest).filter(|_| is_known),
             over_range,
         }
     }
@@ -67,16 +74,21 @@ impl Summary {
 
 /// The latency that a part `q` of all did not exceed; unknown if that one lies beyond the range.
 pub(super) fn quantile(latency: &LatencyHistogram, q: f64) -> Option<u64> {
-    quantile_of(&latency.histogram(), latency.over_range(), q)
+    let over_range = latency.over_range();
+    quantile_of(latency.cells(), latency.count() - over_range, over_range, q)
 }
 
-fn quantile_of(histogram: &Histogram<u64>, over_range: u64, q: f64) -> Option<u64> {
-    if over_range == 0 {
-        return (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));
+/// The same of cells with `within` latencies in them.
+fn quantile_of(cells: impl Iterator<Item = Cell>, within: u64, over_range: u64, q: f64) -> Option<u64> {
+    let rank = (q * (within as f64 + over_range as f64)).ceil().max(1.0);
+    let mut left = rank as u64;
+    for cell in cells {
+        if left <= cell.count {
+            return Some(cell.highest);
+        }
+        left -= cell.count;
     }
-    let within = histogram.len() as f64;
-    let rank = (q * (within + over_range as f64)).ceil();
-    (rank <= within).then(|| histogram.value_at_quantile(rank / within))
+    None
 }
 
 /// Some latencies, as they are stored: their figures, and their histogram.
@@ -166,7 +178,7 @@ impl Encoder {
         self.buffer.clear();
         let histogram = latency.histogram();
         self.serializer.serialize(&histogram, &mut self.buffer)?;
-        let summary = Summary::new(&histogram, latency.over_range());
+        let summary = Summary::from(latency);
         Ok(Some(StoredHistogram { summary, histogram: Some(BASE64.encode(&self.buffer)) }))
     }
 }
@@ -227,6 +239,8 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -240,6 +254,28 @@ mod tests {
         Decoder::default().add(&stored, &mut back).unwrap();
         assert_eq!(back, latency);
         assert_eq!(Summary::from(&back), stored.summary);
+    }
+
+    proptest! {
+        #[test]
+        fn its_figures_are_those_of_the_library(
+            latencies in prop::collection::vec((0_u32..30, any::<u64>()).prop_map(|(bits, it)| it % (1 << bits)), 0..300),
+        ) {
+            let mut latency = LatencyHistogram::default();
+            latencies.iter().filter(|micros| **micros <= 600_000_000).for_each(|micros| latency.record(*micros));
+            let judge = latency.histogram();
+            let summary = Summary::from(&latency);
+            let known = |it: u64| Some(it).filter(|_| !judge.is_empty());
+            prop_assert_eq!(summary.count, judge.len());
+            prop_assert_eq!((summary.min, summary.max), (known(judge.min()), known(judge.max())));
+            let mean = (judge.mean() * 10.0).round() / 10.0;
+            prop_assert_eq!(summary.mean, Some(mean).filter(|_| !judge.is_empty()));
+            let found = [summary.p50, summary.p90, summary.p99, summary.p999];
+            for (q, found) in [0.5, 0.9, 0.99, 0.999].into_iter().zip(found) {
+                prop_assert_eq!(found, known(judge.value_at_quantile(q)));
+                prop_assert_eq!(found, quantile(&latency, q));
+            }
+        }
     }
 
     #[test]

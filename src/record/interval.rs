@@ -152,11 +152,9 @@ impl StoredInterval {
 
 /// How many calls were later than [`LATE_US`]. Taken from what was measured, so that it cannot be forgotten.
 fn late(lag: &LatencyHistogram) -> u64 {
-    let histogram = lag.histogram();
-    // A cell of the histogram spans values that it cannot tell apart: the one with the limit in it is not late.
-    let first = histogram.highest_equivalent(LATE_US) + 1;
-    let beyond = if histogram.max() >= first { histogram.count_between(first, histogram.max()) } else { 0 };
-    beyond + lag.over_range()
+    // A cell spans values that it cannot tell apart: the one with the limit in it is not late.
+    let late = lag.cells().filter(|cell| cell.lowest > LATE_US);
+    late.map(|cell| cell.count).sum::<u64>() + lag.over_range()
 }
 
 /// The latencies of `tally` as they are stored.

@@ -11,6 +11,7 @@ mod calls;
 mod change;
 mod control;
 mod counted;
+mod ending;
 mod error;
 mod figures;
 mod flight;
@@ -36,6 +37,7 @@ pub use counted::{
     Attempts, ByName, Calls, Counted, Disconnects, Keepalives, LedgerCounts, Recovery, Requests,
     SessionCounts, SideCallCounts, SignonCounts, SignonFailures,
 };
+pub use ending::EarlyEnd;
 pub use error::RecordError;
 pub use figures::Window;
 pub use flight::{

@@ -43,6 +43,9 @@ pub struct RunEnd {
     /// What the flight recorder has kept, where it was on.
     #[serde(default)]
     pub kept_calls: Option<KeptCalls>,
+    /// What was changed by hand after the last second.
+    #[serde(default)]
+    pub changes: Vec<Change>,
 }
 
 /// A threshold that ended a run early.

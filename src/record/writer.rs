@@ -240,7 +240,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::{AttemptFailure, Gauges, Metric, Outcome, Tally};
-    use crate::record::{Health, load};
+    use crate::record::{Change, ChangeKind, Health, load};
 
     fn header() -> RunHeader {
         let mut header =
@@ -291,11 +291,18 @@ mod tests {
         let mut writer = RunWriter::create_under(root.path(), header()).unwrap();
         write_seconds(&mut writer, 5);
         let directory = writer.directory().to_owned();
-        let end = RunEnd { ended_at: 1_700_000_005_250, bytes_per_client: Some(9), ..RunEnd::default() };
+        let left = Change { at_us: 5_200_000, what: ChangeKind::Leave, factor: None };
+        let end = RunEnd {
+            ended_at: 1_700_000_005_250,
+            bytes_per_client: Some(9),
+            changes: vec![left],
+            ..RunEnd::default()
+        };
         let recorded = writer.finish(&end);
         assert!(recorded.problem.is_none());
         assert_eq!(load(&directory).unwrap(), recorded.record);
         assert!(recorded.record.sums.hold, "{:?}", recorded.record.sums);
+        assert_eq!(recorded.record.changes, [left]);
         assert_eq!(recorded.record.clients.peak, 4);
         assert_eq!(recorded.record.latency.metrics["setup"].response.unwrap().over_range, 5);
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::text::{instant, target};
+use super::text::{by_hand, instant, target};
 use crate::profile::Threshold;
-use crate::record::{RecordError, RunRecord, Validity};
+use crate::record::{EarlyEnd, RecordError, RunRecord, Validity};
 use crate::verdict::{self, ThresholdResult, ThresholdVerdict, Verdict, VerdictResult};
 
 /// Writes the test cases. A void run is an error, and its thresholds are skipped: they have proved nothing.
@@ -32,6 +32,8 @@ pub fn junit(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> Resu
 /// What ran.
 fn properties(record: &RunRecord) -> Vec<Property> {
     let seed = record.profile.seed.to_string();
+    let by_hand = by_hand(record).join("; ");
+    let changed = Some(("changed_by_hand", by_hand)).filter(|(_, changes)| !changes.is_empty());
     [
         ("version", record.tool.version.clone()),
         ("started", instant(record.started_at)),
@@ -40,14 +42,19 @@ fn properties(record: &RunRecord) -> Vec<Property> {
         ("profile.seed", seed),
     ]
     .into_iter()
+    .chain(changed)
     .map(|(name, value)| Property::new(name, value))
     .collect()
 }
 
 fn ended(record: &RunRecord) -> TestCase {
-    let status = match record.interrupted {
-        false => TestCaseStatus::success(),
-        true => of_kind(NonSuccessKind::Error, "it was interrupted before its plan was done", ""),
+    let status = match record.early_end() {
+        Some(early @ (EarlyEnd::Interrupted | EarlyEnd::Drained)) => {
+            let message = format!("it was {} before its plan was done", early.words());
+            of_kind(NonSuccessKind::Error, &message, "")
+        }
+        // The case of the threshold that ended it says so.
+        _ => TestCaseStatus::success(),
     };
     in_class("run", "the run came to its end", status)
 }

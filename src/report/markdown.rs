@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::text::{instant, stage_line, target};
+use super::text::{by_hand, instant, stage_line, target};
 use super::units::{count, duration, figure, latency as time, of, percent};
 use crate::metrics::Metric;
 use crate::record::{Disconnects, RecordError, RunRecord, Summary, Validity};
@@ -22,6 +22,8 @@ const MAIN: [Metric; 8] = [
 
 /// The most stages that are listed.
 const STAGES: usize = 12;
+/// The most changes by hand that are listed.
+const CHANGES: usize = 12;
 /// The most kinds of disconnects that are listed.
 const DISCONNECTS: usize = 20;
 
@@ -46,12 +48,12 @@ fn head(record: &RunRecord, verdict: &Verdict, out: &mut dyn Write) -> io::Resul
     };
     let word = verdict.result.name().to_uppercase();
     writeln!(out, "## {sign} {word}: {}\n", escaped(&record.profile.name))?;
-    match (verdict.result, record.interrupted) {
+    match (verdict.result, record.early_end().map(|early| early.words())) {
         (VerdictResult::Void, _) => {
             writeln!(out, "The generator was unfit, so the figures below prove nothing:\n")?;
         }
-        (VerdictResult::Pass, true) => writeln!(out, "As far as it got before it was interrupted.\n")?,
-        (_, true) => writeln!(out, "The run was interrupted.\n")?,
+        (VerdictResult::Pass, Some(words)) => writeln!(out, "As far as it got before it was {words}.\n")?,
+        (_, Some(words)) => writeln!(out, "The run was {}.\n", escaped(&words))?,
         _ => {}
     }
     list(&verdict.reasons, out)?;
@@ -83,6 +85,15 @@ fn run(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         record.tool.version,
     );
     row("Ran", &ran)?;
+    let by_hand = by_hand(record);
+    let more = by_hand.len().saturating_sub(CHANGES);
+    // The last one is how it ended.
+    for (index, change) in by_hand.iter().skip(more).enumerate() {
+        row(if index == 0 { "By hand" } else { "" }, change)?;
+    }
+    if more > 0 {
+        row("", &format!("and {more} more before these"))?;
+    }
     row("Target", &target(&record.target))?;
     for (index, stage) in record.stages.iter().take(STAGES).enumerate() {
         row(if index == 0 { "Stages" } else { "" }, &stage_line(stage, 0))?;

@@ -13,7 +13,7 @@ use super::{HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE};
 use crate::metrics::AttemptFailure;
 use crate::protocol::CloseCode;
 use crate::record::{
-    CALLS_FILE, CallsCsv, Disconnects, FLIGHT_FILE, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord,
+    CALLS_FILE, CallsCsv, Change, Disconnects, FLIGHT_FILE, INTERVALS_FILE, RUN_FILE, RecordError, RunRecord,
     SignonFailures, StageInfo, TargetInfo, Validity,
 };
 use crate::verdict::{Verdict, VerdictResult};
@@ -111,21 +111,16 @@ impl Page<'_> {
         let word = self.coloured(&word, colour_of(verdict.result));
         self.line(&format!("{title}{}{word}", " ".repeat(gap)))?;
         self.line("")?;
-        let interrupted = match (record.interrupted, &record.aborted_by) {
-            (true, _) => ", interrupted".to_owned(),
-            (false, Some(by)) => format!(", ended early by the threshold {} {}", by.name, by.limit),
-            (false, None) => String::new(),
-        };
+        let early = record.early_end().map(|early| format!(", {}", early.words())).unwrap_or_default();
         let ran = format!(
-            "{} for {}{interrupted}, seed {}",
+            "{} for {}{early}, seed {}",
             instant(record.started_at),
             duration(record.duration_us as f64 / 1e6),
             record.profile.seed
         );
         self.entry("Ran", &ran)?;
-        for (index, change) in record.changes.iter().enumerate() {
-            let at = duration(change.at_us as f64 / 1e6);
-            self.entry(if index == 0 { "By hand" } else { "" }, &format!("{} at {at}", change.words()))?;
+        for (index, change) in by_hand(record).iter().enumerate() {
+            self.entry(if index == 0 { "By hand" } else { "" }, change)?;
         }
         self.entry("Target", &target(&record.target))?;
         if record.target.tls_insecure {
@@ -139,8 +134,10 @@ impl Page<'_> {
     }
 
     fn verdict(&mut self, record: &RunRecord, verdict: &Verdict) -> io::Result<()> {
+        let early = record.early_end().map(|early| early.words());
+        let as_far = early.map(|words| format!("pass, as far as it got before it was {words}"));
         let meaning = match verdict.result {
-            VerdictResult::Pass if record.interrupted => "pass, as far as it got before it was interrupted",
+            VerdictResult::Pass if as_far.is_some() => as_far.as_deref().unwrap_or_default(),
             VerdictResult::Pass if record.thresholds.are_default() => {
                 "pass: every sign-on and every call went as it should"
             }
@@ -538,6 +535,12 @@ pub(super) fn stage_line(stage: &StageInfo, width: usize) -> String {
     let clients = of(stage.clients, "client", "clients");
     let lasts = duration(stage.duration_s);
     format!("{:<width$}  {lasts}, {clients}{calls}, {}", stage.name, words(&stage.arrivals))
+}
+
+/// What was changed by hand, and when.
+pub(super) fn by_hand(record: &RunRecord) -> Vec<String> {
+    let at = |change: &Change| duration(change.at_us as f64 / 1e6);
+    record.changes.iter().map(|change| format!("{} at {}", change.words(), at(change))).collect()
 }
 
 /// A time in milliseconds since the epoch, for people.

@@ -25,6 +25,13 @@ struct Caller {
     due: Option<Time>,
 }
 
+impl Caller {
+    /// When its pause was over, if that is by `now`.
+    fn due_by(&self, now: Time) -> Option<Time> {
+        self.due.filter(|due| *due <= now)
+    }
+}
+
 impl Callers {
     /// Those of the whole run's callers, of which any stage has up to `most`, that belong to `segment`.
     pub fn new(most: u32, segment: Segment) -> Callers {
@@ -68,12 +75,20 @@ impl Worker {
         }
     }
 
-    /// The caller's pause is over: it places its next call, unless the stage it is in has it no more.
-    pub fn caller_due(&mut self, number: u32, due: Time) {
-        let callers = self.stage_at(due).map_or(0, |stage| stage.callers);
-        let is_wanted = number < callers && self.stage == Stage::Running;
+    /// The caller's pause is over at `now`, or was: it places its next call, unless the stage it is in has it no more.
+    pub fn caller_due(&mut self, number: u32, now: Time) {
         // A deadline of a pause that became another when the pace did stands no more.
-        let Some(caller) = self.caller(number).filter(|caller| caller.due == Some(due)) else { return };
+        let Some(due) = self.caller(number).and_then(|caller| caller.due_by(now)) else { return };
+        let is_running = self.stage == Stage::Running;
+        let settled = self.shared.start + self.lookahead.horizon();
+        if is_running && due > settled {
+            // The run may have been paused before this: that is known as soon as the worker could look.
+            self.deadlines.push(self.shared.start + self.lookahead.latest(), Owner::Caller(number));
+            return;
+        }
+        let callers = self.stage_at(due).map_or(0, |stage| stage.callers);
+        let is_wanted = number < callers && is_running;
+        let Some(caller) = self.caller(number) else { return };
         (caller.pause, caller.due) = (None, None);
         caller.is_on = is_wanted;
         if is_wanted {
@@ -151,6 +166,13 @@ mod tests {
         let second = Duration::from_secs(1);
         let begins: Vec<Duration> = (0..4).map(|caller| first_call(caller, 4, second)).collect();
         assert_eq!(begins, [125, 375, 625, 875].map(Duration::from_millis));
+    }
+
+    #[test]
+    fn a_caller_whose_deadline_was_put_off_is_due_when_it_was() {
+        let at = |millis| Time::ZERO + Duration::from_millis(millis);
+        let caller = Caller { due: Some(at(20)), ..Caller::default() };
+        assert_eq!([10, 20, 21].map(|now| caller.due_by(at(now))), [None, Some(at(20)), Some(at(20))]);
     }
 
     #[test]

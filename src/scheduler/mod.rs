@@ -283,6 +283,7 @@ pub fn run_steered(
         sessions_delete_failed: delete_failed,
         calls_csv,
         kept_calls,
+        changes: steering.take_changes(Duration::MAX),
     };
     let mut finished = report::finish(writer, &end);
     finished.problem = finished.problem.or(not_listed);
@@ -396,7 +397,7 @@ fn load(
                     interval.tally.add(&counted);
                 }
                 measured.interval(&mut interval);
-                interval.changes = steering.take_changes();
+                interval.changes = steering.take_changes(interval.at + interval.length);
                 interval.stage = interval.stage.filter(|_| !stopped);
                 let listed = calls.write(&ended.rows, &shared);
                 let written = [writer.interval(&interval), listed, flights.write(ended.landings, &shared)];

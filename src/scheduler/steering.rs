@@ -3,7 +3,12 @@
 //! All workers must take up a change at the same instant of the schedule, however late each of them looks. So none
 //! follows its schedule further than a horizon that it has told here, and a change takes effect after all that were
 //! told. The schedule stays a function of plan, seed and the changes, which the record has.
+//!
+//! A worker tells its horizon and then reads the number of the change, and a change raises that number and then reads the
+//! horizon: so it either has the one or is seen by the other, without a lock. Only where the number is another one the
+//! worker takes the lock, for what has changed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -15,8 +20,12 @@ use crate::workload::Pace;
 
 /// How far ahead a worker looks. As far ahead a change takes effect.
 const AHEAD: Duration = Duration::from_millis(250);
-/// With less than this before it, a worker looks again. It has a turn every 100 ms.
-const ENOUGH: Duration = Duration::from_millis(150);
+/// With less than this before it a worker looks again in whichever turn it has. It has one every 100 ms.
+const ENOUGH: Duration = Duration::from_millis(200);
+/// With less than this before it a worker that sleeps wakes up to look.
+const SOON: Duration = Duration::from_millis(100);
+/// After this long it looks again, where a change was just being made.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// The steps in which the rate changes, in percent of the plan's; also the lowest rate.
 const STEP: u32 = 10;
@@ -28,6 +37,16 @@ const HIGHEST: u32 = 1_000;
 pub struct Steering {
     stop: Stop,
     state: Arc<Mutex<State>>,
+    told: Arc<Told>,
+}
+
+/// What workers and those who change the run tell each other.
+#[derive(Debug, Default)]
+struct Told {
+    /// The furthest that any worker may have followed the schedule, in microseconds from the start of the run.
+    horizon: AtomicU64,
+    /// The number of the latest change of the pace.
+    version: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -37,13 +56,9 @@ struct State {
     /// How long the plan is.
     duration: Duration,
     pace: Pace,
-    /// How often the pace has changed.
-    version: u64,
-    /// The furthest that any worker may have followed the schedule.
-    horizon: Duration,
     percent: u32,
     is_paused: bool,
-    /// What was changed since it was last asked.
+    /// What was changed and has not been taken yet.
     changes: Vec<Change>,
 }
 
@@ -53,8 +68,6 @@ impl Default for State {
             begun: None,
             duration: Duration::ZERO,
             pace: Pace::default(),
-            version: 0,
-            horizon: Duration::ZERO,
             percent: 100,
             is_paused: false,
             changes: Vec::new(),
@@ -80,7 +93,7 @@ pub enum Wish {
 impl Steering {
     /// Steers a run that `stop` stops.
     pub fn new(stop: Stop) -> Steering {
-        Steering { stop, state: Arc::default() }
+        Steering { stop, ..Steering::default() }
     }
 
     /// What stops the run.
@@ -102,9 +115,8 @@ impl Steering {
         let now = clock.now().since(start);
         let is_running = self.stop.urgency() == Urgency::Run;
         let (kind, at) = match wish {
-            // Meant, and no interruption: what was measured is judged.
-            Wish::Drain if is_running => {
-                self.stop.abort();
+            // Meant, and no interruption: what was measured is judged. After the plan's end there is nothing to cut short.
+            Wish::Drain if is_running && now < state.duration && self.stop.abort() => {
                 (ChangeKind::Drain, now)
             }
             Wish::Leave if self.stop.urgency() != Urgency::Leave => {
@@ -112,14 +124,20 @@ impl Steering {
                 (ChangeKind::Leave, now)
             }
             Wish::Pause | Wish::Faster | Wish::Slower if is_running => {
+                self.told.version.fetch_add(1, Ordering::SeqCst);
+                let horizon = self.told.horizon.load(Ordering::SeqCst);
                 // In whole microseconds, as the record has it, and later than what any worker has done.
-                let at = Duration::from_micros(now.max(state.horizon).as_micros() as u64 + 1);
+                let at = Duration::from_micros(horizon.max(now.as_micros() as u64) + 1);
                 (state.set(wish, at)?, at)
             }
             _ => return None,
         };
         let factor = match kind {
-            ChangeKind::Drain | ChangeKind::Leave => None,
+            ChangeKind::Drain | ChangeKind::Leave => {
+                // What was to come after this does not take effect any more.
+                state.changes.retain(|change| change.at_us <= at.as_micros() as u64);
+                None
+            }
             _ => Some(state.factor()),
         };
         let change = Change { at_us: at.as_micros() as u64, what: kind, factor };
@@ -134,9 +152,9 @@ impl Steering {
         state.duration = duration;
     }
 
-    /// What was changed since this was last asked.
-    pub(super) fn take_changes(&self) -> Vec<Change> {
-        std::mem::take(&mut self.lock().changes)
+    /// What took effect by `until` of the run and was not taken before: what is to come may still not come.
+    pub(super) fn take_changes(&self, until: Duration) -> Vec<Change> {
+        self.lock().changes.extract_if(.., |change| change.at_us <= until.as_micros() as u64).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -170,7 +188,6 @@ impl State {
         }
         let factor = self.factor();
         self.pace.change(at, factor);
-        self.version += 1;
         Some(kind)
     }
 
@@ -186,6 +203,8 @@ pub(super) struct Lookahead {
     horizon: Duration,
     version: u64,
     pace: Pace,
+    /// Before this it does not look again.
+    retry: Duration,
 }
 
 impl Lookahead {
@@ -199,24 +218,33 @@ impl Lookahead {
         &self.pace
     }
 
+    /// When to look again, at the latest: long before the horizon, so that what is due after it is known in time.
+    pub fn latest(&self) -> Duration {
+        self.horizon.saturating_sub(SOON).max(self.retry)
+    }
+
     /// Looks further ahead than `now` where that is due, about ten times a second; tells whether the pace has changed.
-    /// Never waits: where somebody else is looking this moment, there is time enough to look again.
+    /// Never waits: where it has changed and somebody holds the lock this moment, there is time to look again.
     pub fn look(&mut self, steering: &Steering, now: Duration) -> bool {
-        if self.horizon >= now + ENOUGH {
+        if self.horizon >= now + ENOUGH || now < self.retry {
             return false;
         }
-        let mut state = match steering.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
-        self.horizon = now + AHEAD;
-        state.horizon = state.horizon.max(self.horizon);
-        let has_changed = state.version != self.version;
+        let horizon = (now + AHEAD).as_micros() as u64;
+        steering.told.horizon.fetch_max(horizon, Ordering::SeqCst);
+        let has_changed = steering.told.version.load(Ordering::SeqCst) != self.version;
         if has_changed {
-            self.version = state.version;
+            let state = match steering.state.try_lock() {
+                Ok(state) => state,
+                Err(TryLockError::Poisoned(state)) => state.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    self.retry = now + RETRY;
+                    return false;
+                }
+            };
+            self.version = steering.told.version.load(Ordering::SeqCst);
             self.pace.clone_from(&state.pace);
         }
+        self.horizon = Duration::from_micros(horizon);
         has_changed
     }
 }
@@ -252,6 +280,59 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_held_makes_nothing_late() {
+        let steering = begun();
+        let mut lookahead = Lookahead::default();
+        let mut now = Duration::ZERO;
+        lookahead.look(&steering, now);
+        let held = steering.lock();
+        // As long as nothing changes nobody needs it. A worker that sleeps until it has to look knows 100 ms before.
+        for _ in 0..100 {
+            now = lookahead.latest();
+            assert!(lookahead.horizon() >= now + SOON);
+            assert!(!lookahead.look(&steering, now));
+            assert_eq!(lookahead.horizon(), now + AHEAD);
+        }
+        drop(held);
+        steering.wish(Wish::Slower).expect("a change");
+        let held = steering.lock();
+        let stands = lookahead.horizon();
+        now = lookahead.latest();
+        for _ in 0..50 {
+            assert!(!lookahead.look(&steering, now));
+            assert_eq!(lookahead.horizon(), stands, "what has changed is not known yet");
+            assert_eq!(lookahead.latest(), now + RETRY, "it looks again at once");
+            now = lookahead.latest();
+        }
+        drop(held);
+        assert!(lookahead.look(&steering, now), "the change is taken up");
+        assert!(now < stands, "and long before the horizon that stood");
+        assert_eq!(lookahead.pace().factor(Duration::from_secs(3_000)), 0.9);
+    }
+
+    #[test]
+    fn of_a_change_and_a_worker_that_looks_one_sees_the_other() {
+        for _ in 0..200 {
+            let (steering, clock) = (Steering::default(), Clock::start());
+            steering.begin(clock, clock.now(), Duration::from_secs(1 << 40));
+            let changing = steering.clone();
+            let change = std::thread::spawn(move || changing.wish(Wish::Faster));
+            let (mut lookahead, mut now) = (Lookahead::default(), Duration::from_secs(60));
+            let mut stood = Duration::ZERO;
+            let at = loop {
+                if lookahead.look(&steering, now) {
+                    let change = change.join().ok().flatten().expect("a change");
+                    break Duration::from_micros(change.at_us);
+                }
+                stood = lookahead.horizon();
+                now = lookahead.latest();
+            };
+            assert!(at > stood, "{at:?} is within what was settled, {stood:?}");
+            assert_eq!(lookahead.pace().factor(at), 1.1);
+        }
+    }
+
+    #[test]
     fn a_pause_keeps_the_rate_and_rates_have_bounds() {
         let steering = begun();
         assert_eq!(steering.wish(Wish::Slower).and_then(|change| change.factor), Some(0.9));
@@ -264,9 +345,9 @@ mod tests {
         assert_eq!((slower, steering.pace()), (7, (10, false)));
         let faster = std::iter::from_fn(|| steering.wish(Wish::Faster)).last();
         assert_eq!(faster.and_then(|change| change.factor), Some(10.0));
-        let changes = steering.take_changes();
+        let changes = steering.take_changes(Duration::MAX);
         assert!(changes.is_sorted_by_key(|change| change.at_us) && changes.len() > 100);
-        assert!(steering.take_changes().is_empty());
+        assert!(steering.take_changes(Duration::MAX).is_empty());
     }
 
     #[test]
@@ -289,6 +370,21 @@ mod tests {
         steering.begin(clock, clock.now(), Duration::ZERO);
         assert_eq!(steering.wish(Wish::Faster), None);
         assert_eq!(steering.pace(), (100, false));
+        assert_eq!(steering.wish(Wish::Drain), None, "it is over already");
+        assert_eq!(steering.stop().urgency(), Urgency::Run);
         assert!(steering.wish(Wish::Leave).is_some(), "it can still be left");
+    }
+
+    #[test]
+    fn a_change_that_did_not_take_effect_before_the_end_is_none() {
+        let steering = begun();
+        Lookahead::default().look(&steering, Duration::from_secs(60));
+        let faster = steering.wish(Wish::Faster).expect("a change");
+        assert!(steering.take_changes(Duration::from_secs(60)).is_empty(), "it has not taken effect");
+        let drained = steering.wish(Wish::Drain).expect("a change");
+        assert!(drained.at_us < faster.at_us);
+        assert_eq!(steering.take_changes(Duration::MAX), [drained]);
+        let left = steering.wish(Wish::Leave).expect("a change");
+        assert_eq!(steering.take_changes(Duration::MAX), [left], "it is there after the last second, too");
     }
 }

@@ -310,7 +310,10 @@ impl Worker {
         let start = self.shared.start;
         let scheduled = match self.stage {
             Stage::SigningOff if self.has_to_sign_off() => self.next_sign_offs,
-            Stage::Running => self.peek_schedule().map_or(Time::NEVER, |due| start + due.at),
+            Stage::Running => {
+                let due = self.peek_schedule().map_or(Time::NEVER, |due| start + due.at);
+                due.min(start + self.lookahead.latest())
+            }
             _ => Time::NEVER,
         };
         scheduled.min(self.next_timer())
@@ -328,7 +331,7 @@ impl Worker {
         self.next_due
     }
 
-    /// Takes up what was changed by hand, before anything of it is due. The next tick comes long before the horizon.
+    /// Takes up what was changed by hand, before anything of it is due.
     fn look_ahead(&mut self, now: Time) {
         let now = now.since(self.shared.start);
         if self.lookahead.look(&self.shared.steering, now) {

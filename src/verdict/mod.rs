@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use thresholds::{ThresholdResult, ThresholdVerdict};
 pub use watch::Watch;
 
+use self::validity::Finding;
 use crate::profile::Kind;
 use crate::record::{RunRecord, Validity};
 
@@ -77,28 +78,35 @@ pub fn exit_code(record: &RunRecord, verdict: &Verdict) -> u8 {
 
 /// Whether the generator was fit to measure, by all rules; of a run that goes on, up to now.
 pub fn validity(record: &RunRecord) -> Validity {
-    fitness(&validity::findings(record))
+    fitness(record).0
 }
 
-fn fitness(findings: &[validity::Finding]) -> Validity {
+/// The same with what speaks against it, the worst first.
+pub fn fitness(record: &RunRecord) -> (Validity, Vec<String>) {
+    let findings = validity::findings(record);
+    let reasons = of(&findings, Validity::Void).chain(of(&findings, Validity::Degraded));
+    (worst(&findings), reasons.collect())
+}
+
+fn worst(findings: &[Finding]) -> Validity {
     findings.iter().map(|finding| finding.validity).max().unwrap_or_default()
+}
+
+fn of(findings: &[Finding], validity: Validity) -> impl Iterator<Item = String> {
+    findings.iter().filter(move |finding| finding.validity == validity).map(|finding| finding.reason.clone())
 }
 
 /// Judges a run: writes into the record whether the generator was fit to measure, and returns the verdict by its
 /// thresholds. A threshold without a figure is not met.
 pub fn judge(record: &mut RunRecord) -> Verdict {
-    let findings = validity::findings(record);
-    let validity = fitness(&findings);
-    let reasons = |of: Validity| {
-        findings.iter().filter(move |finding| finding.validity == of).map(|finding| finding.reason.clone())
-    };
+    let (validity, reasons) = fitness(record);
     record.generator.validity = validity;
-    record.generator.validity_reasons = reasons(Validity::Void).chain(reasons(Validity::Degraded)).collect();
+    record.generator.validity_reasons = reasons;
     let thresholds = thresholds::judge(record);
     if validity == Validity::Void {
         return Verdict {
             result: VerdictResult::Void,
-            reasons: reasons(Validity::Void).collect(),
+            reasons: of(&validity::findings(record), Validity::Void).collect(),
             thresholds,
         };
     }

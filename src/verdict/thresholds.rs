@@ -175,7 +175,12 @@ impl ThresholdVerdict {
 pub(super) fn reason(record: &RunRecord, threshold: &Threshold, verdict: &ThresholdVerdict) -> String {
     let scope = threshold.scope().map(|scope| format!(" {scope}")).unwrap_or_default();
     let Some(found) = verdict.found else {
-        return format!("{} {}: no evidence{scope}, nothing was measured", verdict.name, verdict.limit);
+        let early = record.early_end().map(|early| format!(": the run was {}", early.words()));
+        let early = early.unwrap_or_default();
+        return format!(
+            "{} {}: no evidence{scope}, nothing was measured{early}",
+            verdict.name, verdict.limit
+        );
     };
     let since = verdict.first_failed().map(|second| format!("; first in {second}")).unwrap_or_default();
     let found = crate::verdict::figure(threshold.figure.kind(), found);

@@ -37,12 +37,16 @@ enum Place {
     At(Duration),
     /// Where the integral of the rate gets there.
     Position(f64),
+    /// The one with this number, of all that come together at the pace in force then.
+    Burst(u64),
 }
 
 #[derive(Clone, Debug)]
 enum Law {
     /// `left` arrivals at zero.
     AtOnce { left: u64 },
+    /// All of a rate's, once it is not paused; arrival `next`.
+    Burst { next: u64 },
     /// Arrival `next` of `of`, evenly spaced, in whole nanoseconds.
     Even { next: u64, of: u64 },
     /// Arrival `next` where the integral of the rate reaches `next` + 0.5.
@@ -69,7 +73,8 @@ impl Arrivals {
         Arrivals::paced(law, rate, duration, draws, &Pace::default(), Duration::ZERO)
     }
 
-    /// The same in a stage that begins at `start` of a run of this pace. `at_once` goes by the pace at its start.
+    /// The same in a stage that begins at `start` of a run of this pace. `at_once` comes where the stage is first not
+    /// paused, and goes by the pace there.
     pub(super) fn paced(
         law: ArrivalLaw,
         rate: Rate,
@@ -79,10 +84,7 @@ impl Arrivals {
         start: Duration,
     ) -> Arrivals {
         let law = match law {
-            ArrivalLaw::AtOnce => {
-                let left = (rate.expected(duration) * pace.factor(start)).max(0.0).round() as u64;
-                return Arrivals::new(Law::AtOnce { left }, duration, draws, None);
-            }
+            ArrivalLaw::AtOnce => Law::Burst { next: 0 },
             ArrivalLaw::Constant => Law::EvenRate { next: 0 },
             ArrivalLaw::Poisson => Law::PoissonRate { whole: 0, part: 0.0 },
         };
@@ -132,6 +134,10 @@ impl Arrivals {
         let at = match place {
             Place::At(at) => at,
             Place::Position(position) => seconds(self.paced.as_ref()?.reached(position)?),
+            Place::Burst(number) => {
+                let (at, many) = self.paced.as_ref()?.burst()?;
+                (number < many).then_some(at)?
+            }
         };
         // Rounding must neither turn two neighbours round nor push the last one over the stage's end.
         let end = self.duration.saturating_sub(Duration::from_nanos(1));
@@ -155,6 +161,10 @@ impl Law {
             Law::AtOnce { left } => {
                 *left = left.checked_sub(1)?;
                 Some(Place::At(Duration::ZERO))
+            }
+            Law::Burst { next } => {
+                *next += 1;
+                Some(Place::Burst(*next - 1))
             }
             Law::Even { next, of } => {
                 let index = take(next, *of)?;

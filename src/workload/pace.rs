@@ -6,8 +6,9 @@ use super::Rate;
 
 /// The pace of a run: which multiple of the planned load is in force, from when on.
 ///
-/// It scales calls that are due at a rate, and the pauses of callers. Sign-ons keep their times, and stages theirs: what
-/// a slower pace leaves over when its stage ends is not made up for. The schedule is a function of plan, seed and pace.
+/// It multiplies the rate at which calls are due, and divides the pauses of callers. Calls that come at once go by the
+/// pace at which they begin: at their stage's start, or where a pause across it ends. Sign-ons keep their times, and
+/// stages theirs: what a slower pace leaves over when its stage ends is not made up for. The schedule is a function of plan, seed and pace.
 ///
 /// ```
 /// use std::time::Duration;
@@ -86,6 +87,8 @@ pub(super) struct Paced {
 /// A part of a stage at one pace.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
+    /// When it begins, after the stage's start.
+    begins: Duration,
     /// The paced integral where it begins and ends.
     from: f64,
     to: f64,
@@ -97,7 +100,9 @@ struct Piece {
 impl Paced {
     /// A stage of this rate and length, at the pace of the plan.
     pub fn planned(rate: Rate, duration: Duration) -> Paced {
-        let pieces = vec![Piece { from: 0.0, to: rate.expected(duration), planned: 0.0, factor: 1.0 }];
+        let begins = Duration::ZERO;
+        let pieces =
+            vec![Piece { begins, from: 0.0, to: rate.expected(duration), planned: 0.0, factor: 1.0 }];
         Paced { rate, duration, pieces }
     }
 
@@ -115,10 +120,18 @@ impl Paced {
             let planned = by(begins);
             let to = from + factor * (by(ends) - planned);
             if factor > 0.0 {
-                self.pieces.push(Piece { from, to, planned, factor });
+                let begins = begins.saturating_sub(start);
+                self.pieces.push(Piece { begins, from, to, planned, factor });
             }
             from = to;
         }
+    }
+
+    /// When all the stage's arrivals come if they come at once, and how many they are: where it is first not paused, at
+    /// the pace there. `None` where it is paused to its end.
+    pub fn burst(&self) -> Option<(Duration, u64)> {
+        let first = self.pieces.first()?;
+        Some((first.begins, (self.rate.expected(self.duration) * first.factor).round() as u64))
     }
 
     /// When, in seconds after the stage's start, the position is reached; `None` if not within the stage.

@@ -118,6 +118,31 @@ fn a_pause_gives_no_calls_and_the_run_goes_on_after_it_where_it_was() {
 }
 
 #[test]
+fn calls_that_come_at_once_wait_for_the_end_of_a_pause() {
+    let stages = [
+        stage(2.0, ArrivalLaw::Constant, Rate::constant(10.0)),
+        stage(2.0, ArrivalLaw::AtOnce, Rate::constant(20.0)),
+    ];
+    for (changes, at, many) in [
+        (&[(1.0, 0.0), (3.0, 1.5)][..], Some(3.0), 60),
+        (&[(1.0, 0.0), (2.0, 1.0)], Some(2.0), 40),
+        (&[(1.0, 0.5), (2.5, 2.0)], Some(2.0), 20),
+        (&[(1.0, 0.0), (3.0, 1.0), (3.5, 0.0)], Some(3.0), 40),
+        (&[(1.0, 0.0), (4.0, 1.0)], None, 0),
+    ] {
+        let changes: Vec<_> = changes.iter().map(|(at, factor)| (seconds(*at), *factor)).collect();
+        let step = Duration::from_millis(130);
+        for due in
+            [known_beforehand(&stages, &changes), looked_ahead(&stages, &changes, Segment::WHOLE, step)]
+        {
+            let burst = calls(&due, 2.0, 9.0);
+            assert_eq!((burst.len(), burst.first().copied()), (many, at.map(seconds)), "{changes:?}");
+            assert!(burst.windows(2).all(|two| two[0] == two[1]));
+        }
+    }
+}
+
+#[test]
 fn what_lies_beyond_the_horizon_is_not_consumed() {
     let mut schedule = Schedule::new(&run(), Seed(7), Segment::WHOLE);
     for _ in 0..3 {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::metrics::{Counters, Gauges, LatencyHistogram, Metric};
 use crate::profile::Plan;
-use crate::record::{BUSY_PART, Health, Interval, Summary, Validity};
+use crate::record::{Fold, Health, Interval, RunHeader, RunRecord, Summary, Validity};
 use crate::scenario::Flow;
 use crate::scheduler::{Event, Urgency};
-use crate::verdict::limits;
-use crate::workload::Stage;
+use crate::verdict;
+use crate::workload::{ArrivalLaw, Stage};
 
 /// How many seconds "now" is.
 pub(super) const NOW_SECONDS: usize = 5;
@@ -26,8 +26,8 @@ const SHOWN: [Metric; 8] = [
     Metric::Recovery,
 ];
 
-/// What the generator's fitness is judged by.
-const OWN: [Metric; 4] = [Metric::Lag, Metric::TimerLag, Metric::KeepaliveLag, Metric::Handling];
+/// The generator's own lateness that is shown.
+const OWN: [Metric; 2] = [Metric::Lag, Metric::TimerLag];
 
 /// What is known of a run.
 pub(super) struct Board {
@@ -43,17 +43,46 @@ pub(super) struct Board {
     pub gauges: Gauges,
     pub health: Health,
     pub total: Counters,
-    pub latencies: Vec<Tracked>,
-    own: Vec<Tracked>,
+    /// As of when they were last made up.
+    pub figures: Figures,
+    header: RunHeader,
+    fold: Fold,
+    recent: Vec<Recent>,
     seconds: VecDeque<Second>,
-    longest_pause_us: u64,
-    busy_us: u64,
-    /// The rate of calls in percent of the plan's, and whether they are paused.
+    /// Whether there was a second since the figures were made up.
+    is_stale: bool,
+    /// The multiple of the planned rate that is in force.
+    factor: f64,
+    /// The rate of calls in percent of the plan's, and whether they are paused: what was asked for.
     pub pace: (u32, bool),
     pub urgency: Urgency,
     pub has_help: bool,
+    /// Whether there are keys to be pressed.
+    pub has_keys: bool,
     /// What went wrong, in words; said again when the view is over.
     pub warnings: Vec<String>,
+}
+
+/// What takes some reckoning: made up once a second, however often it is drawn.
+#[derive(Default)]
+pub(super) struct Figures {
+    /// Latencies of which there were any.
+    pub latencies: Vec<LatencyFigures>,
+    /// p99 of the last seconds, in microseconds: how late calls were, and deadlines.
+    pub late: [Option<u64>; OWN.len()],
+    /// Whether the generator has been fit so far, by the rules of the verdict, and what speaks against it most.
+    pub validity: Validity,
+    pub why: Option<String>,
+}
+
+/// p50 and p99 of a metric, in microseconds; `u64::MAX` where it lies beyond the range.
+pub(super) struct LatencyFigures {
+    pub metric: Metric,
+    /// Of the last seconds; nothing without any.
+    pub now: Option<[u64; 2]>,
+    /// Of all, and how many there are.
+    pub so_far: [u64; 2],
+    pub count: u64,
 }
 
 /// What was done in a second.
@@ -61,38 +90,37 @@ pub(super) struct Board {
 struct Second {
     length: Duration,
     signed_on: u64,
+    /// Calls that the plan wants, at the pace in force.
+    wanted: f64,
     due: u64,
     started: u64,
 }
 
-/// The latencies of a metric: of the last seconds, and of all.
-pub(super) struct Tracked {
-    pub metric: Metric,
-    total: LatencyHistogram,
+/// The latencies of a metric in the last seconds.
+struct Recent {
+    metric: Metric,
     /// Values and how often each: a histogram of a second is nearly empty.
-    recent: VecDeque<Vec<(u64, u64)>>,
+    seconds: VecDeque<Vec<(u64, u64)>>,
 }
 
-impl Tracked {
-    fn new(metric: Metric) -> Tracked {
-        Tracked { metric, total: LatencyHistogram::default(), recent: VecDeque::new() }
+impl Recent {
+    fn new(metric: Metric) -> Recent {
+        Recent { metric, seconds: VecDeque::new() }
     }
 
     fn add(&mut self, latencies: &LatencyHistogram) {
-        self.total.add(latencies);
-        let histogram = latencies.histogram();
-        let cells = histogram.iter_recorded();
-        let cells = cells.map(|cell| (cell.value_iterated_to(), cell.count_since_last_iteration()));
-        let beyond = Some((u64::MAX, latencies.over_range())).filter(|(_, many)| *many > 0);
-        self.recent.push_back(cells.chain(beyond).collect());
-        if self.recent.len() > NOW_SECONDS {
-            self.recent.pop_front();
-        }
+        // The room of the second that falls out is that of the one that comes in.
+        let oldest = (self.seconds.len() == NOW_SECONDS).then(|| self.seconds.pop_front());
+        let mut cells = oldest.flatten().unwrap_or_default();
+        cells.clear();
+        cells.extend(latencies.cells().map(|cell| (cell.highest, cell.count)));
+        cells.extend(Some((u64::MAX, latencies.over_range())).filter(|(_, many)| *many > 0));
+        self.seconds.push_back(cells);
     }
 
-    /// p50 and p99 of the last seconds, in microseconds; nothing without any.
-    pub fn now(&self) -> Option<[u64; 2]> {
-        let mut cells: Vec<(u64, u64)> = self.recent.iter().flatten().copied().collect();
+    /// Its p50 and p99, in microseconds; nothing without any.
+    fn quantiles(&self) -> Option<[u64; 2]> {
+        let mut cells: Vec<(u64, u64)> = self.seconds.iter().flatten().copied().collect();
         cells.sort_unstable();
         let count: u64 = cells.iter().map(|(_, many)| many).sum();
         let quantile = |part: f64| {
@@ -104,14 +132,6 @@ impl Tracked {
             })
         };
         Some([quantile(0.5)?, quantile(0.99)?])
-    }
-
-    /// p50 and p99 of all, in microseconds, and how many there are.
-    pub fn so_far(&self) -> Option<([u64; 2], u64)> {
-        let summary = Summary::from(&self.total);
-        // One that lies beyond the range has no figure, and is not nothing.
-        let quantiles = [summary.p50, summary.p99].map(|quantile| quantile.unwrap_or(u64::MAX));
-        Some((quantiles, self.total.count())).filter(|(_, count)| *count > 0)
     }
 }
 
@@ -130,14 +150,17 @@ impl Board {
             gauges: Gauges::default(),
             health: Health::default(),
             total: Counters::default(),
-            latencies: SHOWN.into_iter().map(Tracked::new).collect(),
-            own: OWN.into_iter().map(Tracked::new).collect(),
+            figures: Figures::default(),
+            header: RunHeader::default(),
+            fold: Fold::default(),
+            recent: SHOWN.into_iter().chain(OWN).map(Recent::new).collect(),
             seconds: VecDeque::new(),
-            longest_pause_us: 0,
-            busy_us: 0,
+            is_stale: false,
+            factor: 1.0,
             pace: (100, false),
             urgency: Urgency::Run,
             has_help: false,
+            has_keys: true,
             warnings: Vec::new(),
         }
     }
@@ -147,6 +170,10 @@ impl Board {
         match event {
             Event::Target { url, .. } => self.target = (*url).to_owned(),
             Event::Scouted(scouted) => self.target += &format!(" · {}", scouted.dialect),
+            Event::Begun(header) => {
+                self.header = (*header).clone();
+                self.fold = Fold::new(header);
+            }
             Event::Interval(interval) => self.interval(interval),
             _ => {}
         }
@@ -159,30 +186,79 @@ impl Board {
         self.gauges = interval.gauges;
         self.health = interval.health;
         self.total.add(counters);
-        for tracked in self.latencies.iter_mut().chain(&mut self.own) {
-            let metric = tracked.metric;
-            tracked.add(interval.tally.response(metric).unwrap_or(interval.tally.service(metric)));
+        self.fold.add_interval(interval);
+        for recent in &mut self.recent {
+            let metric = recent.metric;
+            recent.add(interval.tally.response(metric).unwrap_or(interval.tally.service(metric)));
         }
-        self.longest_pause_us = self.longest_pause_us.max(interval.health.heartbeat_late_max_us);
-        if interval.health.worker_cpu_max > BUSY_PART && interval.length > Duration::from_millis(250) {
-            self.busy_us += interval.length.as_micros() as u64;
+        if self.seconds.len() == NOW_SECONDS {
+            self.seconds.pop_front();
         }
+        let wanted = self.wanted(interval);
         self.seconds.push_back(Second {
             length: interval.length,
             signed_on: counters.signed_on,
+            wanted,
             due: counters.due,
             started: counters.started,
         });
-        if self.seconds.len() > NOW_SECONDS {
-            self.seconds.pop_front();
+        self.is_stale = true;
+    }
+
+    /// Calls that the plan wants in a second, at the pace in force: also where a worker stood still and counted none as
+    /// due. A run that is stopped wants no more.
+    fn wanted(&mut self, interval: &Interval) -> f64 {
+        let (mut from, mut wanted) = (interval.at, 0.0);
+        for change in &interval.changes {
+            let to = Duration::from_micros(change.at_us).clamp(from, self.now);
+            wanted += self.factor * (self.planned_by(to) - self.planned_by(from));
+            (from, self.factor) = (to, change.factor.unwrap_or(0.0));
         }
+        wanted += self.factor * (self.planned_by(self.now) - self.planned_by(from));
+        if self.stage.is_some() { wanted } else { 0.0 }
+    }
+
+    /// Calls that the plan wants by `at`; those that come at once or by callers have no rate.
+    fn planned_by(&self, at: Duration) -> f64 {
+        let mut left = at;
+        let mut sum = 0.0;
+        for stage in &self.stages {
+            let time = left.min(stage.duration);
+            left -= time;
+            let rate = stage.calls.filter(|_| stage.arrivals != ArrivalLaw::AtOnce);
+            sum += rate.map_or(0.0, |rate| rate.expected_by(time.as_secs_f64(), stage.duration));
+        }
+        sum
+    }
+
+    /// Makes the figures up, if there was a second since they were.
+    pub fn make_up(&mut self) {
+        if !std::mem::take(&mut self.is_stale) {
+            return;
+        }
+        let record = self.fold.so_far(&self.header);
+        let (validity, reasons) = verdict::fitness(&record);
+        let of = |metric| self.recent.iter().find(|recent| recent.metric == metric)?.quantiles();
+        let latencies = SHOWN.into_iter().filter_map(|metric| {
+            let summary = so_far(&record, metric).filter(|summary| summary.count > 0)?;
+            // One that lies beyond the range has no figure, and is not nothing.
+            let so_far = [summary.p50, summary.p99].map(|quantile| quantile.unwrap_or(u64::MAX));
+            Some(LatencyFigures { metric, now: of(metric), so_far, count: summary.count })
+        });
+        self.figures = Figures {
+            latencies: latencies.collect(),
+            late: OWN.map(|metric| of(metric).map(|[_, p99]| p99)),
+            validity,
+            // What comes after is the cause and the cure, which take more than a line.
+            why: reasons.first().and_then(|reason| reason.split(": ").next()).map(str::to_owned),
+        };
     }
 
     /// How often a second, in the last seconds.
-    fn rate(&self, of: impl Fn(&Second) -> u64) -> f64 {
+    fn rate(&self, of: impl Fn(&Second) -> f64) -> f64 {
         let length: Duration = self.seconds.iter().map(|second| second.length).sum();
-        let many: u64 = self.seconds.iter().map(of).sum();
-        many as f64 / length.as_secs_f64().max(1e-3)
+        let many: f64 = self.seconds.iter().map(of).sum();
+        many / length.as_secs_f64().max(1e-3)
     }
 
     /// Sign-ons a second: wanted by the plan at this moment, and done in the last seconds.
@@ -192,12 +268,18 @@ impl Board {
             let new = f64::from(stage.client_changes()) / stage.signon_time.as_secs_f64().max(1e-3);
             stage.churn_per_second + if changes { new } else { 0.0 }
         });
-        (wanted, self.rate(|second| second.signed_on))
+        (wanted, self.rate(|second| second.signed_on as f64))
     }
 
-    /// Calls a second, in the last seconds: due, and placed.
-    pub fn call_rates(&self) -> (f64, f64) {
-        (self.rate(|second| second.due), self.rate(|second| second.started))
+    /// Calls a second, in the last seconds, with what the first figure is: wanted by the plan, and placed. Calls that come
+    /// at once and those of callers are known when they come due.
+    pub fn call_rates(&self) -> (&'static str, f64, f64) {
+        let has_rate = |stage: &Stage| stage.callers == 0 && stage.arrivals != ArrivalLaw::AtOnce;
+        let placed = self.rate(|second| second.started as f64);
+        match self.stage_now() {
+            Some((stage, _)) if !has_rate(stage) => ("due", self.rate(|second| second.due as f64), placed),
+            _ => ("wanted", self.rate(|second| second.wanted), placed),
+        }
     }
 
     /// The stage that goes on, and for how long it has.
@@ -205,35 +287,6 @@ impl Board {
         let index = self.stage?;
         let starts: Duration = self.stages.iter().take(index).map(|stage| stage.duration).sum();
         Some((self.stages.get(index)?, self.now.saturating_sub(starts)))
-    }
-
-    /// A lateness of the generator's own: its p99 of the last seconds, and of all, in microseconds.
-    pub fn own_p99(&self, metric: Metric) -> (Option<u64>, Option<u64>) {
-        let tracked = self.own.iter().find(|tracked| tracked.metric == metric);
-        tracked.map_or((None, None), |tracked| {
-            (tracked.now().map(|now| now[1]), tracked.so_far().map(|(all, _)| all[1]))
-        })
-    }
-
-    /// Whether the generator has been fit so far, and what speaks against it most. The verdict looks at more.
-    pub fn fitness(&self) -> (Validity, Option<&'static str>) {
-        let p99 = |metric| self.own_p99(metric).1.unwrap_or(0) as f64;
-        let part = |many: u64, of: u64| if of > 0 { many as f64 / of as f64 } else { 0.0 };
-        let findings = [
-            (limits::CALL_LAG_P99_US, p99(Metric::Lag), "calls are late"),
-            (limits::TIMER_LAG_P99_US, p99(Metric::TimerLag), "deadlines are met late"),
-            (limits::KEEPALIVE_LAG_P99_US, p99(Metric::KeepaliveLag), "keepalives are late"),
-            (limits::HANDLING_P99_US, p99(Metric::Handling), "turns are long"),
-            (limits::STOOD_STILL_US, self.longest_pause_us as f64, "a worker stood still"),
-            (limits::BUSY, part(self.busy_us, self.now.as_micros() as u64), "a worker uses all of its core"),
-            (limits::BLOCKED_PART, part(self.total.blocked, self.total.due), "calls are blocked"),
-        ];
-        let judged = findings.iter().filter_map(|(limit, figure, why)| Some((limit.judge(*figure)?.0, *why)));
-        // The first of the worst.
-        judged
-            .rev()
-            .max_by_key(|(validity, _)| *validity)
-            .map_or((Validity::Valid, None), |(validity, why)| (validity, Some(why)))
     }
 
     /// Connections that have ended, by code.
@@ -246,5 +299,38 @@ impl Board {
             }
         }
         closes
+    }
+}
+
+/// The response of a metric, where it has one, and its service elsewhere.
+fn so_far(record: &RunRecord, metric: Metric) -> Option<&Summary> {
+    let latency = record.latency.metrics.get(metric.name())?;
+    latency.response.as_ref().or(latency.service.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn now_is_the_last_seconds() {
+        let mut recent = Recent::new(Metric::Setup);
+        assert_eq!(recent.quantiles(), None);
+        let mut second = |micros, many| {
+            let mut latencies = LatencyHistogram::default();
+            (0..many).for_each(|_| latencies.record(micros));
+            recent.add(&latencies);
+            recent.quantiles()
+        };
+        assert_eq!(second(100, 10), Some([100, 100]));
+        for _ in 2..NOW_SECONDS {
+            second(200, 10);
+        }
+        assert_eq!(second(u64::MAX, 1), Some([200, u64::MAX]));
+        assert_eq!(second(300, 1), Some([200, u64::MAX]), "the first second is none of them any more");
+        for _ in 2..NOW_SECONDS {
+            second(300, 1);
+        }
+        assert_eq!(second(300, 1), Some([300, 300]));
     }
 }

@@ -83,15 +83,20 @@ impl Line {
         self.cut(column).to(column).join(other)
     }
 
-    /// Its first `width` columns.
+    /// As much of it as `width` columns have room for. What is left out is an ellipsis, and what a number begins with is
+    /// not left: it would be another one.
     fn cut(self, width: usize) -> Line {
-        let mut left = width;
+        let characters: Vec<char> = self.pieces.iter().flat_map(|(text, _)| text.chars()).collect();
+        let fits = characters.iter().skip(width).all(|character| *character == ' ');
+        let kept = if fits { width } else { whole(&characters, width.saturating_sub(1)) };
+        let mut left = kept;
         let cut = |(text, tone): (String, Tone)| {
             let text: String = text.chars().take(left).collect();
             left -= text.chars().count();
             (text, tone)
         };
-        Line { pieces: self.pieces.into_iter().map(cut).collect() }
+        let line = Line { pieces: self.pieces.into_iter().map(cut).collect() };
+        if fits || width == 0 { line } else { line.dim("…") }
     }
 
     /// As it is written: at most `width` columns, with the codes of its tones or without any.
@@ -105,6 +110,36 @@ impl Line {
         }
         if colour { written } else { written.trim_end().to_owned() }
     }
+}
+
+fn is_digit(characters: &[char], place: usize) -> bool {
+    characters.get(place).is_some_and(char::is_ascii_digit)
+}
+
+/// Whether there is a blank between two groups of one number.
+fn is_within_number(characters: &[char], place: usize) -> bool {
+    let is_blank = characters.get(place) == Some(&' ');
+    is_blank && place > 0 && is_digit(characters, place - 1) && is_digit(characters, place + 1)
+}
+
+/// The most of these characters, `most` at the most, that end with a whole word. The groups of a number are one word.
+fn whole(characters: &[char], most: usize) -> usize {
+    let is_gap = |place: usize| characters[place] == ' ' && !is_within_number(characters, place);
+    (1..=most).rev().find(|place| is_gap(*place) || is_gap(*place - 1)).unwrap_or(0)
+}
+
+/// At most so many characters of a text from outside. A number in it is left out rather than cut.
+pub(super) fn short(text: &str, most: usize) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= most {
+        return text.to_owned();
+    }
+    let is_of_number = |place: usize| is_digit(&characters, place) || is_within_number(&characters, place);
+    let mut kept = most.saturating_sub(1);
+    while kept > 0 && is_of_number(kept) && is_of_number(kept - 1) {
+        kept -= 1;
+    }
+    characters.into_iter().take(kept).chain(['…']).collect()
 }
 
 /// The text with each character in it one column wide and harmless. Names, URLs and errors come from outside: what a
@@ -152,6 +187,24 @@ mod tests {
             assert!(shown <= width, "{coloured:?}");
         }
         assert_eq!(line().right(Line::new().text("no room"), 24).width(), 20);
-        assert_eq!(line().beside(Line::new().text("there"), 4).written(80, false), "namethere");
+        assert_eq!(line().beside(Line::new().text("there"), 4).written(80, false), "…   there");
+        assert_eq!(line().beside(Line::new().text("there"), 6).written(80, false), "name …there");
+    }
+
+    #[test]
+    fn what_is_cut_ends_with_a_whole_word() {
+        let cut = |text: &str, width| Line::new().text(text).written(width, false);
+        let all = "1 214 of 13 500 calls";
+        let cuts = [21, 20, 15, 14, 9, 8, 5, 1, 0].map(|width| cut(all, width));
+        assert_eq!(
+            cuts,
+            [all, "1 214 of 13 500 …", "1 214 of …", "1 214 of …", "1 214 of…", "1 214 …", "…", "…", ""]
+        );
+        assert_eq!(cut("144       0      ", 12), "144       0", "blanks are no loss");
+        assert_eq!(cut("144         0", 12), "144        …");
+        assert_eq!(
+            [13, 12, 10, 3].map(|most| short("host:1234/567", most)),
+            ["host:1234/567", "host:1234/…", "host:1234…", "ho…"]
+        );
     }
 }

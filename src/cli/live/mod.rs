@@ -1,7 +1,7 @@
 //! The live view: a run as people watch it on a terminal, and the keys by which they change it.
 //!
-//! It has a thread of its own, which draws twice a second at the most often and reads the keys; a terminal that takes
-//! nothing (^S, a slow line) holds up nobody else. What it shows comes once a second with the intervals of the record. The
+//! It has a thread of its own, which draws twice a second at the most often and reads the keys; while the terminal takes
+//! nothing (^S, a stalled line) nothing is drawn, and nobody waits for it before the record is whole. What it shows comes once a second with the intervals of the record. The
 //! terminal is driven by a few escape sequences and `termios`: a library for screens would be eighty more crates for one
 //! screen.
 
@@ -90,7 +90,8 @@ impl Live {
         self.draw_soon();
     }
 
-    /// Gives the terminal back, and what was warned of meanwhile.
+    /// Gives the terminal back, and what was warned of meanwhile. It may wait for the terminal, so the record has to be
+    /// whole by then.
     pub fn end(&mut self) -> Vec<String> {
         self.shared.is_over.store(true, Ordering::Release);
         self.draw_soon();
@@ -132,24 +133,42 @@ impl Drop for Live {
 
 /// Draws, and obeys keys, until the view is over.
 fn watch(shared: &Shared, mut woken: PipeReader) {
-    let mut has_keys = terminal::take();
+    let (mut is_shown, mut has_keys) = (false, false);
     let mut screen = Screen::default();
     while !shared.is_over.load(Ordering::Acquire) {
         shared.is_stale.store(false, Ordering::Release);
-        let size = terminal::size();
-        let lines = {
-            let mut board = shared.board();
-            board.pace = shared.steering.pace();
-            board.urgency = shared.steering.stop().urgency();
-            view::view(&board, size.0, size.1, shared.has_colour)
-        };
-        screen.show(lines, size);
-        let (is_woken, is_pressed) = wait(&woken, has_keys);
+        // Whoever stopped the program from outside and let it go on in the background has a shell on the terminal.
+        let is_in_front = terminal::is_in_front();
+        let is_ready = terminal::is_ready();
+        match (is_in_front, is_shown) {
+            (true, false) if is_ready => {
+                has_keys = terminal::take();
+                (screen, is_shown) = (Screen::default(), true);
+            }
+            (false, true) if is_ready => {
+                terminal::give_back();
+                is_shown = false;
+            }
+            _ => {}
+        }
+        if is_in_front && is_shown && is_ready {
+            let size = terminal::size();
+            let lines = {
+                let mut board = shared.board();
+                board.make_up();
+                board.pace = shared.steering.pace();
+                board.urgency = shared.steering.stop().urgency();
+                board.has_keys = has_keys;
+                view::view(&board, size.0, size.1, shared.has_colour)
+            };
+            screen.show(lines, size);
+        }
+        let (is_woken, is_pressed) = wait(&woken, has_keys && is_in_front);
         let mut bytes = [0; 64];
         if is_woken && matches!(woken.read(&mut bytes), Ok(0) | Err(_)) {
             return;
         }
-        if is_pressed {
+        if is_pressed && terminal::is_in_front() {
             match nix::unistd::read(io::stdin(), &mut bytes) {
                 Ok(count @ 1..) => pressed(shared, &bytes[..count]),
                 // The terminal is gone.

@@ -6,6 +6,7 @@ use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp};
 use terminal_size::{Height, Width, terminal_size_of};
@@ -22,27 +23,31 @@ const USUAL: (usize, usize) = (80, 24);
 
 /// Whether the view has the terminal.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
-/// How stdin was before.
+/// How it was before.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 static ON_PANIC: Once = Once::new();
 
 /// Whether stderr is a terminal that a view can be drawn on.
 pub(super) fn can_draw() -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    io::stderr().is_terminal() && !is_dumb && is_in_front(&io::stderr())
+    io::stderr().is_terminal() && !is_dumb && is_in_front()
 }
 
-/// Whether keys can be read: a process in the background that touches the terminal is stopped by the system.
-fn has_keys() -> bool {
-    io::stdin().is_terminal() && is_in_front(&io::stdin())
+/// Whether this process is in the foreground of its terminal: one in the background that reads from it, or changes its
+/// settings, is stopped by the system.
+pub(super) fn is_in_front() -> bool {
+    tcgetpgrp(io::stderr()).is_ok_and(|group| group == getpgrp())
 }
 
-fn is_in_front(terminal: &impl AsFd) -> bool {
-    tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp())
+/// Whether it takes something now. After a ^S, or where the line to it has stalled, it does not, and a write would wait.
+pub(super) fn is_ready() -> bool {
+    let stderr = io::stderr();
+    let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut ready, PollTimeout::ZERO).is_ok_and(|many| many > 0)
 }
 
-/// Takes the terminal; tells whether there are keys. Signals stay with the system, so ^C is what it was. ^Z alone is
-/// gone: a generator that stands still measures nothing.
+/// Takes the terminal; tells whether there are keys. Signals stay with the system, so ^C is what it was. ^Z and ^\ are
+/// gone: a generator that stands still measures nothing, and one that is killed gives nothing back.
 pub(super) fn take() -> bool {
     ON_PANIC.call_once(|| {
         let before = panic::take_hook();
@@ -51,32 +56,39 @@ pub(super) fn take() -> bool {
             before(info);
         }));
     });
-    let stdin = io::stdin();
-    let attributes = has_keys().then(|| tcgetattr(&stdin).ok()).flatten();
-    let has_keys = attributes.is_some_and(|before| {
+    // The settings are the terminal's own, whichever of its ends they are asked of; what is typed would show in the view
+    // also where nobody reads it.
+    let is_read = io::stdin().is_terminal();
+    let attributes = tcgetattr(io::stderr()).ok().filter(|_| is_in_front());
+    let is_set = attributes.is_some_and(|before| {
         let mut raw = before.clone();
-        raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+        raw.local_flags.remove(LocalFlags::ECHO);
         raw.control_chars[SpecialCharacterIndices::VSUSP as usize] = 0;
-        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
-        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
-        tcsetattr(&stdin, SetArg::TCSANOW, &raw).is_ok()
+        raw.control_chars[SpecialCharacterIndices::VQUIT as usize] = 0;
+        if is_read {
+            raw.local_flags.remove(LocalFlags::ICANON);
+            raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+            raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        }
+        BEFORE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(before);
+        tcsetattr(io::stderr(), SetArg::TCSANOW, &raw).is_ok()
     });
     IS_TAKEN.store(true, Ordering::Release);
     // What cannot be shown is no loss.
     drop(io::stderr().write_all(ENTER.as_bytes()));
-    has_keys
+    is_set && is_read
 }
 
-/// Gives the terminal back as it was. Safe to be called whenever, and more than once.
+/// Gives the terminal back as it was. Safe to be called whenever, and more than once. In the background the settings are
+/// the shell's already.
 pub(super) fn give_back() {
     if !IS_TAKEN.swap(false, Ordering::AcqRel) {
         return;
     }
     drop(io::stderr().write_all(LEAVE.as_bytes()));
-    let before = BEFORE.try_lock().ok().and_then(|mut before| before.take());
-    if let Some(before) = before {
-        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
+    let before = BEFORE.try_lock().ok().and_then(|before| before.clone());
+    if let Some(before) = before.filter(|_| is_in_front()) {
+        let _ = tcsetattr(io::stderr(), SetArg::TCSANOW, &before);
     }
 }
 

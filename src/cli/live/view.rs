@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::board::{Board, NOW_SECONDS};
-use super::frame::{Line, Tone};
+use super::board::{Board, Figures, NOW_SECONDS};
+use super::frame::{Line, Tone, short};
 use super::ladder::{busiest, rungs};
-use crate::metrics::Metric;
 use crate::record::Validity;
 use crate::report::units::{count, latency};
 use crate::scheduler::Urgency;
@@ -16,13 +15,15 @@ const INDENT: usize = 13;
 const COLUMN: usize = 80;
 /// From this height on there is room for what matters less.
 const ROOMY: usize = 30;
+/// The columns of the ladder.
+const LADDER: usize = 78;
 /// From this width on the ladder stands beside the rest.
-const WIDE: usize = 2 * COLUMN - 4;
+const WIDE: usize = COLUMN + LADDER;
 
 /// The keys, and what they do.
 pub(super) const KEYS: [(&str, &str); 7] = [
     ("p", "pause: no more calls, or calls again. Clients stay signed on"),
-    ("+", "a tenth of the planned rate more: what is still to come is rescaled"),
+    ("+", "a tenth of the planned rate more: calls come sooner, pauses are shorter"),
     ("-", "a tenth of the planned rate less"),
     ("d", "drain: no new calls, hang up, sign off; what was measured is judged"),
     ("q", "leave at once; what was measured is kept. As ^C twice"),
@@ -110,7 +111,7 @@ fn facts(board: &Board, width: usize, is_roomy: bool) -> Vec<Line> {
     lines.extend(latencies(board));
     lines.push(Line::new());
     lines.push(outcomes(board, width));
-    lines.push(closes(board));
+    lines.push(closes(board, width));
     lines.extend(generator(board, is_roomy));
     lines
 }
@@ -141,14 +142,14 @@ fn clients(board: &Board) -> Vec<Line> {
         .dim(" away");
     let (wanted, done) = board.signon_rates();
     let failed = total.signon_failures.total();
-    let signons = rates("Sign-ons", wanted, done)
+    let signons = rates("Sign-ons", "wanted", wanted, done)
         .put(if failed > 0 { Tone::Bad } else { Tone::Plain }, count(failed))
         .dim(" failed")
         .to(66)
         .text(count(total.reconnects))
         .dim(" came back");
-    let (due, placed) = board.call_rates();
-    let calls = rates("Calls", due, placed)
+    let (what, wanted, placed) = board.call_rates();
+    let calls = rates("Calls", what, wanted, placed)
         .text(count(gauges.calls))
         .dim(" going on")
         .to(66)
@@ -157,9 +158,9 @@ fn clients(board: &Board) -> Vec<Line> {
     vec![states, signons, calls]
 }
 
-fn rates(name: &str, wanted: f64, done: f64) -> Line {
+fn rates(name: &str, what: &str, wanted: f64, done: f64) -> Line {
     let done = Line::new().put(Tone::Strong, format!("{:>8}", per_second(done))).dim(" done");
-    label(name).text(format!("{:>8}", per_second(wanted))).dim(" wanted").join(done).to(44)
+    label(name).text(format!("{:>8}", per_second(wanted))).dim(format!(" {what:<6}")).join(done).to(44)
 }
 
 fn latencies(board: &Board) -> Vec<Line> {
@@ -175,17 +176,16 @@ fn latencies(board: &Board) -> Vec<Line> {
         Some(micros) => latency(micros),
         None => "–".to_owned(),
     };
-    for tracked in &board.latencies {
-        let Some((all, many)) = tracked.so_far() else { continue };
-        let now = tracked.now();
+    for latency in &board.figures.latencies {
+        let (now, all) = (latency.now, latency.so_far);
         lines.push(
             Line::new()
-                .text(format!("   {}", tracked.metric.name()))
+                .text(format!("   {}", latency.metric.name()))
                 .to(INDENT)
                 .put(Tone::Strong, format!("{:>18}", time(now.map(|now| now[0]))))
                 .put(Tone::Strong, format!("{:>11}", time(now.map(|now| now[1]))))
                 .text(format!("{:>15}{:>11}", time(Some(all[0])), time(Some(all[1]))))
-                .dim(format!("{:>12}", count(many))),
+                .dim(format!("{:>12}", count(latency.count))),
         );
     }
     lines
@@ -193,73 +193,76 @@ fn latencies(board: &Board) -> Vec<Line> {
 
 fn outcomes(board: &Board, width: usize) -> Line {
     let total = &board.total;
-    let mut line = label("Outcomes");
-    let mut is_first = true;
-    for (name, many, tone) in [
+    // What went wrong comes early, so that it is not what is left out.
+    let all = [
         ("answered", total.answered, Tone::Good),
+        ("failed", total.failed_total(), Tone::Bad),
+        ("broken", total.broken.total(), Tone::Bad),
+        ("blocked", total.blocked, Tone::Warn),
         ("declined", total.declined, Tone::Plain),
         ("busy", total.busy, Tone::Plain),
         ("cancelled", total.cancelled, Tone::Plain),
         ("unavailable", total.unavailable, Tone::Plain),
         ("redirected", total.redirected, Tone::Plain),
         ("done", total.done, Tone::Plain),
-        ("failed", total.failed_total(), Tone::Bad),
-        ("broken", total.broken.total(), Tone::Bad),
-        ("blocked", total.blocked, Tone::Warn),
         ("unfinished", total.unfinished, Tone::Plain),
-    ] {
-        // Those that come of every run are there from the start, so that the line does not jump.
-        if many == 0 && !matches!(name, "answered" | "failed") {
-            continue;
-        }
+    ];
+    // Those that come of every run are there from the start, so that the line does not jump.
+    let shown = all.into_iter().filter(|(name, many, _)| *many > 0 || matches!(*name, "answered" | "failed"));
+    let pieces = shown.map(|(name, many, tone)| {
         let tone = if many == 0 { Tone::Plain } else { tone };
-        let piece = Line::new()
-            .text(if is_first { "" } else { "   " })
-            .put(tone, count(many))
-            .dim(format!(" {name}"));
-        if line.width() + piece.width() <= width {
-            line = line.join(piece);
-        }
-        is_first = false;
-    }
-    line
+        Line::new().put(tone, count(many)).dim(format!(" {name}"))
+    });
+    listed(label("Outcomes"), pieces, width)
 }
 
-fn closes(board: &Board) -> Line {
+fn closes(board: &Board, width: usize) -> Line {
     let closes = board.closes();
-    let mut line = label("Disconnects");
     if closes.is_empty() {
-        line = line.dim("none");
+        return label("Disconnects").dim("none");
     }
-    for (place, (code, many)) in closes.iter().enumerate() {
+    let pieces = closes.into_iter().map(|(code, many)| {
         // 1000 is how clients sign off; whatever else closes is a finding.
-        let tone = if *code == 1000 { Tone::Plain } else { Tone::Warn };
-        line = line
-            .text(if place > 0 { "   " } else { "" })
-            .put(tone, code.to_string())
-            .dim(format!(" × {}", count(*many)));
+        let tone = if code == 1000 { Tone::Plain } else { Tone::Warn };
+        Line::new().put(tone, code.to_string()).dim(format!(" × {}", count(many)))
+    });
+    listed(label("Disconnects"), pieces, width)
+}
+
+/// The line with as many of the pieces after it as there is room for, and an ellipsis for the others.
+fn listed(mut line: Line, pieces: impl Iterator<Item = Line>, width: usize) -> Line {
+    const GAP: &str = "   ";
+    let mut pieces = pieces.peekable();
+    let mut gap = "";
+    while let Some(piece) = pieces.next() {
+        let needed = line.width() + gap.len() + piece.width();
+        let rest = if pieces.peek().is_some() { GAP.len() + 1 } else { 0 };
+        if needed + rest > width {
+            return line.text(gap).dim("…");
+        }
+        line = line.text(gap).join(piece);
+        gap = GAP;
     }
     line
 }
 
 fn generator(board: &Board, is_roomy: bool) -> Vec<Line> {
-    let (validity, why) = board.fitness();
+    let Figures { validity, why, late, .. } = &board.figures;
     let tone = match validity {
         Validity::Valid => Tone::Good,
         Validity::Degraded => Tone::Warn,
         Validity::Void => Tone::Bad,
     };
     let time = |micros: Option<u64>| micros.map_or("–".to_owned(), latency);
-    let late = |metric| time(board.own_p99(metric).0);
     let health = &board.health;
     let mut lines = vec![
         label("Generator")
             .put(tone, validity.name())
             .to(INDENT + 11)
             .dim("late p99: calls ")
-            .text(late(Metric::Lag))
+            .text(time(late[0]))
             .dim(", deadlines ")
-            .text(late(Metric::TimerLag))
+            .text(time(late[1]))
             .to(69)
             .text(format!("{:.2}", health.cpu_cores))
             .dim(" cores"),
@@ -294,8 +297,8 @@ fn ladder(board: &Board) -> Vec<Line> {
             .text(" ")
             .put(Tone::Strong, flow.name())
             .dim(of_all)
-            .to(36)
-            .dim(format!("{:>9}{:>10}", "sent", "received"))
+            .to(35)
+            .dim(format!("{:>10}{:>10}", "sent", "received"))
             .dim(format!("{:>11}{:>12}", "timed out", "unexpected")),
     ];
     for rung in rungs(flow, &board.total) {
@@ -309,8 +312,8 @@ fn ladder(board: &Board) -> Vec<Line> {
                 .dim(format!("   {:<8}", rung.who))
                 .text(format!("{:<17}", rung.message))
                 .dim(if rung.is_sent { "─────→" } else { "←─────" })
-                .to(36)
-                .text(format!("{sent:>9}{received:>10}"))
+                .to(35)
+                .text(format!("{sent:>10}{received:>10}"))
                 .put(bad(rung.timed_out), format!("{:>11}", count(rung.timed_out)))
                 .put(bad(rung.unexpected), format!("{:>12}", count(rung.unexpected))),
         );
@@ -338,6 +341,10 @@ fn foot(board: &Board, width: usize) -> Line {
     if let Some(warning) = board.warnings.last() {
         return state.put(Tone::Warn, short(warning, width.saturating_sub(state_width(board) + 1)));
     }
+    if !board.has_keys {
+        let why = Line::new().dim("no keys: stdin is no terminal, ^C stops ");
+        return state.right(why, width);
+    }
     let mut keys = Line::new();
     for (key, does) in [
         ("p", if is_paused { " go on   " } else { " pause   " }),
@@ -353,12 +360,4 @@ fn foot(board: &Board, width: usize) -> Line {
 
 fn state_width(board: &Board) -> usize {
     1 + if board.pace.1 { 8 } else { 0 } + if board.pace.0 != 100 { 12 } else { 0 }
-}
-
-/// At most so many characters of a text from outside.
-fn short(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

@@ -1,5 +1,6 @@
 //! The picture of a run, held against stored ones. `UPDATE_GOLDEN=1 cargo test --lib live` writes them anew.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use super::view::view;
 use crate::metrics::{AttemptFailure, DisconnectKey, Gauges, Metric, Outcome, Phase, Tally};
 use crate::profile::{self, Overrides};
 use crate::protocol::{EventName, RequestName};
-use crate::record::{Health, Interval};
+use crate::record::{Change, ChangeKind, Health, Interval, Validity};
 use crate::scheduler::{Event, Urgency};
 use crate::transport::Initiator;
+use crate::workload::{ArrivalLaw, Stage};
 
 /// The quickstart, 16 s into it.
 fn board() -> Board {
@@ -23,6 +25,7 @@ fn board() -> Board {
         board.take(&Event::Interval(&interval(second)));
     }
     board.pace = (120, false);
+    board.make_up();
     board
 }
 
@@ -109,7 +112,7 @@ fn a_picture_fits_whatever_size_its_window_has() {
         for has_help in [false, true] {
             board.has_help = has_help;
             for (width, height) in
-                [(1, 1), (20, 5), (40, 12), (79, 24), (80, 25), (155, 30), (156, 8), (300, 80)]
+                [(1, 1), (20, 5), (40, 12), (79, 24), (80, 25), (157, 30), (158, 8), (300, 80)]
             {
                 let lines = view(&board, width, height, false);
                 assert_eq!(lines.len(), height, "{width} x {height}");
@@ -128,6 +131,133 @@ fn a_picture_fits_whatever_size_its_window_has() {
             }
         }
     }
+}
+
+/// The numbers of a picture, with their groups of three.
+fn numbers(lines: &[String]) -> BTreeSet<String> {
+    let mut numbers = BTreeSet::new();
+    for line in lines {
+        let mut number = String::new();
+        for word in line.split(' ') {
+            let digits: Vec<&str> = word.split(|c: char| !c.is_ascii_digit()).collect();
+            // A group follows a number after one blank; anything else begins anew.
+            let is_group = !number.is_empty() && digits.first().is_some_and(|group| group.len() == 3);
+            for (place, digits) in digits.iter().enumerate() {
+                if place > 0 || !is_group {
+                    numbers.insert(std::mem::take(&mut number));
+                }
+                number.push_str(digits);
+            }
+            if !word.ends_with(|c: char| c.is_ascii_digit()) {
+                numbers.insert(std::mem::take(&mut number));
+            }
+        }
+        numbers.insert(number);
+    }
+    numbers
+}
+
+#[test]
+fn a_number_is_shown_whole_or_not_at_all() {
+    let mut board = board();
+    let total = &mut board.total;
+    (total.answered, total.busy, total.declined) = (1_234_567, 23_456, 3_456);
+    (total.cancelled, total.unavailable, total.redirected) = (45_678, 5_678, 67_890);
+    (total.blocked, total.unfinished, total.reconnects) = (7_890, 8_901, 91_234);
+    total.requests_sent.iter_mut().for_each(|sent| *sent = 18_765_432);
+    total.events.iter_mut().for_each(|seen| *seen = 29_876_543);
+    total.stopped_at.count_many(("answered", 2, true), 34_567);
+    for code in [1000, 1001, 1011, 4201, 4302, 4303, 4411, 4502, 4610] {
+        let key = DisconnectKey { code, initiator: Initiator::Server, phase: Phase::InCall };
+        total.disconnects.count_many(key, u64::from(code) * 101);
+    }
+    (board.gauges.signed_on, board.gauges.connected) = (17_654, 17_999);
+    board.warnings.push("warning: 12 345 of 23 456 sessions at ws://192.168.100.200:54321".to_owned());
+    for is_warned in [true, false] {
+        if !is_warned {
+            board.warnings.clear();
+        }
+        // Before the ladder goes beside it the rest has the whole width.
+        let whole: BTreeSet<String> =
+            [157, 400].into_iter().flat_map(|width| numbers(&view(&board, width, 100, false))).collect();
+        assert!(whole.contains("1234567") && whole.contains("18765432"), "{whole:?}");
+        for width in 20..=200 {
+            let lines = view(&board, width, 100, false);
+            for number in numbers(&lines) {
+                assert!(whole.contains(&number), "{number} at {width} columns:\n{}", lines.join("\n"));
+            }
+        }
+    }
+    // Both halves have room beside each other.
+    let lines = view(&board, 158, 60, false);
+    assert!(lines.iter().any(|line| line.ends_with("unexpected")), "{}", lines.join("\n"));
+    assert!(
+        !view(&board, 157, 60, false)
+            .iter()
+            .any(|line| line.chars().count() > 80 && line.contains("unexpected"))
+    );
+}
+
+#[test]
+fn what_is_wanted_is_the_plans_also_where_nobody_came_round_to_it() {
+    let mut board = board();
+    let mut second = |at, due, changes| {
+        let mut second = Interval { changes, ..interval(at) };
+        (second.tally.counters.due, second.tally.counters.started) = (due, due);
+        board.take(&Event::Interval(&second));
+        board.call_rates()
+    };
+    for at in 16..20 {
+        second(at, 0, Vec::new());
+    }
+    // The plan of the quickstart is 20 calls a second.
+    let (what, wanted, done) = second(20, 0, Vec::new());
+    assert_eq!((what, done), ("wanted", 0.0));
+    assert!((wanted - 20.0).abs() < 1e-6, "{wanted}");
+    let change = |at_us, what, factor| Change { at_us, what, factor };
+    second(21, 0, vec![change(21_500_000, ChangeKind::Rate, Some(2.0))]);
+    let (_, wanted, _) = second(22, 0, vec![change(23_000_000, ChangeKind::Pause, Some(0.0))]);
+    assert!((wanted - (3.0 * 20.0 + 30.0 + 40.0) / 5.0).abs() < 1e-6, "{wanted}");
+    let (_, wanted, _) = second(23, 0, Vec::new());
+    assert!((wanted - (2.0 * 20.0 + 30.0 + 40.0) / 5.0).abs() < 1e-6, "{wanted}");
+}
+
+#[test]
+fn calls_that_come_at_once_or_by_callers_are_due_and_not_wanted() {
+    for stage in [
+        |stage: &mut Stage| stage.arrivals = ArrivalLaw::AtOnce,
+        |stage: &mut Stage| (stage.callers, stage.calls) = (7, None),
+    ] {
+        let mut board = board();
+        board.stages.iter_mut().for_each(stage);
+        let (what, due, done) = board.call_rates();
+        assert_eq!((what, due), ("due", done));
+        assert!(view(&board, 80, 24, false).iter().any(|line| line.contains("/s due    ")));
+    }
+}
+
+#[test]
+fn the_generator_is_judged_by_all_rules_of_the_verdict() {
+    let mut board = board();
+    let mut second = interval(16);
+    second.health.throttled_us = Some(16_000_000);
+    second.health.throttled_periods = Some(160);
+    board.take(&Event::Interval(&second));
+    let before = board.figures.why.clone();
+    board.make_up();
+    assert_eq!(board.figures.validity, Validity::Void, "{:?}", board.figures.why);
+    assert_ne!(board.figures.why, before);
+    // A single call that was late is no p99.
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/quickstart.toml");
+    let mut calm =
+        Board::new(&profile::load(&profile, &Overrides::default()).expect("a profile that is shipped"));
+    let mut second = interval(0);
+    let lag = &mut second.tally.latencies[Metric::Lag.index()].service;
+    (0..20).for_each(|_| lag.record(50));
+    lag.record(90_000);
+    calm.take(&Event::Interval(&second));
+    calm.make_up();
+    assert_eq!((calm.figures.validity, &calm.figures.why), (Validity::Valid, &None));
 }
 
 #[test]

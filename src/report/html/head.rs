@@ -3,7 +3,7 @@
 use super::markup::Html;
 use super::terms::Terms;
 use crate::record::{GLOSSARY, RunRecord, StageInfo, Summary, Validity};
-use crate::report::text::{instant, words};
+use crate::report::text::{by_hand, instant, words};
 use crate::report::units::{bytes, count, duration, figure, latency as time, of, percent};
 use crate::verdict::{Verdict, VerdictResult};
 
@@ -12,10 +12,10 @@ const HOUR_US: u64 = 3_600_000_000;
 
 /// The verdict, its reasons, and what happened.
 pub(super) fn verdict(record: &RunRecord, verdict: &Verdict) -> Html {
+    let early = record.early_end().map(|early| early.words());
+    let as_far = early.map(|words| format!("as far as it got before it was {words}"));
     let (sign, meaning) = match verdict.result {
-        VerdictResult::Pass if record.interrupted => {
-            ("\u{2713}", "as far as it got before it was interrupted")
-        }
+        VerdictResult::Pass if as_far.is_some() => ("\u{2713}", as_far.as_deref().unwrap_or_default()),
         VerdictResult::Pass if record.thresholds.is_empty() => ("\u{2713}", "its thresholds ask for nothing"),
         VerdictResult::Pass if record.thresholds.are_default() => {
             ("\u{2713}", "every sign-on and every call went as it should")
@@ -199,11 +199,7 @@ pub(super) fn facts(record: &RunRecord) -> [(&'static str, String); 7] {
     ];
     machine.extend(generator.cpu_cores.map(|cores| format!("{} cores used", figure(cores))));
     machine.push(format!("{} of memory at the peak", bytes(generator.rss_peak_bytes)));
-    let ended = match (record.interrupted, &record.aborted_by) {
-        (true, _) => ", interrupted".to_owned(),
-        (false, Some(by)) => format!(", ended early by the threshold {} {}", by.name, by.limit),
-        (false, None) => String::new(),
-    };
+    let ended = record.early_end().map(|early| format!(", {}", early.words())).unwrap_or_default();
     let began = format!(
         "{} to {} ({}{ended})",
         instant(record.started_at),
@@ -231,7 +227,8 @@ pub(super) fn ran(record: &RunRecord) -> Html {
     let mut html = Html::new();
     html.open("section", &[("id", "ran")]).el("h2", &[], "What ran");
     html.open("div", &[("class", "halves")]).open("dl", &[("class", "facts")]);
-    for (label, text) in facts(record) {
+    let by_hand = Some(by_hand(record).join(", ")).filter(|changes| !changes.is_empty());
+    for (label, text) in facts(record).into_iter().chain(by_hand.map(|changes| ("By hand", changes))) {
         html.el("dt", &[], label).el("dd", &[], text);
     }
     html.close("dl");

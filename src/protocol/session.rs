@@ -259,8 +259,8 @@ impl Session {
         };
         let fact = match decoded.message {
             FromCore::State(state) => self.on_state(state, at),
-            FromCore::Keepalive(keepalive) => self.on_echo(keepalive.transaction.as_deref()),
-            FromCore::Response(response) => self.on_response(response),
+            FromCore::Keepalive(keepalive) => self.on_echo(keepalive.transaction.as_deref(), at),
+            FromCore::Response(response) => self.on_response(response, at),
             FromCore::Event(event) => self.on_event(event, at),
             FromCore::Unknown(unknown) => Fact::Unknown(unknown),
         };
@@ -404,24 +404,31 @@ impl Session {
         Fact::State { state, again }
     }
 
-    fn on_echo(&mut self, transaction: Option<&str>) -> Fact<'static> {
+    fn on_echo(&mut self, transaction: Option<&str>, at: Time) -> Fact<'static> {
         // One without our transaction may be the echo of anything: a round trip is measured, so it is not guessed
         // (section 10, row 29).
         let counter = transaction.and_then(|transaction| self.ids.parse(transaction));
         match self.keepalive_pending {
-            Some(pending) if counter == Some(pending.counter) => self.keepalive_answered(pending),
+            Some(pending) if counter == Some(pending.counter) => self.keepalive_answered(pending, at),
             _ => Fact::LateResponse,
         }
     }
 
-    fn keepalive_answered(&mut self, pending: Pending) -> Fact<'static> {
-        self.keepalive_pending = None;
-        // The interval runs from one sign of life to the next, whatever the answer took.
-        self.arm_keepalive(self.last_sent);
+    fn keepalive_answered(&mut self, pending: Pending, at: Time) -> Fact<'static> {
+        self.keepalive_over(at);
         Fact::KeepaliveAnswered { sent: pending.sent }
     }
 
-    fn on_response<'a>(&mut self, response: Response<'a>) -> Fact<'a> {
+    /// There is no keepalive under way any more.
+    fn keepalive_over(&mut self, at: Time) {
+        self.keepalive_pending = None;
+        // The interval runs from one sign of life to the next, whatever the answer took. But where the answer took longer
+        // than that, the next one is due now: it was the server that was late, and not we.
+        self.arm_keepalive(self.last_sent);
+        self.keepalive_due = self.keepalive_due.max(at);
+    }
+
+    fn on_response<'a>(&mut self, response: Response<'a>, at: Time) -> Fact<'a> {
         let Some(counter) =
             response.transaction.as_deref().and_then(|transaction| self.ids.parse(transaction))
         else {
@@ -431,10 +438,9 @@ impl Session {
             && pending.counter == counter
         {
             return match response.outcome {
-                ResponseOutcome::Ack => self.keepalive_answered(pending),
+                ResponseOutcome::Ack => self.keepalive_answered(pending, at),
                 ResponseOutcome::Error { code, .. } => {
-                    self.keepalive_pending = None;
-                    self.arm_keepalive(self.last_sent);
+                    self.keepalive_over(at);
                     Fact::KeepaliveRefused { code }
                 }
             };

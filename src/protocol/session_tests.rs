@@ -128,6 +128,25 @@ fn what_the_server_says_does_not_put_a_keepalive_off() {
 }
 
 #[test]
+fn a_keepalive_whose_answer_took_longer_than_the_interval_makes_the_next_due_when_it_came() {
+    let own = SessionSettings {
+        keepalive_interval: Some(Duration::from_secs(1)),
+        keepalive_jitter: 0.0,
+        ..SessionSettings::default()
+    };
+    for is_refused in [false, true] {
+        let mut session = Session::new(Dialect::Flat, own.clone(), 7, 0, Seed(7).stream("c", 0));
+        session.opened(Time::ZERO);
+        session.handle(&state("registered", "[]"), Time::ZERO);
+        session.due(secs(1));
+        let id = beat(&mut session, secs(1));
+        let came = secs(3) + Duration::from_micros(1_500);
+        session.handle(&if is_refused { refusal(&id) } else { echo(&id) }, came);
+        assert_eq!(session.next_due(), came, "the server was late by a second, and not the client");
+    }
+}
+
+#[test]
 fn a_keepalive_that_is_not_answered_is_missed_once() {
     let mut session = attached(Dialect::Flat);
     session.due(secs(30));

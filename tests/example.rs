@@ -3,15 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wtsp_load::profile::{self, Overrides};
 use wtsp_load::record::RUN_FILE;
 use wtsp_load::report::{self, Format, HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE};
 use wtsp_load::verdict::VerdictResult;
 
+/// As `renew` names it, for the summary says where its files are.
 fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/example")
+    PathBuf::from("reports/example")
 }
 
 #[test]

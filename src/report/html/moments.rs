@@ -29,6 +29,9 @@ const SHORTEST_US: u64 = 250_000;
 /// A second that is this much longer than one, in microseconds, is worth a word.
 const LATE_SECOND_US: u64 = 500_000;
 
+/// With fewer requests in a second than this, that none is answered says nothing.
+const FEWEST_ASKED: u64 = 10;
+
 /// The latencies whose worst second is told.
 const WORST: [(Metric, &str); 4] = [
     (Metric::Setup, "response"),
@@ -56,6 +59,7 @@ pub(super) struct Lookout {
     left_out: usize,
     unfit: Vec<Unfit>,
     gaps: Vec<Moment>,
+    silences: Vec<Silence>,
     worst: [Option<(u64, u64, Summary)>; WORST.len()],
     ends_us: u64,
 }
@@ -72,6 +76,13 @@ struct Stretch {
     request_errors: u64,
     request_timeouts: u64,
     keepalives_missed: u64,
+}
+
+/// Seconds in which the server answered nothing.
+struct Silence {
+    from_us: u64,
+    to_us: u64,
+    asked: u64,
 }
 
 /// Counts by cause, of a bounded number of causes.
@@ -94,6 +105,7 @@ impl Lookout {
         let ends_us = second.at_us + second.length_us;
         self.gap(second);
         self.trouble(second, ends_us);
+        self.silence(second, ends_us);
         if let Some(worst) = unfit(second) {
             let has_room = self.unfit.len() < MOST_UNFIT;
             match self.unfit.last_mut().filter(|last| last.to_us + QUIET_US > second.at_us) {
@@ -154,6 +166,23 @@ impl Lookout {
         }
     }
 
+    fn silence(&mut self, second: &StoredInterval, ends_us: u64) {
+        let (requests, keepalives) = (&second.counted.requests, &second.counted.keepalives);
+        let asked = requests.sent.values().sum::<u64>() + keepalives.sent;
+        let answered = requests.acked + requests.errors.values().sum::<u64>() + keepalives.answered;
+        if asked < FEWEST_ASKED || answered > 0 {
+            return;
+        }
+        let has_room = self.silences.len() < MOST_STRETCHES;
+        match self.silences.last_mut().filter(|last| last.to_us == second.at_us) {
+            Some(last) => (last.to_us, last.asked) = (ends_us, last.asked + asked),
+            None if has_room => {
+                self.silences.push(Silence { from_us: second.at_us, to_us: ends_us, asked });
+            }
+            None => {}
+        }
+    }
+
     /// Puts the stretch that is over to the others; the lightest one goes where there are too many.
     fn settle(&mut self) {
         self.stretches.extend(self.stretch.take());
@@ -174,6 +203,14 @@ impl Lookout {
         self.settle();
         let mut moments: Vec<Moment> = std::mem::take(&mut self.gaps);
         moments.extend(self.stretches.iter().map(Stretch::told));
+        moments.extend(self.silences.iter().map(|silence| Moment {
+            from_us: silence.from_us,
+            to_us: silence.to_us,
+            text: format!(
+                "the server answered nothing: {} sent",
+                of(silence.asked, "request or keepalive", "requests and keepalives")
+            ),
+        }));
         moments.extend(self.unfit.iter().take(MOST_STRETCHES).map(|unfit| Moment {
             from_us: unfit.from_us,
             to_us: unfit.to_us,
@@ -439,6 +476,19 @@ mod tests {
                 "00:06 the generator was unfit: a worker stood still for 400 ms"
             ]
         );
+    }
+
+    #[test]
+    fn a_server_that_falls_silent_is_told_once() {
+        let mut seconds: Vec<StoredInterval> = (0..60).map(second).collect();
+        for (at, second) in seconds.iter_mut().enumerate() {
+            second.counted.requests.sent.insert("outgoing_call".into(), 8);
+            second.counted.keepalives.sent = 4;
+            second.counted.keepalives.answered = u64::from(![42, 43].contains(&at));
+        }
+        assert_eq!(told(&seconds), ["00:42 the server answered nothing: 24 requests and keepalives sent"]);
+        seconds.iter_mut().for_each(|second| second.counted.keepalives.sent = 1);
+        assert!(told(&seconds).is_empty(), "too few to tell");
     }
 
     #[test]

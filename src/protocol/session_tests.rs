@@ -135,7 +135,7 @@ fn a_keepalive_whose_answer_took_longer_than_the_interval_makes_the_next_due_whe
         ..SessionSettings::default()
     };
     for is_refused in [false, true] {
-        let mut session = Session::new(Dialect::Flat, own.clone(), 7, 0, Seed(7).stream("c", 0));
+        let mut session = Session::new(Dialect::Flat, own, 7, 0, Seed(7).stream("c", 0));
         session.opened(Time::ZERO);
         session.handle(&state("registered", "[]"), Time::ZERO);
         session.due(secs(1));

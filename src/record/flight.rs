@@ -68,7 +68,7 @@ pub struct KeptCalls {
     pub slowest: u64,
     /// Those that failed, ended as they were not meant to, or broke off.
     pub failed: u64,
-    /// Such calls that were not kept, as there were enough of their kind.
+    /// Such calls that were not kept: there were enough of their kind, or there was no room.
     pub left_out: u64,
 }
 

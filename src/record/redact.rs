@@ -9,6 +9,9 @@ use super::EXCERPT_BYTES;
 const HIDDEN: char = '\u{2026}';
 /// The most characters of a text that is shown.
 const TEXT: usize = 120;
+/// The most characters of a word of a free text, and the most digits of a number in one: a token is longer.
+const WORD: usize = 24;
+const DIGITS: usize = 5;
 
 /// The keys whose values are shown. `sdp` and `content` have rules of their own.
 const SHOWN: [&str; 29] = [
@@ -44,9 +47,10 @@ const SHOWN: [&str; 29] = [
 ];
 
 /// After these words a free text is cut off: whoever explains a failure may quote what failed.
-const MARKS: [&str; 16] = [
+const MARKS: [&str; 17] = [
     "a=",
     "authorization",
+    "basic ",
     "bearer",
     "candidate",
     "credential",
@@ -101,14 +105,51 @@ pub fn excerpt(message: &str) -> String {
     out
 }
 
-/// A text that a server says of a failure, without what it may quote.
+/// A text that a server says of a failure, without what it may quote: of its words only those that are words, and short
+/// numbers.
 pub fn reason(text: &str) -> String {
+    // An escaped letter may be there to be overlooked.
+    if text.contains("\\u00") {
+        return HIDDEN.into();
+    }
+    let bare = bare(text);
+    let mut out = String::with_capacity(bare.len());
+    let mut is_hiding = false;
+    for word in bare.split_inclusive(char::is_whitespace) {
+        let is_hidden = !is_word(word);
+        match is_hidden {
+            true if !is_hiding => out.extend([HIDDEN].iter().chain(word.ends_with(' ').then_some(&' '))),
+            true => {}
+            false => out.push_str(word),
+        }
+        is_hiding = is_hidden;
+    }
+    out
+}
+
+/// A text of which only the beginning is shown: up to a word after which there may be a secret, and not much of it.
+fn bare(text: &str) -> String {
     let end = mark_end(text).min(text.char_indices().nth(TEXT).map_or(text.len(), |at| at.0));
     let mut out = text[..end].to_owned();
     if end < text.len() {
         out.push(HIDDEN);
     }
     out
+}
+
+/// Whether it is a word of a language, or a short number, with punctuation around it or without.
+fn is_word(word: &str) -> bool {
+    if word.trim() == "SIP/2.0" {
+        return true;
+    }
+    let core =
+        word.trim_matches(|one: char| one.is_whitespace() || one == HIDDEN || ".,;:!?()\"'\\".contains(one));
+    let is_number = core.len() <= DIGITS && core.bytes().all(|byte| byte.is_ascii_digit());
+    let is_letter = |one: char| one.is_alphabetic() || "-_'".contains(one);
+    // Capitals stand at the beginning, or all over: what changes within is no word.
+    let is_mixed =
+        core.chars().zip(core.chars().skip(1)).any(|(one, next)| one.is_lowercase() && next.is_uppercase());
+    is_number || core.chars().count() <= WORD && core.chars().all(is_letter) && !is_mixed
 }
 
 /// Where the first of the marks ends, or else the text.
@@ -198,8 +239,9 @@ fn push_value(key: &str, text: &str, is_whole: bool, out: &mut String) {
         "sdp" => push_description(text, is_whole, out),
         // The status of a transfer, and not somebody's dialogs.
         "content" if text.starts_with("SIP/2.0 ") => out.push_str(&reason(text)),
+        "phrase" | "reason" => out.push_str(&reason(text)),
         // An escaped letter may be there to be overlooked.
-        _ if is_shown(key) && !text.contains("\\u00") => out.push_str(&reason(text)),
+        _ if is_shown(key) && !text.contains("\\u00") => out.push_str(&bare(text)),
         _ => out.push(HIDDEN),
     }
 }
@@ -333,11 +375,26 @@ mod tests {
             "Authorization: T0kenT0ken",
             "unusable eyJhbGciOi.T0kenT0ken",
             "ICE-UFRAG uFr4g",
+            "session 987654321 missed",
+            "see wss://203.0.113.77/ws?session=T0kenT0ken",
+            "auth=T0kenT0ken, pass=t0psecret",
+            "Basic dXNlcjpwYXNz",
+            "sip:1001:t0psecret@203.0.113.77 o=- 987654321 IN IP4 192.168.178.20",
+            "k=clear:t0psecret said they",
+            "{\"\\u0070assword\":\"T0kenT0ken\"}, and so on",
         ] {
             let kept = reason(said);
-            assert!(SECRETS.iter().all(|secret| !kept.contains(secret)) && kept.len() > 3, "{kept}");
+            assert!(SECRETS.iter().all(|secret| !kept.contains(secret)) && !kept.is_empty(), "{kept}");
+            assert!(!kept.contains("dXNlcjpwYXNz"), "{kept}");
         }
-        assert_eq!(reason(&"ä".repeat(500)).chars().count(), TEXT + 1);
+        assert_eq!(reason(&"ä".repeat(500)), "\u{2026}");
+        assert_eq!(reason(&"ä ".repeat(500)).chars().count(), TEXT + 1);
+        for said in
+            ["signaling keepalive timeout error", "NORMAL_CLEARING", "503 Service Unavailable (try again.)"]
+        {
+            assert_eq!(reason(said), said);
+        }
+        assert_eq!(reason("client 5f0c9a71e2 of room 12 gone"), "client \u{2026} of room 12 gone");
     }
 
     #[test]

@@ -243,7 +243,8 @@ impl Flights {
         self.under_way -= 1;
         let why = match (cause, flight.setup) {
             (Some(cause), _) if self.is_new(cause) => Kept::Failed,
-            (None, Some(setup)) if self.is_slow(setup) => Kept::SlowestSetup,
+            // Also one that went wrong later, of which there are enough: its set-up is as slow as it is.
+            (_, Some(setup)) if self.is_slow(setup) => Kept::SlowestSetup,
             _ => {
                 self.landings.left_out += u64::from(cause.is_some());
                 return self.give_back(flight);

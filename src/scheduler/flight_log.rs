@@ -15,6 +15,7 @@ use crate::record::{
     excerpt, free_text,
 };
 use crate::scenario::Finding;
+use crate::transport::Initiator;
 
 /// For how many intervals one of the slowest calls has to last among them until it is written down. In the first minute
 /// of a run most of those that are the slowest so far are outdone soon.
@@ -103,6 +104,10 @@ fn kept_call(landed: &Landed, shared: &Shared) -> KeptCall {
     let number_of = |client: u32| shared.subscribers.get(client as usize).map_or("", |one| &one.number);
     let last = clients.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     let parties = clients[..last].iter().map(|client| client.map_or("", number_of).to_owned());
+    let mut messages: Vec<KeptMessage> =
+        flight.messages().map(|(entry, text)| kept_message(entry, text, *due)).collect();
+    // Of several that were read at once, what the first made us send was noted before the others.
+    messages.sort_by_key(|message| message.at_us);
     KeptCall {
         attempt: *number,
         flow: flow.name().to_owned(),
@@ -118,7 +123,7 @@ fn kept_call(landed: &Landed, shared: &Shared) -> KeptCall {
         stage: shared.plan.stage_at(due.since(shared.start)).map(|stage| stage.name.clone()),
         setup_us: flight.setup.map(micros),
         parties: parties.collect(),
-        messages: flight.messages().map(|(entry, text)| kept_message(entry, text, *due)).collect(),
+        messages,
         left_out: flight.left_out() as u64,
     }
 }
@@ -144,11 +149,12 @@ fn kept_message(entry: &Entry, text: &str, due: Time) -> KeptMessage {
         What::Timeout(request) => (Timeout, request.name()),
     };
     let is_close = kind == Close;
+    let is_ours = matches!(what, What::Request(_) | What::Closed(Initiator::Client));
     let said = if is_close { Some(text.to_owned()) } else { reason_in(text, bytes) };
     KeptMessage {
         at_us: if at >= due { at.micros_since(due) as i64 } else { -(due.micros_since(at) as i64) },
         party: usize::from(party),
-        direction: if kind == Request { Direction::Sent } else { Direction::Received },
+        direction: if is_ours { Direction::Sent } else { Direction::Received },
         kind,
         name: name.to_owned(),
         code: code.map(Into::into),

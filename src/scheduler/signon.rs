@@ -325,7 +325,9 @@ impl Worker {
         let was_signed_on = self.clients[place].signed_on;
         let what = What::Closed(closed.initiator);
         let (code, reason) = (Some(i32::from(closed.code)), closed.reason.as_bytes());
-        self.attempts.note_of_client(self.clients[place].attempt, closed.at, what, code, reason);
+        // Without a word of the server's it is known when it is noticed, and not when something was last read.
+        let at = if closed.initiator == Initiator::Network { self.now() } else { closed.at };
+        self.attempts.note_of_client(self.clients[place].attempt, at, what, code, reason);
         self.gone(place);
         self.come_back(place, Ending::Closed(CloseCode::from(closed.code)), was_signed_on);
         if mem::take(&mut self.clients[place].returning) && self.stage == Stage::Running {

@@ -38,7 +38,7 @@ pub(super) fn section(calls: Option<FlightReader>, kept: Option<KeptCalls>, has_
     }
     if let Some(kept) = kept.filter(|kept| kept.left_out > 0) {
         let of_their_kind = format_args!(
-            "{} more failed calls were not kept: there were enough of their kind.",
+            "{} more failed calls were not kept: there were enough of their kind, or there was no room.",
             count(kept.left_out)
         );
         html.el("p", &[("class", "note")], of_their_kind);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::workload::{ArrivalLaw, Rate, Stage};
+use crate::workload::{ArrivalLaw, Rate, Stage, passed};
 
 /// What is wanted, as the run goes on.
 pub(super) struct Planned {
@@ -48,17 +48,8 @@ impl Planned {
 
     /// The sum over the stages that have begun, each with how much of it has passed.
     fn sum(&self, of: impl Fn(&Stage, Duration) -> f64) -> f64 {
-        let mut left = self.until;
-        let mut sum = 0.0;
-        for stage in &self.stages {
-            if left.is_zero() {
-                break;
-            }
-            let time = left.min(stage.duration);
-            left -= time;
-            sum += of(stage, time);
-        }
-        sum
+        let begun = passed(&self.stages, self.until).filter(|(_, time)| !time.is_zero());
+        begun.map(|(stage, time)| of(stage, time)).sum()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{Dialect, HangupCode, ServerMessage};
 use crate::subscribers::rest::Pace;
 use crate::transport::Resumption;
-use crate::workload::{ArrivalLaw, Rate, Stage};
+use crate::workload::{ArrivalLaw, Rate, Stage, stage_at};
 
 /// What a run will do. Made by [`load`](super::load), and by nothing else outside of tests.
 #[derive(Clone, Debug, PartialEq)]
@@ -253,11 +253,7 @@ impl Plan {
 
     /// The stage that goes on at `at` from the start; `None` after the last one.
     pub fn stage_at(&self, at: Duration) -> Option<&Stage> {
-        let mut ends = Duration::ZERO;
-        self.stages.iter().find(|stage| {
-            ends += stage.duration;
-            at < ends
-        })
+        stage_at(&self.stages, at).and_then(|index| self.stages.get(index))
     }
 
     /// The largest number of clients that are to be signed on at any time.

@@ -117,10 +117,13 @@ pub fn reason(text: &str) -> String {
     let mut is_hiding = false;
     for word in bare.split_inclusive(char::is_whitespace) {
         let is_hidden = !is_word(word);
-        match is_hidden {
-            true if !is_hiding => out.extend([HIDDEN].iter().chain(word.ends_with(' ').then_some(&' '))),
-            true => {}
-            false => out.push_str(word),
+        if !is_hidden {
+            out.push_str(word);
+        } else if !is_hiding {
+            out.push(HIDDEN);
+            if word.ends_with(' ') {
+                out.push(' ');
+            }
         }
         is_hiding = is_hidden;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::worker::{Owner, Stage, Worker};
 use crate::law::Time;
-use crate::workload::{self, AttemptNumber, Segment, caller_of, closed_attempt};
+use crate::workload::{AttemptNumber, Segment, caller_of, closed_attempt};
 
 /// The callers of a worker.
 #[derive(Debug, Default)]
@@ -86,7 +86,8 @@ impl Worker {
             self.deadlines.push(self.shared.start + self.lookahead.latest(), Owner::Caller(number));
             return;
         }
-        let callers = self.stage_at(due).map_or(0, |stage| stage.callers);
+        let stage = self.shared.plan.stage_at(due.since(self.shared.start));
+        let callers = stage.map_or(0, |stage| stage.callers);
         let is_wanted = number < callers && is_running;
         let Some(caller) = self.caller(number) else { return };
         (caller.pause, caller.due) = (None, None);
@@ -145,15 +146,6 @@ impl Worker {
 
     fn caller(&mut self, number: u32) -> Option<&mut Caller> {
         self.callers.callers.get_mut(number as usize / self.segment.of)
-    }
-
-    /// The stage of the plan that goes on at `at`.
-    fn stage_at(&self, at: Time) -> Option<&workload::Stage> {
-        let mut ends = self.shared.start;
-        self.shared.plan.stages.iter().find(|stage| {
-            ends += stage.duration;
-            at < ends
-        })
     }
 }
 

@@ -288,17 +288,8 @@ impl Collector {
         self.until = until;
         let length = until - at;
         let health = threads.health(&self.surveyor.survey());
-        Interval { at, length, stage: self.stage_at(at), tally, gauges, health, changes: Vec::new() }
-    }
-
-    /// The stage that goes on at `at`.
-    fn stage_at(&self, at: Duration) -> Option<u32> {
-        let mut end = Duration::ZERO;
-        let ends = self.stages.iter().map(|stage| {
-            end += stage.duration;
-            end
-        });
-        ends.enumerate().find(|(_, end)| at < *end).map(|(index, _)| index as u32)
+        let stage = workload::stage_at(&self.stages, at).map(|index| index as u32);
+        Interval { at, length, stage, tally, gauges, health, changes: Vec::new() }
     }
 }
 

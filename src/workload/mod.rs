@@ -43,7 +43,7 @@ pub use callers::{caller_of, closed_attempt};
 pub use pace::Pace;
 pub use rate::Rate;
 pub use schedule::{AttemptNumber, Due, Schedule, What};
-pub use stage::{ArrivalLaw, Segment, SignOff, Stage};
+pub use stage::{ArrivalLaw, Segment, SignOff, Stage, passed, stage_at};
 
 #[cfg(test)]
 mod paced_tests;

@@ -138,6 +138,25 @@ impl Segment {
     }
 }
 
+/// The index of the stage that goes on at `at` from the start; `None` after the last one.
+pub fn stage_at(stages: &[Stage], at: Duration) -> Option<usize> {
+    let mut ends = Duration::ZERO;
+    stages.iter().position(|stage| {
+        ends += stage.duration;
+        at < ends
+    })
+}
+
+/// The stages, each with how much of it has passed by `at` from the start.
+pub fn passed(stages: &[Stage], at: Duration) -> impl Iterator<Item = (&Stage, Duration)> {
+    let mut left = at;
+    stages.iter().map(move |stage| {
+        let time = left.min(stage.duration);
+        left -= time;
+        (stage, time)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::record::{Fold, Health, Interval, RunHeader, RunRecord, Summary, Valid
 use crate::scenario::Flow;
 use crate::scheduler::{Event, Urgency};
 use crate::verdict;
-use crate::workload::{ArrivalLaw, Stage};
+use crate::workload::{ArrivalLaw, Stage, passed};
 
 /// How many seconds "now" is.
 pub(super) const NOW_SECONDS: usize = 5;
@@ -220,15 +220,11 @@ impl Board {
 
     /// Calls that the plan wants by `at`; those that come at once or by callers have no rate.
     fn planned_by(&self, at: Duration) -> f64 {
-        let mut left = at;
-        let mut sum = 0.0;
-        for stage in &self.stages {
-            let time = left.min(stage.duration);
-            left -= time;
+        let by = |(stage, time): (&Stage, Duration)| {
             let rate = stage.calls.filter(|_| stage.arrivals != ArrivalLaw::AtOnce);
-            sum += rate.map_or(0.0, |rate| rate.expected_by(time.as_secs_f64(), stage.duration));
-        }
-        sum
+            rate.map_or(0.0, |rate| rate.expected_by(time.as_secs_f64(), stage.duration))
+        };
+        passed(&self.stages, at).map(by).sum()
     }
 
     /// Makes the figures up, if there was a second since they were.

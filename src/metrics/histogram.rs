@@ -3,12 +3,7 @@
 use hdrhistogram::Histogram;
 use hdrhistogram::errors::AdditionError;
 
-/// The shortest latency that is told from zero, in microseconds.
-const LOWEST: u64 = 1;
-/// The longest latency that a histogram holds, in microseconds: 10 minutes. Longer ones are counted apart.
-const HIGHEST: u64 = 600_000_000;
-/// Significant decimal digits that a histogram keeps of a latency.
-const DIGITS: u8 = 3;
+const HIGHEST: u64 = LatencyHistogram::HIGHEST;
 
 /// Cells in a block; a power of two. With 3 digits a latency is known to one part in 1024 at the least.
 const CELLS: usize = 1 << CELL_BITS;
@@ -36,6 +31,8 @@ pub struct LatencyHistogram {
 /// A cell that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
+    /// Its place among all cells, empty ones included, from the shortest latency on. It is that of the library.
+    pub index: usize,
     /// The shortest latency that is counted in it, in microseconds.
     pub lowest: u64,
     /// The longest.
@@ -65,6 +62,13 @@ const fn highest(block: usize, cell: usize) -> u64 {
 }
 
 impl LatencyHistogram {
+    /// The shortest latency that is told from zero, in microseconds.
+    pub const LOWEST: u64 = 1;
+    /// The longest latency that a histogram holds, in microseconds: 10 minutes. Longer ones are counted apart.
+    pub const HIGHEST: u64 = 600_000_000;
+    /// Significant decimal digits that a histogram keeps of a latency.
+    pub const DIGITS: u8 = 3;
+
     /// Records a latency of `micros` microseconds. One beyond the range is counted, not clipped.
     #[inline]
     pub fn record(&mut self, micros: u64) {
@@ -124,7 +128,8 @@ impl LatencyHistogram {
     pub fn histogram(&self) -> Histogram<u64> {
         // The bounds are constants that the library accepts; a test makes one.
         #[allow(clippy::expect_used, reason = "constant arguments, tested")]
-        let mut histogram = Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("valid bounds");
+        let mut histogram =
+            Histogram::new_with_bounds(Self::LOWEST, Self::HIGHEST, Self::DIGITS).expect("valid bounds");
         for Cell { lowest, count, .. } in self.cells() {
             // Whatever has a cell here has one there.
             let recorded = histogram.record_n(lowest, count);
@@ -140,6 +145,7 @@ impl LatencyHistogram {
         cells.flat_map(|(block, cells)| {
             let filled = cells.iter().enumerate().filter(|(_, count)| **count > 0);
             filled.map(move |(cell, count)| Cell {
+                index: block * CELLS + cell,
                 lowest: lowest(block, cell),
                 highest: highest(block, cell),
                 count: *count,
@@ -185,7 +191,12 @@ mod tests {
 
     /// What the library makes of the same.
     fn judge(latencies: &[u64]) -> Histogram<u64> {
-        let mut histogram = Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).unwrap();
+        let mut histogram = Histogram::new_with_bounds(
+            LatencyHistogram::LOWEST,
+            LatencyHistogram::HIGHEST,
+            LatencyHistogram::DIGITS,
+        )
+        .unwrap();
         for micros in latencies.iter().filter(|micros| **micros <= HIGHEST) {
             histogram.record(*micros).unwrap();
         }
@@ -262,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_stored_histogram_beyond_the_range_is_refused_whole() {
-        let mut stored = Histogram::<u64>::new(DIGITS).unwrap();
+        let mut stored = Histogram::<u64>::new(LatencyHistogram::DIGITS).unwrap();
         stored.record(5).unwrap();
         stored.record(1 << 40).unwrap();
         let mut latency = LatencyHistogram::default();

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::Deserializer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::v2;
 use crate::metrics::{Cell, LatencyHistogram, Metric};
 use crate::protocol::RequestName;
 
@@ -145,9 +146,12 @@ impl<H> Latencies<H> {
 /// A histogram could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistogramError {
-    /// It could not be written.
+    /// It could not be compressed.
     #[error("a histogram cannot be stored: {0}")]
-    Encode(#[from] hdrhistogram::serialization::V2DeflateSerializeError),
+    Compress(#[from] flate2::CompressError),
+    /// A count is beyond what the stored form can hold.
+    #[error("a histogram cannot be stored: it holds a count of 2^63 or more")]
+    Count,
     /// It is not base64.
     #[error("a histogram is damaged: {0}")]
     Base64(#[from] base64::DecodeError),
@@ -162,7 +166,7 @@ pub enum HistogramError {
 /// Writes histograms as they are stored, with buffers that are used again.
 #[derive(Default)]
 pub struct Encoder {
-    serializer: V2DeflateSerializer,
+    writer: v2::Writer,
     buffer: Vec<u8>,
 }
 
@@ -170,15 +174,14 @@ impl Encoder {
     /// The stored form of `latency`; `None` if nothing was measured.
     ///
     /// # Errors
-    /// The library refuses, which it does not for histograms of these bounds.
+    /// It holds a count of 2^63 or more.
     pub fn encode(&mut self, latency: &LatencyHistogram) -> Result<Option<StoredHistogram>, HistogramError> {
-        if latency.count() == 0 {
+        let summary = Summary::from(latency);
+        if summary.count == 0 {
             return Ok(None);
         }
         self.buffer.clear();
-        let histogram = latency.histogram();
-        self.serializer.serialize(&histogram, &mut self.buffer)?;
-        let summary = Summary::from(latency);
+        self.writer.write(latency, &mut self.buffer)?;
         Ok(Some(StoredHistogram { summary, histogram: Some(BASE64.encode(&self.buffer)) }))
     }
 }

@@ -28,6 +28,7 @@ mod load;
 mod redact;
 mod run;
 mod save;
+mod v2;
 mod writer;
 
 pub use calls::{CALLS_FILE, CallRow, CallsCsv, CallsEnd, CallsWriter, print_calls};

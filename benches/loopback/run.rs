@@ -18,6 +18,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a generator may take to get going, and to write its report at the end.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// As a worker of the harness signs its clients off (`SIGN_OFFS` of `scheduler/worker.rs`).
+const SIGN_OFFS_PER_SECOND: f64 = 6_400.0;
 /// What may be lost between the generator's clock and this one's, before the last second of its load.
 const SLACK: Duration = Duration::from_millis(1_500);
 /// Below this share of what was to be done, it was not done.
@@ -208,8 +210,11 @@ impl Seen {
             }
             answered / due
         } else if work.interval() < work.length() {
-            // One who signs on in the middle of the sign-ons has half an interval too little at the end, on average.
-            let due = clients * ((load + work.signon_time().as_secs_f64() / 2.0) / intervals - 0.5);
+            // One who signs on in the middle of the sign-ons has half an interval too little at the end, on average. The
+            // harness signs its clients off one after another, and those still there keep alive.
+            let sign_off = if generator == Generator::Harness { clients / SIGN_OFFS_PER_SECOND } else { 0.0 };
+            let time = load + (work.signon_time().as_secs_f64() + sign_off) / 2.0;
+            let due = clients * (time / intervals - 0.5);
             count("/keepalives/answered") / due
         } else if generator == Generator::Handshake {
             self.kept.min(1.0)

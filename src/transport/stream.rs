@@ -1,6 +1,6 @@
 //! The byte stream beneath a WebSocket: TCP, or TLS over TCP, with the time of each read.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -51,6 +51,24 @@ impl AsyncWrite for Stamped {
             self.last_write = self.clock.now();
         }
         written
+    }
+
+    /// TLS hands over its records one by one. Those of a flight go out at once, as every write to the socket wakes the
+    /// other end.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, pieces);
+        if let Poll::Ready(Ok(_)) = written {
+            self.last_write = self.clock.now();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

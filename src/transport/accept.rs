@@ -59,7 +59,7 @@ pub async fn accept(
         None => Stream::plain(tcp, clock),
         Some(acceptor) => {
             let tls = acceptor.accept(Stream::stamped(tcp, clock)).await.ok()?;
-            Stream::Tls(Box::new(tls.into()))
+            Stream::secured(tls.into())
         }
     };
     let mut connection = HttpConnection::new(stream);

@@ -231,7 +231,7 @@ impl Dialer {
         let tls = connector.connect(name.clone(), Stream::stamped(tcp, self.clock)).await;
         let tls = tls.map_err(|error| DialError::from_tls(&error))?;
         let resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
-        let stream = Stream::Tls(Box::new(tls.into()));
+        let stream = Stream::secured(tls.into());
         Ok(Opened { stream, started, connected, secured: self.clock.now(), resumed })
     }
 

@@ -29,6 +29,7 @@ mod redact;
 mod run;
 mod save;
 mod v2;
+mod wanted;
 mod writer;
 
 pub use calls::{CALLS_FILE, CallRow, CallsCsv, CallsEnd, CallsWriter, print_calls};
@@ -58,4 +59,5 @@ pub use load::{IntervalReader, load};
 pub use redact::{excerpt, reason as free_text};
 pub use run::{Aborted, Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};
 pub use save::save;
+pub use wanted::Wanted;
 pub use writer::{INTERVALS_FILE, RUN_FILE, Recorded, RunWriter};

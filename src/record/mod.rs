@@ -44,7 +44,7 @@ pub use error::RecordError;
 pub use figures::Window;
 pub use flight::{
     Direction, EXCERPT_BYTES, FIRST_MESSAGES, FLIGHT_FILE, FlightReader, Kept, KeptCall, KeptCalls,
-    KeptMessage, MessageKind,
+    KeptMessage, MOST_RECORDED, MessageKind,
 };
 pub use flight_writer::{FlightWriter, MOST_A_CAUSE, SLOWEST};
 pub use fold::Fold;

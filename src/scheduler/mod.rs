@@ -397,7 +397,8 @@ fn load(
                 if let Some(counted) = renewer.as_ref().and_then(|renewer| renewer.take_counted()) {
                     interval.tally.add(&counted);
                 }
-                measured.recorder(ended.landings.bytes + flights.bytes());
+                // It grows with the calls that are up, which mostly grow with the clients.
+                measured.memory.beside(ended.landings.bytes + flights.bytes());
                 measured.interval(&mut interval);
                 interval.changes = steering.take_changes(interval.at + interval.length);
                 interval.stage = interval.stage.filter(|_| !stopped);
@@ -444,12 +445,6 @@ struct Measured {
 }
 
 impl Measured {
-    /// What the flight recorder takes in memory. It grows with the calls that are up, and clients have them as long as
-    /// they have their calls: so it would be laid to them.
-    fn recorder(&mut self, bytes: u64) {
-        self.memory.beside(bytes);
-    }
-
     fn interval(&mut self, interval: &mut Interval) {
         // What the scout sent and received is part of what the server saw.
         if let Some(before) = self.before.take() {

@@ -251,6 +251,22 @@ fn of_a_call_with_many_messages_the_first_and_the_last_ones_are_there() {
 }
 
 #[test]
+fn a_run_whose_calls_cannot_be_kept_says_so_and_does_not_end_well() {
+    let profile = profile("duration = \"1s\"\ncalls_per_second = 10")
+        .replace("file = \"subscribers.csv\"", "count = 20");
+    let folder = Folder::with(&profile);
+    let mut run = folder.start(&[]);
+    run.wait_until("its directory", |_| folder.join("out/intervals.jsonl").exists());
+    fs::create_dir(folder.join("out").join(FLIGHT_FILE)).unwrap();
+    let ended = run.wait().with_code(3);
+    let said = ended.stderr.lines().filter(|line| line.contains(FLIGHT_FILE)).count();
+    assert_eq!(said, 2, "when it happened, and at the end: {}", ended.stderr);
+    assert_eq!(count(&folder.record(), "/kept_calls/slowest"), 0);
+    assert!(folder.record()["kept_calls"].is_object());
+    assert!(count(&folder.record(), "/attempts/answered") > 0, "the rest of the record is there");
+}
+
+#[test]
 fn a_killed_run_has_kept_its_calls_so_far_and_a_run_without_the_recorder_has_none() {
     let profile = profile("duration = \"1m\"\ncalls_per_second = 20")
         .replace("file = \"subscribers.csv\"", "count = 20");

@@ -12,7 +12,7 @@ use std::fs;
 use pages::{assert_closed, assert_linked, assert_well_formed, between, data, markup, run_data, words};
 use runs::HOSTILE;
 use wtsp_load::metrics::Metric;
-use wtsp_load::record::{RUN_FILE, RunRecord};
+use wtsp_load::record::{KeptCalls, RUN_FILE, RunRecord};
 use wtsp_load::report::{self, Finished, Format, HTML_FILE};
 use wtsp_load::verdict::Verdict;
 
@@ -149,7 +149,7 @@ fn the_verdict_comes_first_and_what_happened_at_00_42_is_told_in_words() {
 #[test]
 fn kept_calls_are_ladders_and_a_cut_line_is_none() {
     let root = tempfile::tempdir().unwrap();
-    let (directory, run) = runs::troubled(root.path());
+    let (directory, mut run) = runs::troubled(root.path());
     let page = of(&run);
     let calls = between(&page, "id=\"calls\"", "</section>");
     assert_eq!(calls.matches("class=\"ladder\"").count(), 2);
@@ -158,8 +158,13 @@ fn kept_calls_are_ladders_and_a_cut_line_is_none() {
     assert!(shown.contains("+1.90 ms +1.69 ms \u{2190} answer ack"), "{shown}");
     assert!(shown.contains("close close 4502"), "{shown}");
     assert!(shown.contains("3 later messages are left out"), "{shown}");
+    assert!(!shown.contains("not recorded"), "{shown}");
+    run.record.kept_calls = Some(KeptCalls { unrecorded: 120, ..KeptCalls::default() });
+    let wanted = "The messages of 120 calls were not recorded";
+    assert!(words(between(&of(&run), "id=\"calls\"", "</section>")).contains(wanted));
     fs::remove_file(directory.join(wtsp_load::record::FLIGHT_FILE)).unwrap();
-    assert!(words(&of(&run)).contains("No calls were kept"));
+    let none = words(&of(&run));
+    assert!(none.contains("No calls were kept") && none.contains(wanted), "{none}");
 }
 
 #[test]

@@ -6,16 +6,14 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+#[path = "support/cable.rs"]
+mod cable;
 #[path = "independent/mod.rs"]
 mod independent;
 #[path = "support/program.rs"]
@@ -23,6 +21,7 @@ mod program;
 #[path = "support/sums.rs"]
 mod sums;
 
+use cable::Cable;
 use independent::{Dialect, Fault, Knobs, Server};
 use program::{Folder, Running, Served, command, json};
 use sums::{assert_sums, count, without_intervals};
@@ -147,57 +146,12 @@ fn without_a_policy_clients_stay_away_and_nobody_is_said_to_have_given_up() {
     assert_eq!(count(&run, "/clients/reconnect_attempts") + count(&run, "/clients/given_up"), 0);
 }
 
-/// Something between clients and their server that can be cut: what is under way ends, and nothing goes through.
-struct Cable {
-    address: SocketAddr,
-    is_cut: Arc<AtomicBool>,
-    ends: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Cable {
-    fn to(server: SocketAddr) -> Cable {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (is_cut, ends) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (cut, kept) = (Arc::clone(&is_cut), Arc::clone(&ends));
-        thread::spawn(move || {
-            for near in listener.incoming().map_while(Result::ok) {
-                if cut.load(Ordering::SeqCst) {
-                    continue;
-                }
-                let far = TcpStream::connect(server).unwrap();
-                for (mut from, mut to) in [(&near, &far), (&far, &near)].map(|(from, to)| {
-                    to.set_nodelay(true).unwrap();
-                    (from.try_clone().unwrap(), to.try_clone().unwrap())
-                }) {
-                    thread::spawn(move || {
-                        let _ = io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Write);
-                    });
-                }
-                kept.lock().unwrap().extend([near, far]);
-            }
-        });
-        Cable { address, is_cut, ends }
-    }
-
-    fn cut_for(&self, outage: Duration) {
-        self.is_cut.store(true, Ordering::SeqCst);
-        for end in self.ends.lock().unwrap().drain(..) {
-            let _ = end.shutdown(Shutdown::Both);
-        }
-        thread::sleep(outage);
-        self.is_cut.store(false, Ordering::SeqCst);
-    }
-}
-
 /// One call of four clients is up when all lose their connection. The server keeps it.
 fn cut_in_call(hold: &str, after: &str, outage: Duration) -> (Value, Value) {
     let folder = Folder::with(PROFILE);
     let served = Served::start(&folder, 4, &[]);
-    let address = served.url.trim_start_matches("ws://").split('/').next().unwrap().parse().unwrap();
-    let cable = Cable::to(address);
-    let url = format!("ws://{}", cable.address);
+    let cable = Cable::to(&served.url);
+    let url = cable.url();
     let hold = format!("calls.hold={{ fixed = \"{hold}\" }}");
     let reconnect = format!("clients.reconnect={{ fixed = {{ after = \"{after}\" }} }}");
     let mut arguments = vec!["--target", &url];

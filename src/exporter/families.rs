@@ -3,12 +3,11 @@
 //! A name is that of `run.json`, with `_` for `.`. What `run.json` has as a map by name or code, and what adds up to a
 //! whole, has a label. Microseconds are seconds here, and what only grows ends with `_total`.
 
-use super::planned::Planned;
 use super::text::Samples;
 use crate::metrics::{AttemptFailure, Metric, Tally};
 use crate::protocol::{EventName, RequestName};
 use crate::record::{
-    Attempts, Health, LedgerCounts, Recovery, RunRecord, SignonFailures, StoredGauges, Validity,
+    Attempts, Health, LedgerCounts, Recovery, RunRecord, SignonFailures, StoredGauges, Validity, Wanted,
 };
 use crate::verdict;
 
@@ -56,8 +55,8 @@ pub(super) struct Moment<'a> {
     pub record: &'a RunRecord,
     /// Its latencies.
     pub latencies: &'a Tally,
-    /// What the plan wants by now.
-    pub planned: &'a Planned,
+    /// What is wanted by now.
+    pub wanted: &'a Wanted,
     /// What there was at the end of the last second.
     pub gauges: StoredGauges,
     /// How the generator was in it.
@@ -127,7 +126,7 @@ pub const FAMILIES: &[Family] = &[
     gauge("clients_peak", &[], "clients.peak", "The most clients that were signed on at the end of any second.",
         |run, to| to.count(run.record.clients.peak)),
     counter("clients_signons_planned_total", &[], "stages.clients",
-        "Sign-ons that the plan wants by now, those of churn included.", |run, to| to.value(run.planned.signons())),
+        "Sign-ons that the plan wants by now, those of churn included.", |run, to| to.value(run.wanted.signons())),
     counter("clients_signed_on_total", &[], "clients.signed_on", "Sign-ons of the schedule that succeeded.",
         |run, to| to.count(run.record.clients.signons.signed_on)),
     counter("clients_signon_failed_total", &[], "clients.signon_failed", "Sign-ons of the schedule that failed.",
@@ -155,8 +154,8 @@ pub const FAMILIES: &[Family] = &[
         |run, to| to.count(run.record.counted.sessions.renewed)),
 
     counter("attempts_planned_total", &[], "stages.calls_per_second_from, stages.calls_per_second_to",
-        "Attempts that the plan wants by now; those of callers are not among them.",
-        |run, to| to.value(run.planned.calls())),
+        "Attempts that are wanted by now, by the plan and what was changed by hand; those of callers are not among them.",
+        |run, to| to.value(run.wanted.calls())),
     counter("attempts_due_total", &[], "attempts.due", "Attempts that came due.",
         |run, to| to.count(run.record.counted.attempts.due)),
     counter("attempts_started_total", &[], "attempts.started", "Attempts whose request was sent.",

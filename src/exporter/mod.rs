@@ -14,7 +14,6 @@
 //! ```
 
 mod families;
-mod planned;
 mod server;
 mod text;
 
@@ -28,9 +27,8 @@ pub use families::{FAMILIES, Family, Kind};
 pub use text::PREFIX;
 
 use self::families::Moment;
-use self::planned::Planned;
 use self::server::Server;
-use crate::record::{Fold, Health, Interval, RunHeader, StoredGauges};
+use crate::record::{Fold, Health, Interval, RunHeader, StoredGauges, Wanted};
 use crate::workload::Stage;
 
 /// The metrics cannot be offered where they are wanted.
@@ -91,7 +89,7 @@ impl Exporter {
 struct State {
     header: RunHeader,
     fold: Fold,
-    planned: Planned,
+    wanted: Wanted,
     gauges: StoredGauges,
     health: Health,
     stage: Option<u32>,
@@ -104,7 +102,7 @@ impl State {
         State {
             header: RunHeader::default(),
             fold: Fold::default(),
-            planned: Planned::new(stages),
+            wanted: Wanted::new(stages),
             gauges: StoredGauges::default(),
             health: Health::default(),
             stage: None,
@@ -120,9 +118,7 @@ impl State {
 
     fn add(&mut self, interval: &Interval) {
         self.fold.add_interval(interval);
-        if interval.stage.is_some() {
-            self.planned.go_on_to(interval.at + interval.length);
-        }
+        self.wanted.add(interval);
         self.gauges = interval.gauges.into();
         // The last second is mostly a piece of one: over a few milliseconds a use of processor time is noise.
         if interval.length >= Duration::from_millis(250) {
@@ -139,7 +135,7 @@ impl State {
         let moment = Moment {
             record: &self.fold.so_far(&self.header),
             latencies: self.fold.latencies_so_far(),
-            planned: &self.planned,
+            wanted: &self.wanted,
             gauges: self.gauges,
             health: self.health,
             stage: self.stage,

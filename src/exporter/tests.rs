@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::text::{BOUNDS_US, Samples};
 use super::*;
 use crate::metrics::{DisconnectKey, Gauges, LatencyHistogram, Metric, Outcome, Phase, Tally};
-use crate::record::{ByName, Counted, Requests, SideCallCounts, StageInfo, TargetInfo};
+use crate::record::{ByName, Change, ChangeKind, Counted, Requests, SideCallCounts, StageInfo, TargetInfo};
 use crate::transport::Initiator;
+use crate::workload::Rate;
 
 /// Figures of `run.json` that are no metrics.
 const LEFT_OUT: &[&str] = &[
@@ -176,6 +177,34 @@ fn seconds_add_up_and_gauges_are_those_of_the_last() {
 }
 
 #[test]
+fn what_is_wanted_follows_what_was_changed_by_hand() {
+    let steady = Stage {
+        duration: Duration::from_secs(60),
+        calls: Some(Rate::constant(10.0)),
+        clients_to: 600,
+        signon_time: Duration::from_secs(60),
+        ..Stage::default()
+    };
+    let exporter =
+        Exporter::start("127.0.0.1:0".parse().expect("an address"), vec![steady]).expect("started");
+    for (at, what, factor, calls, signons) in [
+        (0, ChangeKind::Rate, Some(2.0), 15, 10),
+        (1, ChangeKind::Pause, Some(0.0), 25, 20),
+        (2, ChangeKind::Resume, Some(2.0), 35, 30),
+        (3, ChangeKind::Drain, None, 45, 35),
+        (4, ChangeKind::Leave, None, 45, 35),
+    ] {
+        let changes = vec![Change { at_us: at * 1_000_000 + 500_000, what, factor }];
+        exporter.interval(&Interval { changes, ..second(at) });
+        let page = exporter.page();
+        for (name, wanted) in [("attempts", calls), ("clients_signons", signons)] {
+            let sample = format!("\n{PREFIX}{name}_planned_total {wanted}\n");
+            assert!(page.contains(&sample), "{sample} is not on:\n{page}");
+        }
+    }
+}
+
+#[test]
 fn what_a_label_says_cannot_leave_it() {
     let exporter = started();
     exporter.begin(&header());
@@ -323,7 +352,7 @@ fn each_metric_is_read_from_its_own_place() {
     let moment = Moment {
         record: &record,
         latencies: &Tally::default(),
-        planned: &Planned::new(Vec::new()),
+        wanted: &Wanted::new(Vec::new()),
         gauges: serde_json::from_value(part("/intervals/gauges")).expect("gauges"),
         health: serde_json::from_value(part("/intervals/health")).expect("health"),
         stage: None,

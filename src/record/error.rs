@@ -102,6 +102,18 @@ impl RecordError {
         }
     }
 
+    /// The same once more: what was said when it happened is said again at the end.
+    pub(super) fn again(&self) -> RecordError {
+        match self {
+            RecordError::Write { path, source } => {
+                let code = source.raw_os_error();
+                let again = code.map_or_else(|| source.kind().into(), io::Error::from_raw_os_error);
+                RecordError::write(path, again)
+            }
+            other => RecordError::Stream(io::Error::other(other.to_string())),
+        }
+    }
+
     /// Damage at a line of `path`, counted from 1.
     pub fn damaged(path: &Path, line: usize, reason: impl ToString) -> RecordError {
         RecordError::Damaged { path: path.to_owned(), line, reason: reason.to_string() }

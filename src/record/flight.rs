@@ -21,6 +21,9 @@ pub const EXCERPT_BYTES: usize = 400;
 /// Of a call with more messages than are kept these first ones stay, and as many last ones.
 pub const FIRST_MESSAGES: usize = 24;
 
+/// How many calls of a worker are recorded at a time.
+pub const MOST_RECORDED: usize = 4_096;
+
 /// The longest line that is read back: more than a call can take that is kept within bounds.
 const MAX_LINE: u64 = 4 << 20;
 
@@ -70,6 +73,9 @@ pub struct KeptCalls {
     pub failed: u64,
     /// Such calls that were not kept: there were enough of their kind, or there was no room.
     pub left_out: u64,
+    /// Calls whose messages were not recorded, whatever became of them: a worker records 4,096 calls at a time.
+    #[serde(default)]
+    pub unrecorded: u64,
 }
 
 /// Why a call was kept.
@@ -93,7 +99,7 @@ pub struct KeptMessage {
     pub direction: Direction,
     /// What it is.
     pub kind: MessageKind,
-    /// The name of the request or event, in the flat dialect.
+    /// The name of the request or event, in the flat dialect; of what is neither, what it is.
     pub name: String,
     /// The code that it carries: of a hangup, an error, a close frame.
     #[serde(default)]
@@ -134,6 +140,10 @@ pub enum MessageKind {
     Close,
     /// No message: the client stopped waiting.
     Timeout,
+    /// A response that the client did not wait for, or no longer.
+    Late,
+    /// An event of another call or of none, or a message that cannot be read.
+    Stray,
 }
 
 /// Reads the calls that were kept, one by one.

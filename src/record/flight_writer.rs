@@ -23,13 +23,13 @@ const FILE_CALLS: usize = 200;
 /// Writes [`FLIGHT_FILE`] while the run lasts, a line a call, within bounds.
 ///
 /// Calls that are among the slowest so far are appended as they come. When the file is full of those that have been
-/// outdone it is written anew, with what is still worth it.
+/// outdone it is written anew, with what is still worth it: beside it first, so that it is never lost.
 pub struct FlightWriter {
     path: PathBuf,
     /// The file, once there is something to write.
     log: Option<Log>,
-    /// It could not be written, which has been said.
-    is_broken: bool,
+    /// Why it could not be written, which has been said.
+    problem: Option<RecordError>,
     /// What stands in the file and is still worth it; with the set-up of those that are there for it.
     lines: Vec<(Option<u64>, Vec<u8>)>,
     failed_bytes: usize,
@@ -49,7 +49,7 @@ impl FlightWriter {
         FlightWriter {
             path: directory.join(FLIGHT_FILE),
             log: None,
-            is_broken: false,
+            problem: None,
             lines: Vec::new(),
             failed_bytes: 0,
             causes: Vec::new(),
@@ -64,11 +64,18 @@ impl FlightWriter {
     /// # Errors
     /// It could not be written. That is said once: from then on nothing is kept.
     pub fn keep(&mut self, mut call: KeptCall) -> Result<(), RecordError> {
+        if call.why == Kept::Failed
+            && !self.has_room_for(&call)
+            && call.setup_us.is_some_and(|setup| self.is_slow(setup))
+        {
+            // Of its kind there are enough, but few that were as slow.
+            call.why = Kept::SlowestSetup;
+        }
         let is_wanted = match call.why {
             Kept::Failed => self.has_room_for(&call),
             Kept::SlowestSetup => self.is_slow(call.setup_us.unwrap_or(0)),
         };
-        if !is_wanted || self.is_broken {
+        if !is_wanted || self.problem.is_some() {
             self.leave_out(u64::from(call.why == Kept::Failed));
             return Ok(());
         }
@@ -82,12 +89,13 @@ impl FlightWriter {
             self.leave_out(u64::from(is_failed));
             return Ok(());
         }
+        let before = self.end;
         self.admit(&call, line);
         let written = self.write();
-        if written.is_err() {
-            self.is_broken = true;
-            self.end.slowest -= u64::from(!is_failed);
-            self.end.failed -= u64::from(is_failed);
+        if let Err(error) = &written {
+            // What is in the file stays there.
+            self.problem = Some(error.again());
+            self.end = before;
             self.leave_out(u64::from(is_failed));
         }
         written
@@ -98,9 +106,19 @@ impl FlightWriter {
         self.end.left_out += calls;
     }
 
-    /// How many calls were kept.
-    pub fn finish(self) -> KeptCalls {
-        self.end
+    /// Counts calls whose messages were not recorded.
+    pub fn not_recorded(&mut self, calls: u64) {
+        self.end.unrecorded += calls;
+    }
+
+    /// What it holds in memory, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.lines.iter().map(|(_, line)| line.len() as u64).sum()
+    }
+
+    /// How many calls were kept, and why no more, if the file could not be written to its end.
+    pub fn finish(self) -> (KeptCalls, Option<RecordError>) {
+        (self.end, self.problem)
     }
 
     /// Whether a set-up of so many microseconds is among the longest so far.
@@ -148,9 +166,9 @@ impl FlightWriter {
             return log.append_lines(newest);
         }
         let all: Vec<u8> = self.lines.iter().flat_map(|(_, line)| line).copied().collect();
+        log.replace(&all)?;
         (self.file_bytes, self.file_calls) = (all.len(), self.lines.len());
-        log.restart()?;
-        log.append_lines(&all)
+        Ok(())
     }
 }
 
@@ -214,8 +232,10 @@ mod tests {
             writer.keep(call(attempt, None, ["rejected", "no_response"][attempt as usize % 2])).unwrap();
         }
         writer.leave_out(7);
+        writer.not_recorded(3);
         let kept = 2 * MOST_A_CAUSE as u64;
-        assert_eq!(writer.finish(), KeptCalls { slowest: 0, failed: kept, left_out: 5_007 - kept });
+        let wanted = KeptCalls { slowest: 0, failed: kept, left_out: 5_007 - kept, unrecorded: 3 };
+        assert_eq!(writer.finish().0, wanted);
         let calls = read(root.path());
         assert_eq!(calls.iter().map(|call| call.attempt).collect::<Vec<_>>(), (0..kept).collect::<Vec<_>>());
     }
@@ -225,7 +245,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut writer = FlightWriter::new(root.path());
         (0..1_000).for_each(|attempt| writer.keep(call(attempt, None, &attempt.to_string())).unwrap());
-        let end = writer.finish();
+        let (end, problem) = writer.finish();
+        assert!(problem.is_none());
         assert_eq!(end.failed + end.left_out, 1_000);
         assert_eq!(read(root.path()).len() as u64, end.failed);
         assert!(end.failed > 20 && fs::metadata(root.path().join(FLIGHT_FILE)).unwrap().len() <= 1 << 20);
@@ -253,7 +274,10 @@ mod tests {
         let calls = read(root.path());
         assert!((990..1_000).all(|slow| calls.iter().any(|call| call.attempt == slow)));
         assert!(calls.iter().all(|call| call.attempt != 1_000), "it is not among the slowest");
-        assert_eq!(writer.finish(), KeptCalls { slowest: SLOWEST as u64, failed: 1, left_out: 0 });
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing is left beside it");
+        let (end, problem) = writer.finish();
+        assert_eq!(end, KeptCalls { slowest: SLOWEST as u64, failed: 1, ..KeptCalls::default() });
+        assert!(problem.is_none());
     }
 
     #[test]
@@ -280,6 +304,50 @@ mod tests {
         assert!(error.contains(FLIGHT_FILE) && error.contains("free some space"), "{error}");
         assert!(writer.keep(call(2, None, "no_response")).is_ok());
         assert!(writer.keep(call(3, Some(1), "")).is_ok());
-        assert_eq!(writer.finish(), KeptCalls { slowest: 0, failed: 1, left_out: 2 });
+        let (end, problem) = writer.finish();
+        assert_eq!(end, KeptCalls { failed: 1, left_out: 2, ..KeptCalls::default() });
+        assert_eq!(problem.unwrap().to_string(), error);
+    }
+
+    #[test]
+    fn where_the_file_cannot_be_written_anew_it_stays_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = FlightWriter::new(root.path());
+        writer.keep(call(9_999, None, "rejected")).unwrap();
+        // Nothing can be written beside it.
+        fs::create_dir(root.path().join(format!(".{FLIGHT_FILE}.part"))).unwrap();
+        let full = (0..1_000).find(|setup| writer.keep(call(*setup, Some(setup + 1), "")).is_err()).unwrap();
+        assert!(full > SLOWEST as u64, "{full}");
+        let calls = read(root.path());
+        assert_eq!(calls.len() as u64, full + 1);
+        assert!(calls[0].attempt == 9_999 && (1..=full).all(|place| calls[place as usize].attempt < full));
+        // From then on nothing is kept, and it is said once.
+        assert!(writer.keep(call(2_000, Some(5_000), "")).is_ok());
+        assert_eq!(read(root.path()), calls);
+        let (end, problem) = writer.finish();
+        assert_eq!(end, KeptCalls { slowest: SLOWEST as u64, failed: 1, ..KeptCalls::default() });
+        assert!(problem.unwrap().to_string().contains(FLIGHT_FILE));
+    }
+
+    #[test]
+    fn a_slow_call_that_failed_is_kept_as_slow_where_there_are_enough_of_its_kind() {
+        let root = tempfile::tempdir().unwrap();
+        let mut writer = FlightWriter::new(root.path());
+        let broke_off = |attempt, setup| KeptCall {
+            why: Kept::Failed,
+            broken_step: Some(3),
+            ..call(attempt, Some(setup), "")
+        };
+        (0..MOST_A_CAUSE as u64).for_each(|attempt| writer.keep(broke_off(attempt, 9_000)).unwrap());
+        (0..20).for_each(|attempt| writer.keep(call(100 + attempt, Some(100 + attempt), "")).unwrap());
+        writer.keep(broke_off(200, 5)).unwrap();
+        writer.keep(broke_off(201, 8_000)).unwrap();
+        let calls = read(root.path());
+        let slow = calls.iter().find(|call| call.attempt == 201).unwrap();
+        assert_eq!(slow.why, Kept::SlowestSetup);
+        assert!(calls.iter().all(|call| call.attempt != 200));
+        let (end, _) = writer.finish();
+        let wanted = KeptCalls { slowest: SLOWEST as u64, failed: 5, left_out: 1, unrecorded: 0 };
+        assert_eq!(end, wanted);
     }
 }

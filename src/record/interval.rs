@@ -18,7 +18,7 @@ use crate::protocol::RequestName;
 pub const LATE_US: u64 = 100_000;
 
 /// A second of a run, or what there was of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Interval {
     /// When it began, from the start of the run.
     pub at: Duration,

@@ -29,6 +29,7 @@ mod redact;
 mod run;
 mod save;
 mod v2;
+mod wanted;
 mod writer;
 
 pub use calls::{CALLS_FILE, CallRow, CallsCsv, CallsEnd, CallsWriter, print_calls};
@@ -43,7 +44,7 @@ pub use error::RecordError;
 pub use figures::Window;
 pub use flight::{
     Direction, EXCERPT_BYTES, FIRST_MESSAGES, FLIGHT_FILE, FlightReader, Kept, KeptCall, KeptCalls,
-    KeptMessage, MessageKind,
+    KeptMessage, MOST_RECORDED, MessageKind,
 };
 pub use flight_writer::{FlightWriter, MOST_A_CAUSE, SLOWEST};
 pub use fold::Fold;
@@ -58,4 +59,5 @@ pub use load::{IntervalReader, load};
 pub use redact::{excerpt, reason as free_text};
 pub use run::{Aborted, Clients, Generator, Intervals, RunEnd, RunRecord, SCHEMA_VERSION, Sums, Validity};
 pub use save::save;
+pub use wanted::Wanted;
 pub use writer::{INTERVALS_FILE, RUN_FILE, Recorded, RunWriter};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::load::is_occupied;
 use super::{
     Encoder, Fold, Interval, Intervals, RecordError, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION,
-    StoredInterval,
+    StoredInterval, save,
 };
 
 /// The record of a run that has ended, in the run's directory.
@@ -160,7 +160,7 @@ impl Log {
     }
 
     /// Forgets what was written.
-    pub(super) fn restart(&mut self) -> Result<(), RecordError> {
+    fn restart(&mut self) -> Result<(), RecordError> {
         // A device without a length has nothing to forget.
         let _ = self.file.set_len(0);
         self.length = 0;
@@ -197,6 +197,15 @@ impl Log {
         }
     }
 
+    /// Puts whole lines in the place of all that was written, which stays where that fails.
+    pub(super) fn replace(&mut self, lines: &[u8]) -> Result<(), RecordError> {
+        save(&self.path, |out| Ok(out.write_all(lines)?))?;
+        let file = OpenOptions::new().append(true).open(&self.path);
+        self.file = file.map_err(|error| RecordError::write(&self.path, error))?;
+        self.length = lines.len() as u64;
+        Ok(())
+    }
+
     /// Waits until everything is on the disk.
     fn sync(&mut self) -> Result<(), RecordError> {
         self.file.sync_all().map_err(|error| self.broken(error))
@@ -215,9 +224,9 @@ impl Log {
     }
 
     fn broken(&mut self, error: io::Error) -> RecordError {
-        let again = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
-        self.problem = Some(RecordError::write(&self.path, again));
-        RecordError::write(&self.path, error)
+        let error = RecordError::write(&self.path, error);
+        self.problem = Some(error.again());
+        error
     }
 }
 

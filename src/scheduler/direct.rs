@@ -308,6 +308,9 @@ impl Worker {
         self.recorder.counters().requests_sent[name.index()] += 1;
         if let Some(on) = Tag::leg(tag) {
             self.attempts.note(on, now, What::Request(name), None, &self.buffer);
+        } else {
+            let of = self.clients[place].attempt;
+            self.attempts.note_of_client(of, now, What::Request(name), None, &self.buffer);
         }
         Some((now, written))
     }

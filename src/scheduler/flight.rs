@@ -13,7 +13,7 @@ use crate::client::{AttemptRef, LegRef};
 use crate::law::Time;
 use crate::metrics::Outcome;
 use crate::protocol::{EventBody, EventName, RequestName};
-use crate::record::{EXCERPT_BYTES, FIRST_MESSAGES, Kept, MOST_A_CAUSE, SLOWEST};
+use crate::record::{EXCERPT_BYTES, FIRST_MESSAGES, Kept, MOST_A_CAUSE, MOST_RECORDED, SLOWEST};
 use crate::scenario::{Finding, Flow, MOST_PARTIES};
 use crate::transport::Initiator;
 use crate::workload::AttemptNumber;
@@ -25,10 +25,8 @@ const MESSAGES: usize = FIRST_MESSAGES + LAST_MESSAGES;
 /// that carry a code, for they tell why.
 const TEXT_BYTES: usize = 4 << 10;
 const PLAIN_TEXT_BYTES: usize = 3 << 10;
-/// How many attempts of a worker are recorded at a time. That many take 21 MB; those beyond fly without.
-const MOST_FLIGHTS: usize = 4_096;
-/// How many attempts go with one report.
-const MOST_LANDED: usize = 32;
+/// How many attempts that failed go with one report, beside the slowest.
+const MOST_FAILED: usize = 32;
 /// How many causes of failure are told apart: more than there are.
 const MOST_CAUSES: usize = 256;
 
@@ -49,6 +47,14 @@ pub(super) enum What {
     Closed(Initiator),
     /// There was no answer to a request in time.
     Timeout(RequestName),
+    /// A response that nobody waits for.
+    Late,
+    /// An event of another call, or of none that there is.
+    Stray(EventName),
+    /// A message that the protocol does not have.
+    Unknown,
+    /// A text that is no message.
+    Malformed,
 }
 
 impl What {
@@ -60,6 +66,7 @@ impl What {
                 | What::Timeout(_)
                 | What::Request(RequestName::IceTrickle)
                 | What::Event(EventName::IceTrickle)
+                | What::Stray(EventName::IceTrickle)
         )
     }
 }
@@ -91,6 +98,9 @@ pub(super) struct Flight {
 }
 
 impl Flight {
+    /// What one takes in memory.
+    pub const BYTES: u64 = (size_of::<Flight>() + TEXT_BYTES) as u64;
+
     fn new() -> Box<Flight> {
         const NOTHING: Entry = Entry {
             at: Time::ZERO,
@@ -101,12 +111,10 @@ impl Flight {
             party: 0,
             what: What::State,
         };
-        Box::new(Flight {
-            entries: [NOTHING; MESSAGES],
-            text: Vec::with_capacity(TEXT_BYTES),
-            seen: 0,
-            setup: None,
-        })
+        // Written to at once, so that what the process has of it in memory is what is told of it.
+        let mut text = vec![b' '; TEXT_BYTES];
+        text.clear();
+        Box::new(Flight { entries: [NOTHING; MESSAGES], text, seen: 0, setup: None })
     }
 
     fn clear(&mut self) {
@@ -177,19 +185,27 @@ impl Landed {
     }
 }
 
-/// Attempts that are worth a look, on their way to the collector.
+/// Attempts that are worth a look, on their way to the collector. Neither kind takes the place of the other.
 #[derive(Debug, Default)]
 pub(super) struct Landings {
-    pub kept: Vec<Landed>,
+    pub failed: Vec<Landed>,
+    pub slowest: Vec<Landed>,
     /// Those that failed and are not among them.
     pub left_out: u64,
+    /// Those that began without room for their messages.
+    pub unrecorded: u64,
+    /// What the recorder of the worker takes in memory, these attempts included.
+    pub bytes: u64,
 }
 
 impl Landings {
     /// Takes all out of `other`, whose room stays.
     pub fn take(&mut self, other: &mut Landings) {
-        self.kept.append(&mut other.kept);
+        self.failed.append(&mut other.failed);
+        self.slowest.append(&mut other.slowest);
         self.left_out += std::mem::take(&mut other.left_out);
+        self.unrecorded += std::mem::take(&mut other.unrecorded);
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 }
 
@@ -220,9 +236,11 @@ impl Flights {
         Flights { is_on, slowest: Vec::with_capacity(SLOWEST + 1), ..Flights::default() }
     }
 
-    /// Room for the messages of an attempt, if there is any.
+    /// Room for the messages of an attempt, if there is any: all of it together is 21 MB. An attempt beyond flies without, and
+    /// is counted.
     pub fn take_off(&mut self) -> Option<Box<Flight>> {
-        if !self.is_on || self.under_way >= MOST_FLIGHTS {
+        if !self.is_on || self.under_way >= MOST_RECORDED {
+            self.landings.unrecorded += u64::from(self.is_on);
             return None;
         }
         self.under_way += 1;
@@ -241,8 +259,9 @@ impl Flights {
             return;
         };
         self.under_way -= 1;
+        let has_room = self.landings.failed.len() < MOST_FAILED;
         let why = match (cause, flight.setup) {
-            (Some(cause), _) if self.is_new(cause) => Kept::Failed,
+            (Some(cause), _) if has_room && self.is_new(cause) => Kept::Failed,
             // Also one that went wrong later, of which there are enough: its set-up is as slow as it is.
             (_, Some(setup)) if self.is_slow(setup) => Kept::SlowestSetup,
             _ => {
@@ -263,22 +282,26 @@ impl Flights {
     }
 
     fn keep(&mut self, landed: Landed) {
-        let kept = &mut self.landings.kept;
-        if kept.len() < MOST_LANDED {
-            return kept.push(landed);
+        let Landings { failed, slowest, .. } = &mut self.landings;
+        if landed.why == Kept::Failed {
+            return failed.push(landed);
         }
-        // One that was not as slow makes room.
-        let slow = kept.iter_mut().filter(|other| other.why == Kept::SlowestSetup);
-        let least = slow.min_by_key(|other| other.setup());
-        let is_failed = landed.why == Kept::Failed;
-        let flight = match least.filter(|least| is_failed || least.setup() < landed.setup()) {
-            Some(least) => std::mem::replace(least, landed).flight,
-            None => {
-                self.landings.left_out += u64::from(is_failed);
-                landed.flight
-            }
-        };
-        self.give_back(flight);
+        if slowest.len() < SLOWEST {
+            return slowest.push(landed);
+        }
+        // One that was not as slow makes room. There is one, as this one is among the longest so far.
+        if let Some(least) = slowest.iter_mut().min_by_key(|other| other.setup()) {
+            let flight = std::mem::replace(least, landed).flight;
+            self.give_back(flight);
+        }
+    }
+
+    /// What goes with a report, for which `empty` comes.
+    pub fn hand_over(&mut self, empty: Landings) -> Landings {
+        let mut landings = std::mem::replace(&mut self.landings, empty);
+        let flights = self.under_way + self.spare.len() + landings.failed.len() + landings.slowest.len();
+        landings.bytes = flights as u64 * Flight::BYTES;
+        landings
     }
 
     fn give_back(&mut self, mut flight: Box<Flight>) {
@@ -335,7 +358,18 @@ impl Attempts {
         }
     }
 
-    /// Notes a message that a client got beside the legs of its attempt.
+    /// Whether the line of an event is one of its client's in its attempt; so is none, for then it is about the client.
+    pub fn has_line(&mut self, of: Option<AttemptRef>, line: Option<usize>) -> bool {
+        let Some(line) = line else { return true };
+        of.is_some_and(|at_client| {
+            self.of(at_client).is_some_and(|attempt| {
+                let client = attempt.clients[usize::from(at_client.party)];
+                attempt.legs().any(|(leg, of)| Some(of) == client && attempt.line(leg) == Some(line))
+            })
+        })
+    }
+
+    /// Notes a message that a client got or sent beside the legs of its attempt.
     pub fn note_of_client(
         &mut self,
         of: Option<AttemptRef>,
@@ -368,90 +402,5 @@ pub(super) const fn code_of(event: &EventBody<'_>) -> Option<i32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn landed(attempt: u64, setup: Option<u64>) -> Landed {
-        let mut flight = Flight::new();
-        flight.setup = setup.map(Duration::from_micros);
-        Landed {
-            flight,
-            why: if setup.is_some() { Kept::SlowestSetup } else { Kept::Failed },
-            number: attempt,
-            due: Time::ZERO,
-            flow: Flow::Answered,
-            outcome: Outcome::Answered,
-            noted: Noted::default(),
-            clients: [None; MOST_PARTIES],
-        }
-    }
-
-    #[test]
-    fn the_first_and_the_last_messages_are_there_in_order_with_the_heads_of_their_texts() {
-        for messages in [0, 1, 23, 24, 25, 47, 48, 49, 72, 73, 1_000] {
-            let mut flight = Flight::new();
-            for number in 0..messages {
-                let text = format!("{number} {}", "ä".repeat(600));
-                let what = What::Event(EventName::Hangup);
-                flight.note(Time::from_nanos(number), 0, what, Some(486), text.as_bytes());
-            }
-            assert_eq!((flight.messages().count() + flight.left_out()) as u64, messages);
-            let first = (0..messages).take(FIRST_MESSAGES);
-            let last = (messages.saturating_sub(LAST_MESSAGES as u64).max(FIRST_MESSAGES as u64)..messages)
-                .collect::<Vec<_>>();
-            let wanted: Vec<Time> = first.chain(last).map(Time::from_nanos).collect();
-            assert_eq!(flight.messages().map(|(entry, _)| entry.at).collect::<Vec<_>>(), wanted);
-            for (entry, text) in flight.messages().filter(|(_, text)| !text.is_empty()) {
-                let begin = format!("{} ", entry.at.since(Time::ZERO).as_nanos());
-                assert!(text.starts_with(&begin) && text.len() <= EXCERPT_BYTES, "{text}");
-                assert!(entry.bytes > 1_200);
-            }
-            assert_eq!(flight.text.capacity(), TEXT_BYTES);
-            let texts = flight.messages().filter(|(_, text)| !text.is_empty()).count() as u64;
-            assert!(texts >= messages.min((TEXT_BYTES / EXCERPT_BYTES) as u64), "{texts} of {messages}");
-        }
-    }
-
-    #[test]
-    fn a_flight_is_small() {
-        assert!(size_of::<Entry>() <= 24, "{}", size_of::<Entry>());
-        let flight = size_of::<Flight>() + TEXT_BYTES;
-        assert!(MOST_FLIGHTS * flight <= 22_000_000, "{flight}");
-    }
-
-    #[test]
-    fn what_goes_with_a_report_is_bounded_and_slower_calls_take_the_place_of_others() {
-        let mut flights = Flights::new(true);
-        (0..100).for_each(|attempt| flights.keep(landed(attempt, Some(attempt))));
-        let kept = |flights: &Flights| flights.landings.kept.iter().map(|one| one.number).min();
-        assert_eq!(
-            (flights.landings.kept.len(), kept(&flights)),
-            (MOST_LANDED, Some(100 - MOST_LANDED as u64))
-        );
-        (0..MOST_LANDED as u64 + 5).for_each(|attempt| flights.keep(landed(1_000 + attempt, None)));
-        assert_eq!((flights.landings.kept.len(), kept(&flights)), (MOST_LANDED, Some(1_000)));
-        assert_eq!(flights.landings.left_out, 5);
-    }
-
-    #[test]
-    fn of_a_cause_a_few_are_new_and_of_set_ups_the_longest_are_slow() {
-        let mut flights = Flights::new(true);
-        let cause = |step| (Outcome::Answered, Some(step), None);
-        let new = (0..5_000).filter(|number| flights.is_new(cause(number % 1_000))).count();
-        assert_eq!(new, MOST_CAUSES * MOST_A_CAUSE);
-        let micros = Duration::from_micros;
-        assert!((0..SLOWEST as u64).all(|setup| flights.is_slow(micros(100 + setup))));
-        assert!(!flights.is_slow(micros(100)) && !flights.is_slow(micros(7)));
-        assert!(
-            flights.is_slow(micros(500)) && !flights.is_slow(micros(101)) && flights.is_slow(micros(102 + 1))
-        );
-    }
-
-    #[test]
-    fn room_is_given_to_so_many_attempts_and_used_again() {
-        let mut flights = Flights::new(true);
-        let all: Vec<_> = (0..MOST_FLIGHTS + 3).map_while(|_| flights.take_off()).collect();
-        assert_eq!(all.len(), MOST_FLIGHTS);
-        assert!(Flights::new(false).take_off().is_none());
-    }
-}
+#[path = "flight_tests.rs"]
+mod tests;

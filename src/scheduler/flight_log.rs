@@ -4,15 +4,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::flight::{Entry, Landed, Landings, What};
+use super::flight::{Entry, Flight, Landed, Landings, What};
 use super::worker::Shared;
 use crate::law::Time;
 use crate::metrics::Outcome;
 use crate::profile::Plan;
 use crate::protocol::{EventBody, FromCore, Reading, ResponseOutcome, decode_from_core};
 use crate::record::{
-    Direction, FlightWriter, Kept, KeptCall, KeptCalls, KeptMessage, MessageKind, RecordError, SLOWEST,
-    excerpt, free_text,
+    Direction, FlightWriter, KeptCall, KeptCalls, KeptMessage, MessageKind, RecordError, SLOWEST, excerpt,
+    free_text,
 };
 use crate::scenario::Finding;
 use crate::transport::Initiator;
@@ -46,13 +46,12 @@ impl FlightLog {
     pub fn write(&mut self, landings: Landings, shared: &Shared) -> Result<(), RecordError> {
         let Some(writing) = &mut self.0 else { return Ok(()) };
         writing.writer.leave_out(landings.left_out);
+        writing.writer.not_recorded(landings.unrecorded);
         let mut written = Ok(());
-        for landed in landings.kept {
-            match landed.why {
-                Kept::Failed => written = written.and(writing.writer.keep(kept_call(&landed, shared))),
-                Kept::SlowestSetup => writing.hold(landed),
-            }
+        for landed in landings.failed {
+            written = written.and(writing.writer.keep(kept_call(&landed, shared)));
         }
+        landings.slowest.into_iter().for_each(|landed| writing.hold(landed));
         writing.waited += 1;
         if writing.waited >= SETTLED {
             written = written.and(writing.settle(shared));
@@ -60,14 +59,25 @@ impl FlightLog {
         written
     }
 
-    /// Writes down what is left. How many calls were kept.
-    ///
-    /// # Errors
-    /// It could not be written, and that has not been said yet.
-    pub fn finish(self, shared: &Shared) -> (Option<KeptCalls>, Result<(), RecordError>) {
-        let Some(mut writing) = self.0 else { return (None, Ok(())) };
-        let written = writing.settle(shared);
-        (Some(writing.writer.finish()), written)
+    /// What it holds in memory, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let Some(writing) = &self.0 else { return 0 };
+        writing.writer.bytes() + writing.slowest.len() as u64 * Flight::BYTES
+    }
+
+    /// Writes down what is left. How many calls were kept, and why not all that should be, if one could not be written;
+    /// `said` is told of that where it was not said before.
+    pub fn finish(
+        self,
+        shared: &Shared,
+        said: impl FnOnce(&RecordError),
+    ) -> (Option<KeptCalls>, Option<RecordError>) {
+        let Some(mut writing) = self.0 else { return (None, None) };
+        if let Err(error) = writing.settle(shared) {
+            said(&error);
+        }
+        let (kept, problem) = writing.writer.finish();
+        (Some(kept), problem)
     }
 }
 
@@ -139,7 +149,7 @@ const fn name_of(finding: Finding) -> &'static str {
 
 fn kept_message(entry: &Entry, text: &str, due: Time) -> KeptMessage {
     let Entry { at, bytes, code, party, what, .. } = *entry;
-    use MessageKind::{Close, Event, Request, Response, State, Timeout};
+    use MessageKind::{Close, Event, Late, Request, Response, State, Stray, Timeout};
     let (kind, name) = match what {
         What::Request(request) => (Request, request.name()),
         What::Ack(request) | What::Refused(request) => (Response, request.name()),
@@ -147,6 +157,10 @@ fn kept_message(entry: &Entry, text: &str, due: Time) -> KeptMessage {
         What::State => (State, "state"),
         What::Closed(initiator) => (Close, initiator.name()),
         What::Timeout(request) => (Timeout, request.name()),
+        What::Late => (Late, "response"),
+        What::Stray(event) => (Stray, event.name()),
+        What::Unknown => (Stray, "unknown"),
+        What::Malformed => (Stray, "malformed"),
     };
     let is_close = kind == Close;
     let is_ours = matches!(what, What::Request(_) | What::Closed(Initiator::Client));

@@ -17,23 +17,26 @@ use crate::scenario::{Leg, Side};
 const GIVEN_UP_FOR: Duration = Duration::from_secs(32);
 
 impl Worker {
-    /// A response to a request of an attempt, which came as `text`.
+    /// A response to a request of the client, which came as `text`: to one of an attempt, or beside it.
     pub fn responded(
         &mut self,
+        place: usize,
         tag: u64,
         request: RequestName,
         outcome: &ResponseOutcome<'_>,
         text: &str,
         at: Time,
     ) {
+        let (what, code) = match outcome {
+            ResponseOutcome::Ack => (What::Ack(request), None),
+            ResponseOutcome::Error { code, .. } => (What::Refused(request), *code),
+        };
         if let Some(on) = Tag::leg(tag) {
-            let (what, code) = match outcome {
-                ResponseOutcome::Ack => (What::Ack(request), None),
-                ResponseOutcome::Error { code, .. } => (What::Refused(request), *code),
-            };
             self.attempts.note(on, at, what, code, text.as_bytes());
             let LegRef { attempt, serial, leg } = on;
             self.direct(attempt, serial, |play, out| play.response(leg, request, outcome, at, out));
+        } else {
+            self.note_beside(place, at, what, code, text);
         }
     }
 
@@ -51,7 +54,9 @@ impl Worker {
         if let EventBody::IncomingCall(parties) = event {
             self.incoming(place, line, parties, at);
         }
-        let Some(on) = self.clients[place].legs.get(line).copied().flatten() else { return };
+        let Some(on) = self.clients[place].legs.get(line).copied().flatten() else {
+            return self.note_beside(place, at, What::Stray(event.name()), code_of(event), text);
+        };
         self.attempts.note(on, at, What::Event(event.name()), code_of(event), text.as_bytes());
         let LegRef { attempt, serial, leg } = on;
         if let EventBody::Hangup { .. } = event {
@@ -72,13 +77,19 @@ impl Worker {
         let Some(attempt) = self.attempts.of(at_client) else { return };
         // It is about the attempt's own call, which has no line here.
         let leg = Leg::callee(0);
-        let is_own = attempt.play.party(leg) == Some(at_client.party);
-        let calling = attempt.client(Leg::caller(0));
-        if is_own && calling.is_some_and(|calling| self.is_number_of(calling, caller)) {
-            let what = What::Event(event.name());
-            self.attempts.note_of_client(Some(at_client), at, what, None, text.as_bytes());
+        let is_callee = attempt.play.party(leg) == Some(at_client.party);
+        let calling = attempt.client(Leg::caller(0)).filter(|_| is_callee);
+        let is_own = calling.is_some_and(|calling| self.is_number_of(calling, caller));
+        let what = if is_own { What::Event } else { What::Stray };
+        self.note_beside(place, at, what(event.name()), None, text);
+        if is_own {
             self.direct(at_client.attempt, at_client.serial, |play, out| play.event(leg, event, at, out));
         }
+    }
+
+    /// Notes a message of a client that is on none of the legs of its attempt, where that is recorded.
+    pub fn note_beside(&mut self, place: usize, at: Time, what: What, code: Option<i32>, text: &str) {
+        self.attempts.note_of_client(self.clients[place].attempt, at, what, code, text.as_bytes());
     }
 
     /// A call comes in: one that is awaited, somebody else's, or one that should not be.

@@ -27,6 +27,8 @@ pub(super) struct MemoryLine {
     clients_bytes: f64,
     fewest: u64,
     most: u64,
+    /// What else grows meanwhile, and is none of the clients'.
+    beside: u64,
 }
 
 /// Fewer seconds do not make a line.
@@ -35,6 +37,11 @@ const FEWEST_POINTS: f64 = 3.0;
 const FEWEST_CLIENTS: u64 = 500;
 
 impl MemoryLine {
+    /// So many bytes are in use for something else. What was given back once counts on, as the allocator keeps it.
+    pub fn beside(&mut self, bytes: u64) {
+        self.beside = self.beside.max(bytes);
+    }
+
     /// Another second, at whose peak so many clients were connected and after which so many bytes were in use.
     pub fn second(&mut self, clients: u64, bytes: u64) {
         if clients <= self.most {
@@ -44,7 +51,7 @@ impl MemoryLine {
             self.fewest = clients;
         }
         self.most = clients;
-        let (x, y) = (clients as f64, bytes as f64);
+        let (x, y) = (clients as f64, bytes.saturating_sub(self.beside) as f64);
         self.points += 1.0;
         self.clients += x;
         self.bytes += y;
@@ -72,6 +79,18 @@ mod tests {
         let mut line = MemoryLine::default();
         for clients in [500, 1_000, 1_500, 2_000, 2_000, 1_000] {
             line.second(clients, 60_000_000 + clients * 5_000);
+        }
+        assert_eq!(line.bytes_per_client(), Some(5_000));
+    }
+
+    #[test]
+    fn what_grows_with_their_calls_is_not_laid_to_clients() {
+        let mut line = MemoryLine::default();
+        for (clients, calls) in [(500, 0), (1_000, 80), (1_500, 400), (2_000, 900)] {
+            line.beside(calls * 5_300);
+            line.second(clients, 60_000_000 + clients * 5_000 + calls * 5_300);
+            // They are over, and their room is there for the next ones.
+            line.beside(0);
         }
         assert_eq!(line.bytes_per_client(), Some(5_000));
     }

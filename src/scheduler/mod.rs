@@ -263,7 +263,7 @@ pub fn run_steered(
     let signed_out = sessions.map(|sessions| sessions.sign_out(stop, observer)).unwrap_or_default();
     // What it counted is its own; the record is the clients'.
     let truth = core.and_then(|core| core.stop().ok());
-    let Loaded { measured, breakdown, calls_csv, not_listed, kept_calls } = match loaded {
+    let Loaded { measured, breakdown, calls_csv, kept_calls, not_written } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             if !is_ready {
@@ -286,7 +286,7 @@ pub fn run_steered(
         changes: steering.take_changes(Duration::MAX),
     };
     let mut finished = report::finish(writer, &end);
-    finished.problem = finished.problem.or(not_listed);
+    finished.problem = finished.problem.or(not_written);
     Ok(Ran { finished, directory, breakdown, truth })
 }
 
@@ -334,10 +334,11 @@ fn look(
 struct Loaded {
     measured: Measured,
     breakdown: Option<RunError>,
-    /// What became of the list of calls, and why it is not whole.
+    /// What became of the list of calls, and of the calls whose messages are kept.
     calls_csv: Option<CallsEnd>,
-    not_listed: Option<RecordError>,
     kept_calls: Option<KeptCalls>,
+    /// Why one of the two is not whole.
+    not_written: Option<RecordError>,
 }
 
 /// Puts the load on the target, until the plan is done or `stop` ends it.
@@ -396,6 +397,8 @@ fn load(
                 if let Some(counted) = renewer.as_ref().and_then(|renewer| renewer.take_counted()) {
                     interval.tally.add(&counted);
                 }
+                // It grows with the calls that are up, which mostly grow with the clients.
+                measured.memory.beside(ended.landings.bytes + flights.bytes());
                 measured.interval(&mut interval);
                 interval.changes = steering.take_changes(interval.at + interval.length);
                 interval.stage = interval.stage.filter(|_| !stopped);
@@ -419,11 +422,8 @@ fn load(
     }
     let breakdown = join(threads).err();
     let (calls_csv, not_listed) = calls.finish();
-    let (kept_calls, kept) = flights.finish(&shared);
-    if let Err(error) = kept {
-        observer(Event::NotRecorded(&error));
-    }
-    Ok(Loaded { measured, breakdown, calls_csv, not_listed, kept_calls })
+    let (kept_calls, not_kept) = flights.finish(&shared, |error| observer(Event::NotRecorded(error)));
+    Ok(Loaded { measured, breakdown, calls_csv, kept_calls, not_written: not_listed.or(not_kept) })
 }
 
 /// What is measured of the process itself while intervals come in.

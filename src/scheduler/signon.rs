@@ -3,12 +3,14 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::flight::What;
+use super::flight::{What, code_of};
 use super::worker::{CLOSE_TIMEOUT, Stage, Worker};
 use crate::client::{Connection, Ending, Signon, count_fact};
 use crate::law::Time;
 use crate::metrics::{DisconnectKey, Metric, Sample, SignonFailure, SignonFailureKey};
-use crate::protocol::{CloseCode, Due, EventBody, Fact, RegistrationStatus, State, normalise_number};
+use crate::protocol::{
+    CloseCode, Due, Event, EventBody, Fact, Line, RegistrationStatus, State, normalise_number,
+};
 use crate::transport::{Closed, DialError, Dialled, Initiator};
 use crate::workload::SignOff;
 
@@ -139,13 +141,7 @@ impl Worker {
         count_fact(&mut self.recorder, &handled.fact);
         match handled.fact {
             Fact::State { state, again } => {
-                self.attempts.note_of_client(
-                    self.clients[place].attempt,
-                    at,
-                    What::State,
-                    None,
-                    text.as_bytes(),
-                );
+                self.note_beside(place, at, What::State, None, text);
                 self.attached(place, again, &state, at);
             }
             // The connection counts as failed and is abandoned, as the mobile client does (section 4.4).
@@ -158,11 +154,17 @@ impl Worker {
             }
             Fact::Response { request, tag, sent, outcome } => {
                 self.recorder.ack(request, sent, at);
-                self.responded(tag, request, &outcome, text, at);
+                self.responded(place, tag, request, &outcome, text, at);
             }
-            Fact::Event(event) => self.session_event(place, &event.body, text, at),
+            Fact::Event(event) => self.session_event(place, &event, text, at),
             Fact::LineEvent { line, event } => self.line_event(place, line, &event.body, text, at),
-            Fact::StrayEvent(_) | Fact::LateResponse | Fact::Unknown(_) | Fact::Malformed(_) => {}
+            Fact::StrayEvent(event) => {
+                let what = What::Stray(event.body.name());
+                self.note_beside(place, at, what, code_of(&event.body), text);
+            }
+            Fact::LateResponse => self.note_beside(place, at, What::Late, None, text),
+            Fact::Unknown(_) => self.note_beside(place, at, What::Unknown, None, text),
+            Fact::Malformed(_) => self.note_beside(place, at, What::Malformed, None, text),
         }
     }
 
@@ -187,19 +189,33 @@ impl Worker {
         self.check_registration(place, status, at);
     }
 
-    fn session_event(&mut self, place: usize, event: &EventBody<'_>, text: &str, at: Time) {
-        match event {
+    fn session_event(&mut self, place: usize, event: &Event<'_>, text: &str, at: Time) {
+        let body = &event.body;
+        if let EventBody::MissedCall { caller, .. } = body {
+            return self.missed_call(place, normalise_number(caller), body, text, at);
+        }
+        let what = if self.is_of_attempt(place, event.line) { What::Event } else { What::Stray };
+        self.note_beside(place, at, what(body.name()), code_of(body), text);
+        match body {
             EventBody::RegistrationFailed { code, .. } => self.check_registration(place, *code, at),
             EventBody::Registered { .. }
             | EventBody::Unregistered
             | EventBody::Unregistering
             | EventBody::Registering => self.check_registration(place, None, at),
             EventBody::IceHangup { .. } => self.make_idle(place),
-            EventBody::MissedCall { caller, .. } => {
-                self.missed_call(place, normalise_number(caller), event, text, at)
-            }
             _ => {}
         }
+    }
+
+    /// Whether an event is about the client's attempt, or about the client and no line of it.
+    fn is_of_attempt(&mut self, place: usize, line: Line) -> bool {
+        let client = &self.clients[place];
+        let line = match line {
+            Line::Main(line) => Some(usize::from(line)),
+            Line::Guest => Some(client.session.lines().guest()),
+            Line::Absent | Line::Invalid => None,
+        };
+        self.attempts.has_line(client.attempt, line)
     }
 
     /// Draws the conclusion from where the registration stands; `status` is the SIP status of one that failed.

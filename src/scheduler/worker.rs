@@ -574,7 +574,7 @@ impl Worker {
             until: now.since(self.shared.start),
             tally: self.recorder.swap(spare.tally),
             rows: std::mem::replace(&mut self.rows, spare.rows),
-            landings: std::mem::replace(&mut self.flights.landings, spare.landings),
+            landings: self.flights.hand_over(spare.landings),
             gauges: self.gauges.highest,
             used: self.meter.read(),
             turn_max: std::mem::take(&mut self.turn_max),

@@ -134,6 +134,14 @@ impl Paced {
         Some((first.begins, (self.rate.expected(self.duration) * first.factor).round() as u64))
     }
 
+    /// How many arrivals are expected in the first `time` of the stage: the inverse of [`Paced::reached`].
+    pub fn expected_by(&self, time: Duration) -> f64 {
+        let begun = self.pieces.partition_point(|piece| piece.begins <= time);
+        let Some(piece) = begun.checked_sub(1).map(|last| self.pieces[last]) else { return 0.0 };
+        let planned = self.rate.expected_by(time.min(self.duration).as_secs_f64(), self.duration);
+        (piece.from + piece.factor * (planned - piece.planned)).min(piece.to)
+    }
+
     /// When, in seconds after the stage's start, the position is reached; `None` if not within the stage.
     pub fn reached(&self, position: f64) -> Option<f64> {
         let piece = self.pieces.get(self.pieces.partition_point(|piece| piece.to < position))?;
@@ -208,6 +216,8 @@ mod tests {
             let summed: f64 = (0..millis).map(step).sum();
             let slack = 2.0 * step(millis) + 2.0 * step(millis.saturating_sub(1)) + 1e-6;
             prop_assert!((summed - position).abs() <= slack, "{summed} and {position}, {slack}");
+            let by = paced.expected_by(Duration::from_millis(millis));
+            prop_assert!((by - summed).abs() <= slack, "{by} expected, {summed} summed up");
             prop_assert!(paced.reached(total * 1.001 + 0.1).is_none());
         }
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{AttemptNumber, Rate};
+use super::pace::Paced;
+use super::{AttemptNumber, Pace, Rate};
 
 /// The law by which sign-ons and calls arrive within a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -100,6 +101,33 @@ impl Stage {
     /// Whether the stage has calls of whatever kind.
     pub const fn has_calls(&self) -> bool {
         self.calls.is_some() || self.callers > 0
+    }
+
+    /// How many calls are wanted in the first `time` of this stage, which begins at `start` of the run, at the run's pace.
+    /// Those of callers are not among them: they come as the server lets them.
+    pub fn wanted_calls(&self, start: Duration, time: Duration, pace: &Pace) -> f64 {
+        let Some(rate) = self.calls else { return 0.0 };
+        let mut paced = Paced::planned(rate, self.duration);
+        paced.set(pace, start);
+        match self.arrivals {
+            ArrivalLaw::AtOnce => {
+                let burst = paced.burst().filter(|(begins, _)| *begins < time);
+                burst.map_or(0.0, |(_, calls)| calls as f64)
+            }
+            ArrivalLaw::Constant | ArrivalLaw::Poisson => paced.expected_by(time),
+        }
+    }
+
+    /// How many sign-ons are wanted in the first `time` of this stage, those of churn on average. They have no pace.
+    pub fn wanted_signons(&self, time: Duration) -> f64 {
+        let part = match self.signon_arrivals {
+            _ if time.is_zero() => 0.0,
+            ArrivalLaw::AtOnce => 1.0,
+            _ if time >= self.signon_time => 1.0,
+            _ => time.as_secs_f64() / self.signon_time.as_secs_f64(),
+        };
+        let up = f64::from(self.clients_to.saturating_sub(self.clients_from));
+        up * part + (self.churn_per_second * time.as_secs_f64() - 1.0).max(0.0)
     }
 
     /// How many calls are expected to be due at a rate in this stage: exact to the nearest whole for `at_once` and

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::metrics::{Counters, Gauges, LatencyHistogram, Metric};
 use crate::profile::Plan;
-use crate::record::{Fold, Health, Interval, RunHeader, RunRecord, Summary, Validity};
+use crate::record::{Fold, Health, Interval, RunHeader, RunRecord, Summary, Validity, Wanted};
 use crate::scenario::Flow;
 use crate::scheduler::{Event, Urgency};
 use crate::verdict;
-use crate::workload::{ArrivalLaw, Stage, passed};
+use crate::workload::{ArrivalLaw, Stage};
 
 /// How many seconds "now" is.
 pub(super) const NOW_SECONDS: usize = 5;
@@ -51,8 +51,7 @@ pub(super) struct Board {
     seconds: VecDeque<Second>,
     /// Whether there was a second since the figures were made up.
     is_stale: bool,
-    /// The multiple of the planned rate that is in force.
-    factor: f64,
+    wanted: Wanted,
     /// The rate of calls in percent of the plan's, and whether they are paused: what was asked for.
     pub pace: (u32, bool),
     pub urgency: Urgency,
@@ -156,7 +155,7 @@ impl Board {
             recent: SHOWN.into_iter().chain(OWN).map(Recent::new).collect(),
             seconds: VecDeque::new(),
             is_stale: false,
-            factor: 1.0,
+            wanted: Wanted::new(plan.stages.clone()),
             pace: (100, false),
             urgency: Urgency::Run,
             has_help: false,
@@ -194,37 +193,17 @@ impl Board {
         if self.seconds.len() == NOW_SECONDS {
             self.seconds.pop_front();
         }
-        let wanted = self.wanted(interval);
+        // Also where a worker stood still and counted none as due. Calls that come at once have no rate.
+        let before = self.wanted.calls_at_a_rate();
+        self.wanted.add(interval);
         self.seconds.push_back(Second {
             length: interval.length,
             signed_on: counters.signed_on,
-            wanted,
+            wanted: self.wanted.calls_at_a_rate() - before,
             due: counters.due,
             started: counters.started,
         });
         self.is_stale = true;
-    }
-
-    /// Calls that the plan wants in a second, at the pace in force: also where a worker stood still and counted none as
-    /// due. A run that is stopped wants no more.
-    fn wanted(&mut self, interval: &Interval) -> f64 {
-        let (mut from, mut wanted) = (interval.at, 0.0);
-        for change in &interval.changes {
-            let to = Duration::from_micros(change.at_us).clamp(from, self.now);
-            wanted += self.factor * (self.planned_by(to) - self.planned_by(from));
-            (from, self.factor) = (to, change.factor.unwrap_or(0.0));
-        }
-        wanted += self.factor * (self.planned_by(self.now) - self.planned_by(from));
-        if self.stage.is_some() { wanted } else { 0.0 }
-    }
-
-    /// Calls that the plan wants by `at`; those that come at once or by callers have no rate.
-    fn planned_by(&self, at: Duration) -> f64 {
-        let by = |(stage, time): (&Stage, Duration)| {
-            let rate = stage.calls.filter(|_| stage.arrivals != ArrivalLaw::AtOnce);
-            rate.map_or(0.0, |rate| rate.expected_by(time.as_secs_f64(), stage.duration))
-        };
-        passed(&self.stages, at).map(by).sum()
     }
 
     /// Makes the figures up, if there was a second since they were.

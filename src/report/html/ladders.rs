@@ -5,10 +5,11 @@ use super::moments::clock;
 use std::cmp::Reverse;
 
 use crate::record::{
-    Direction, FIRST_MESSAGES, FlightReader, Kept, KeptCall, KeptCalls, KeptMessage, MessageKind, SLOWEST,
+    Direction, FIRST_MESSAGES, FlightReader, Kept, KeptCall, KeptCalls, KeptMessage, MOST_RECORDED,
+    MessageKind, SLOWEST,
 };
 use crate::report::text::words;
-use crate::report::units::{count, latency as time};
+use crate::report::units::{count, latency as time, of};
 
 /// The most calls on a page, and the most messages of a call. The file has them all.
 const MOST_CALLS: usize = 40;
@@ -23,14 +24,16 @@ pub(super) fn section(calls: Option<FlightReader>, kept: Option<KeptCalls>, has_
     let mut html = Html::new();
     html.open("section", &[("id", "calls")]).el("h2", &[], "The slowest and the failed calls");
     let (shown, left_out) = shown(calls.into_iter().flatten());
+    let unrecorded = kept.map_or(0, |kept| kept.unrecorded);
     if shown.is_empty() {
-        html.el("p", &[], "No calls were kept: this run has no flight recorder's file, flight.jsonl.")
-            .close("section");
-        return html;
+        html.el("p", &[], "No calls were kept: this run has no flight recorder's file, flight.jsonl.");
+        return not_recorded(html, unrecorded);
     }
     html.open("p", &[("class", "note")]);
-    html.text("Each message as a client sent or received it: the arrow leads from the sender. With the time since the call was \
-         due and since the message before. Secrets are taken out.");
+    html.text("Each message of a call's clients until the call was over, keepalives left out, as the client sent or received \
+         it: the arrow leads from the sender. With the time since the call was due and since the message before. A late \
+         message answers nothing that was waited for; a stray one belongs to another call, or to none, or cannot be read. \
+         Secrets are taken out.");
     html.close("p");
     shown.iter().for_each(|call| ladder(&mut html, call, has_hours));
     if left_out > 0 {
@@ -42,6 +45,20 @@ pub(super) fn section(calls: Option<FlightReader>, kept: Option<KeptCalls>, has_
             count(kept.left_out)
         );
         html.el("p", &[("class", "note")], of_their_kind);
+    }
+    not_recorded(html, unrecorded)
+}
+
+/// The end of the section, with the calls of which nobody can say whether they should be in it.
+fn not_recorded(mut html: Html, calls: u64) -> Html {
+    if calls > 0 {
+        let words = format_args!(
+            "The messages of {} were not recorded, however slow they were or however they ended: a worker records {} calls \
+             at a time. More workers record more of them.",
+            of(calls, "call", "calls"),
+            count(MOST_RECORDED as u64)
+        );
+        html.el("p", &[("class", "note")], words);
     }
     html.close("section");
     html
@@ -153,6 +170,8 @@ fn label(html: &mut Html, message: &KeptMessage, arrow: &str) {
         MessageKind::State => "state ",
         MessageKind::Close => "close ",
         MessageKind::Timeout => "timeout ",
+        MessageKind::Late => "late ",
+        MessageKind::Stray => "stray ",
     };
     let mut text = format!("{arrow} {kind}{}", cut(&message.name, 60));
     if let Some(code) = message.code {

@@ -27,6 +27,10 @@ fn record(criterion: &mut Criterion) {
     group.bench_function("sample_from_due_and_from_sent", |bencher| {
         bencher.iter(|| next.next().map(|sample| recorder.sample(black_box(sample))));
     });
+    let mut next = latencies().map(|latency| sample(Metric::Setup, latency));
+    group.bench_function("sample_in_total_and_by_flow", |bencher| {
+        bencher.iter(|| next.next().map(|sample| recorder.sample_of_flow(3, black_box(sample))));
+    });
     let mut next = latencies();
     group.bench_function("service_from_sent", |bencher| {
         bencher.iter(|| {

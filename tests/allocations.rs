@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use wtsp_load::metrics::{Recorder, Tally};
+use wtsp_load::metrics::{Metric, Recorder, Sample, Tally};
 use wtsp_load::protocol::{
     Dialect, Line, Reading, RequestBody, TransactionIds, decode_from_client, decode_from_core,
     encode_keepalive, encode_request,
@@ -18,7 +18,7 @@ mod second;
 mod vectors;
 
 use counting::allocations;
-use second::a_busy_second;
+use second::{a_busy_second, latencies, sample};
 
 /// What an answered call sends, in the order of section 5.2, with its keepalives.
 const FROM_CORE: [&str; 14] = [
@@ -113,6 +113,27 @@ fn recording_makes_room_once_for_a_power_of_two_and_then_never() {
     emptied.clear();
     drop(recorder.swap(emptied));
     assert_eq!(allocations(|| a_busy_second(&mut recorder)), 0);
+}
+
+#[test]
+fn recording_by_flow_makes_room_once_for_a_flow_and_then_never() {
+    let mut recorder = Recorder::default();
+    let calls = |recorder: &mut Recorder| {
+        for flow in [0, 3] {
+            for latency in latencies().take(1_000) {
+                recorder.sample_of_flow(flow, sample(Metric::Setup, latency));
+                let Sample { sent, done, .. } = sample(Metric::Release, latency);
+                recorder.service_of_flow(flow, Metric::Release, sent, done);
+            }
+        }
+    };
+    // Besides the blocks of the metric itself, as above: a flow has three histograms of its own, and a place.
+    let first = allocations(|| calls(&mut recorder));
+    assert!((1..=3 * 3 * 8 + 2 * 2).contains(&first), "{first}");
+    let mut emptied = recorder.swap(Tally::default());
+    emptied.clear();
+    drop(recorder.swap(emptied));
+    assert_eq!(allocations(|| calls(&mut recorder)), 0);
 }
 
 #[test]

@@ -19,7 +19,7 @@ mod program;
 mod sums;
 
 use program::{Ended, Folder, Served};
-use sums::{assert_sums, assert_truth, count};
+use sums::{assert_flows_add_up, assert_sums, assert_truth, count};
 use wtsp_load::scenario::{Flow, Intent};
 
 /// How many runs there are at a time: they mostly wait.
@@ -178,6 +178,7 @@ fn alone(dialect: &str, flow: Flow) {
     }
     let ended: u64 = intended.iter().map(|outcome| count(attempts, &format!("/{outcome}"))).sum();
     assert!(ended > 0, "{name} in {dialect}: {attempts}");
+    assert!(run["latency"]["by_flow"].is_null(), "one flow has the latencies of all: {}", run["latency"]);
     let sides = flow.script().calls.len() > 1 || flow.script().fills.is_some();
     assert_eq!(count(&run, "/side_calls/started") > 0, sides, "{name}: {}", run["side_calls"]);
     // What is dialled is what the flow says.
@@ -218,6 +219,11 @@ fn all_in_one(dialect: &str, calls: &'static str) -> (Folder, Value) {
     let missing: Vec<&str> =
         flows(dialect).iter().map(|flow| flow.name()).filter(|flow| run["flows"][flow].is_null()).collect();
     assert!(missing.is_empty(), "never drawn: {missing:?}");
+    let by_flow = run["latency"]["by_flow"].as_object().unwrap();
+    let silent: Vec<&str> =
+        flows(dialect).iter().map(|flow| flow.name()).filter(|flow| !by_flow.contains_key(*flow)).collect();
+    // A change of presence is no call.
+    assert!(silent.iter().all(|flow| *flow == "presence"), "without latencies: {silent:?}");
     assert!(count(&truth, "/transfers/accepted") > 0 && count(&run, "/nonces_confirmed") > 0);
     // A line that is never given back would be missed by a later call.
     if !ended.is_void() {
@@ -237,6 +243,41 @@ fn all_flows_in_one_flat_mix_are_what_their_server_counted() {
 #[test]
 fn all_flows_in_one_nested_mix_are_what_their_server_counted() {
     all_in_one("nested", "duration = \"8s\"\ncalls_per_second = 15\narrivals = \"poisson\"");
+}
+
+#[test]
+fn what_is_slow_in_one_flow_is_slow_in_its_latencies_alone() {
+    let load = Load {
+        clients: 40,
+        calls: "duration = \"2s\"\ncalls_per_second = 16",
+        quiet: "2s",
+        mix: "{ flow = \"answered\", weight = 1 }, { flow = \"early_media\", weight = 1 }".to_owned(),
+    };
+    // Only a call with early media is told of its progress, and of nothing else before.
+    let slow = "[embedded_core]\ndelays = { progress = { fixed = \"300ms\" } }\n";
+    let profile = profile(&load)
+        .replace("file = \"subscribers.csv\"", "count = 42")
+        .replace("workers = 1", "workers = 2");
+    let folder = Folder::with(&format!("{profile}{slow}"));
+    folder.run(&["--dialect", "flat"]).unless_unfit(0);
+    let run = folder.record();
+    assert_sums(&run);
+    let ringback = |flow: &str, part: &str, figure: &str| {
+        count(&run, &format!("/latency/by_flow/{flow}/ringback/{part}/{figure}"))
+    };
+    for flow in ["answered", "early_media"] {
+        let answered = count(&run, &format!("/flows/{flow}/answered"));
+        assert!(answered > 5, "{}", run["flows"]);
+        for part in ["response", "service"] {
+            assert_eq!(ringback(flow, part, "count"), answered, "{flow}: {}", run["latency"]["by_flow"]);
+        }
+    }
+    assert!(ringback("early_media", "service", "min") >= 299_000, "{}", run["latency"]["by_flow"]);
+    assert!(ringback("answered", "service", "min") < 299_000, "{}", run["latency"]["by_flow"]);
+    // Both are in the figure of all calls.
+    let all = &run["latency"]["ringback"]["service"];
+    assert_eq!(count(all, "/min"), ringback("answered", "service", "min"));
+    assert!(count(all, "/max") >= ringback("early_media", "service", "min"));
 }
 
 #[test]
@@ -328,6 +369,9 @@ fn a_killed_run_has_listed_its_calls_so_far() {
     let report = program::run(folder.path(), &["report", "out", "--format", "json"]).with_code(0);
     let record: Value = serde_json::from_str(&report.stdout).unwrap();
     assert_eq!(record["calls_csv"], serde_json::json!({"one_in": 1}));
+    // And it has what calls of each flow took.
+    assert_flows_add_up(&record);
+    assert!(count(&record, "/latency/by_flow/offline/reject/service/count") > 0, "{}", record["latency"]);
 }
 
 #[test]

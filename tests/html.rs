@@ -113,6 +113,33 @@ fn the_figures_of_the_page_are_those_of_the_record() {
 }
 
 #[test]
+fn latencies_by_flow_are_a_table_of_a_mix_and_one_flow_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, mut run) = runs::troubled(root.path());
+    let page = of(&run);
+    let table = between(&page, "id=\"t-latency-by-flow\"", "</table>");
+    assert!(page.contains("<table class=\"sortable\" id=\"t-latency-by-flow\""), "it can be sorted");
+    let rows: Vec<String> = table.split("<tr>").skip(2).map(words).collect();
+    for (flow, measured) in &run.record.latency.by_flow {
+        for (metric, latency) in measured {
+            for (part, summary) in [("due response", latency.response), ("sent service", latency.service)] {
+                let Some(summary) = summary else { continue };
+                let begin = format!("{} {metric} {part} {}", flow.replace('_', " "), summary.count);
+                assert!(rows.iter().any(|row| row.starts_with(&begin)), "{begin} is not among {rows:#?}");
+            }
+        }
+    }
+    // Two flows with ringback and setup twice, and release once.
+    assert_eq!(rows.len(), 10);
+    assert!(!page.contains("All calls follow one flow"));
+    run.record.latency.by_flow.clear();
+    run.record.counted.flows.retain(|flow, _| flow == "hold_resume");
+    let page = of(&run);
+    assert!(!page.contains("id=\"t-latency-by-flow\""));
+    assert!(page.contains("All calls follow one flow, hold resume: the latencies of calls are its own."));
+}
+
+#[test]
 fn the_verdict_comes_first_and_what_happened_at_00_42_is_told_in_words() {
     let root = tempfile::tempdir().unwrap();
     let page = of(&runs::troubled(root.path()).1);

@@ -21,6 +21,7 @@ use wtsp_load::record::{
 use wtsp_load::report::{
     self, Finished, Format, HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, Style, TIMELINE_FILE,
 };
+use wtsp_load::scenario::Flow;
 use wtsp_load::transport::Initiator;
 use wtsp_load::verdict::VerdictResult;
 
@@ -119,8 +120,16 @@ fn calls(second: u64) -> Tally {
     let shapes = [(Metric::Ringback, 20), (Metric::Setup, 60), (Metric::Ack, 4), (Metric::Release, 8)];
     for (metric, millis) in shapes {
         let spread = (0..18).map(|call| (millis + call * call * second) * 1_000);
-        record(&mut tally.latencies[metric.index()], spread);
+        record(&mut tally.latencies[metric.index()], spread.clone());
+        if metric.is_of_call() {
+            let (answered, second) = (Flow::Answered.index(), Flow::SecondCall.index());
+            record(&mut tally.by_flow.of(answered)[metric.index()], spread.clone().take(16));
+            record(&mut tally.by_flow.of(second)[metric.index()], spread.skip(16));
+        }
     }
+    let rejected = &mut tally.by_flow.of(Flow::AttendedTransfer.index())[Metric::Reject.index()];
+    rejected.service.record(1_500);
+    tally.latencies[Metric::Reject.index()].service.record(1_500);
     (0..19).for_each(|call| tally.latencies[Metric::Lag.index()].service.record(80 + call * 10));
     for (metric, micros) in [(Metric::KeepaliveControl, 200), (Metric::KeepaliveTwin, 260)] {
         (0..40).for_each(|one| tally.latencies[metric.index()].service.record(micros + one * second));

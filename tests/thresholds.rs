@@ -17,6 +17,7 @@ use wtsp_load::record::{
     StageInfo, Window,
 };
 use wtsp_load::report::{self, Finished, Format, Style};
+use wtsp_load::scenario::Flow;
 use wtsp_load::scheduler::{self, Output, Stop};
 use wtsp_load::transport::Initiator;
 use wtsp_load::verdict::{ThresholdResult, VerdictResult, exit};
@@ -151,6 +152,16 @@ fn a_threshold_that_cannot_be_judged_is_refused_with_its_cure() {
             "leave `abort` out",
         ),
         ("attempts.due = { limit = \"> 1\", abort = true }", "begins at zero and rises", "leave `abort` out"),
+        (
+            "latency.by_flow.declined.decline.service.p99 = \"< 1s\"",
+            "no call of the mix follows the flow `declined`",
+            "add it to `calls.mix`",
+        ),
+        (
+            "latency.by_flow.answered.setup.response.p99 = \"< 1s\"",
+            "all calls follow the flow `answered`",
+            "write `latency.setup.response.p99`",
+        ),
         ("kpi = {}", "there is no `limit`", "write limit ="),
         ("latency.setup.p99 = \"< 1s\"", "is not the name of a figure", "`latency.setup.response.p99`?"),
         ("tokn = \"< 1s\"", "is not the name of a figure", "the names are those of run.json"),
@@ -212,6 +223,10 @@ fn second(at: u64, calls: u64, refused: u64, millis: u64) -> Interval {
         tally.latencies[Metric::Setup.index()].service.record((millis + call) * 1_000);
         let response = tally.latencies[Metric::Setup.index()].response.as_mut();
         response.unwrap().record((millis + call) * 1_000 + 300);
+        let flow = if call % 3 == 0 { Flow::Declined } else { Flow::Answered };
+        let of_flow = &mut tally.by_flow.of(flow.index())[Metric::Setup.index()];
+        of_flow.service.record((millis + call) * 1_000);
+        of_flow.response.as_mut().unwrap().record((millis + call) * 1_000 + 300);
         tally.latencies[Metric::Lag.index()].service.record(50 + call);
         tally.acks[RequestName::Accept.index()].record(700 + call);
     }
@@ -576,6 +591,7 @@ proptest! {
         for name in [
             "latency.setup.response.p99", "latency.setup.service.p50", "latency.setup.response.max",
             "latency.setup.service.mean", "latency.setup.response.count", "latency.ack_by_request.accept.p999",
+            "latency.by_flow.answered.setup.response.p90", "latency.by_flow.declined.setup.service.max",
             "generator.lag.p90", "kpi.ser", "kpi.seer_all", "kpi.isa", "kpi.scr", "kpi.ira", "kpi.acd_s",
             "kpi.cps_offered", "kpi.erlangs_carried", "attempts.failed", "attempts_unintended", "hangups.200",
             "attempts_rejected.503", "disconnects.server", "disconnects.total", "clients.signon_failed",

@@ -81,6 +81,22 @@ fn record_sample((mut recorder, samples): (Recorder, Vec<Sample>)) -> (Recorder,
     (recorder, samples)
 }
 
+/// The same, with room for a flow.
+fn thousand_of_flow() -> (Recorder, Vec<Sample>) {
+    let (mut recorder, samples) = thousand(Metric::Setup);
+    samples.iter().for_each(|sample| recorder.sample_of_flow(3, *sample));
+    (recorder, samples)
+}
+
+#[library_benchmark]
+#[bench::thousand(thousand_of_flow())]
+fn record_sample_of_flow((mut recorder, samples): (Recorder, Vec<Sample>)) -> (Recorder, Vec<Sample>) {
+    for sample in &samples {
+        recorder.sample_of_flow(3, *black_box(sample));
+    }
+    (recorder, samples)
+}
+
 #[library_benchmark]
 #[bench::thousand(thousand(Metric::Alert))]
 fn record_service((mut recorder, samples): (Recorder, Vec<Sample>)) -> (Recorder, Vec<Sample>) {
@@ -132,6 +148,6 @@ fn merge_and_empty((mut recorder, spare, mut total): (Recorder, Tally, Tally)) -
 library_benchmark_group!(name = codec, benchmarks = [decode, encode]);
 library_benchmark_group!(
     name = recorder,
-    benchmarks = [record_sample, record_service, record_ack, swap, merge_and_empty]
+    benchmarks = [record_sample, record_sample_of_flow, record_service, record_ack, swap, merge_and_empty]
 );
 main!(library_benchmark_groups = [codec, recorder]);

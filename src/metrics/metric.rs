@@ -164,6 +164,28 @@ impl Metric {
         matches!(self, Metric::Signon | Metric::Ringback | Metric::Setup)
     }
 
+    /// Whether it is measured of a call, so that each flow has its own.
+    pub const fn is_of_call(self) -> bool {
+        matches!(
+            self,
+            Metric::Ringback
+                | Metric::Alert
+                | Metric::Answer
+                | Metric::Setup
+                | Metric::Release
+                | Metric::ReleaseRemote
+                | Metric::Establish
+                | Metric::Decline
+                | Metric::Cancel
+                | Metric::Reject
+                | Metric::Hold
+                | Metric::Resume
+                | Metric::Update
+                | Metric::Reinvite
+                | Metric::Transfer
+        )
+    }
+
     /// Whether it is about the generator itself and not about the server.
     pub const fn is_own(self) -> bool {
         matches!(

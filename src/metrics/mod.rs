@@ -20,14 +20,14 @@
 
 mod counts;
 mod histogram;
+mod latency;
 mod metric;
 mod recorder;
 mod tally;
 
 pub use counts::{Counts, Each};
 pub use histogram::{Cell, LatencyHistogram};
+pub use latency::{FlowLatencies, Latency};
 pub use metric::{AttemptFailure, Metric, Outcome, Phase, SignonFailure};
 pub use recorder::{Recorder, Sample};
-pub use tally::{
-    Counters, DisconnectKey, Gauges, Latency, Ledger, Recovered, SideCalls, SignonFailureKey, Tally,
-};
+pub use tally::{Counters, DisconnectKey, Gauges, Ledger, Recovered, SideCalls, SignonFailureKey, Tally};

@@ -21,7 +21,7 @@ pub struct Sample {
 
 /// A worker's figures of the current second. It belongs to one worker: recording takes no lock, waits for
 /// nothing and allocates nothing, but for the first latency of a metric between two powers of two
-/// (see [`LatencyHistogram`](super::LatencyHistogram)).
+/// (see [`LatencyHistogram`](super::LatencyHistogram)), and the first of a flow.
 #[derive(Debug, Default)]
 pub struct Recorder {
     tally: Tally,
@@ -30,16 +30,30 @@ pub struct Recorder {
 impl Recorder {
     /// Records a latency that begins at a due time: as response from due and as service from sent.
     pub fn sample(&mut self, sample: Sample) {
-        let latency = &mut self.tally.latencies[sample.metric.index()];
-        latency.service.record(sample.done.micros_since(sample.sent));
-        if let Some(response) = &mut latency.response {
-            response.record(sample.done.micros_since(sample.due));
-        }
+        let Sample { metric, due, sent, done } = sample;
+        self.tally.latencies[metric.index()].record(done.micros_since(due), done.micros_since(sent));
+    }
+
+    /// Records such a latency of a call: in total, and by the place of its flow.
+    pub fn sample_of_flow(&mut self, flow: usize, sample: Sample) {
+        let Sample { metric, due, sent, done } = sample;
+        debug_assert!(metric.is_of_call(), "{metric} is not of a call");
+        let (response, service) = (done.micros_since(due), done.micros_since(sent));
+        self.tally.latencies[metric.index()].record(response, service);
+        self.tally.by_flow.of(flow)[metric.index()].record(response, service);
     }
 
     /// Records a latency that begins when something was sent.
     pub fn service(&mut self, metric: Metric, sent: Time, done: Time) {
         self.tally.latencies[metric.index()].service.record(done.micros_since(sent));
+    }
+
+    /// Records such a latency of a call: in total, and by the place of its flow.
+    pub fn service_of_flow(&mut self, flow: usize, metric: Metric, sent: Time, done: Time) {
+        debug_assert!(metric.is_of_call(), "{metric} is not of a call");
+        let micros = done.micros_since(sent);
+        self.tally.latencies[metric.index()].service.record(micros);
+        self.tally.by_flow.of(flow)[metric.index()].service.record(micros);
     }
 
     /// Records how long the response to a request took.

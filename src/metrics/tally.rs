@@ -1,17 +1,11 @@
 //! What was counted and timed in some stretch of a run.
 
-use super::{AttemptFailure, Counts, Each, LatencyHistogram, Metric, Outcome, Phase, SignonFailure};
+use super::{
+    AttemptFailure, Counts, Each, FlowLatencies, Latency, LatencyHistogram, Metric, Outcome, Phase,
+    SignonFailure,
+};
 use crate::protocol::{EventName, RequestName};
 use crate::transport::Initiator;
-
-/// The latencies of one metric.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Latency {
-    /// From the due time; for metrics that have one.
-    pub response: Option<LatencyHistogram>,
-    /// From the time sent.
-    pub service: LatencyHistogram,
-}
 
 /// How a connection ended, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +96,8 @@ pub struct Gauges {
 pub struct Tally {
     /// The latencies, by [`Metric::index`].
     pub latencies: Vec<Latency>,
+    /// Those of calls once more, by flow; where they are kept apart.
+    pub by_flow: FlowLatencies,
     /// The latencies of responses, by [`RequestName::index`].
     pub acks: Vec<LatencyHistogram>,
     /// What was counted.
@@ -230,12 +226,9 @@ pub struct Counters {
 
 impl Default for Tally {
     fn default() -> Self {
-        let latency = |metric: &Metric| Latency {
-            response: metric.has_response().then(LatencyHistogram::default),
-            service: LatencyHistogram::default(),
-        };
         Tally {
-            latencies: Metric::ALL.iter().map(latency).collect(),
+            latencies: Latency::of_each(),
+            by_flow: FlowLatencies::default(),
             acks: vec![LatencyHistogram::default(); RequestName::COUNT],
             counters: Counters::default(),
         }
@@ -255,26 +248,25 @@ impl Tally {
 
     /// Adds all that `other` counted and timed: the only merge there is.
     pub fn add(&mut self, other: &Tally) {
+        self.add_latencies(other);
+        self.counters.add(&other.counters);
+    }
+
+    /// Adds all that `other` timed.
+    pub fn add_latencies(&mut self, other: &Tally) {
         for (mine, theirs) in self.latencies.iter_mut().zip(&other.latencies) {
-            mine.service.add(&theirs.service);
-            if let (Some(mine), Some(theirs)) = (&mut mine.response, &theirs.response) {
-                mine.add(theirs);
-            }
+            mine.add(theirs);
         }
+        self.by_flow.add(&other.by_flow);
         for (mine, theirs) in self.acks.iter_mut().zip(&other.acks) {
             mine.add(theirs);
         }
-        self.counters.add(&other.counters);
     }
 
     /// Empties it, keeping its memory.
     pub fn clear(&mut self) {
-        for latency in &mut self.latencies {
-            latency.service.clear();
-            if let Some(response) = &mut latency.response {
-                response.clear();
-            }
-        }
+        self.latencies.iter_mut().for_each(Latency::clear);
+        self.by_flow.clear();
         self.acks.iter_mut().for_each(LatencyHistogram::clear);
         self.counters = Counters::default();
     }

@@ -98,6 +98,11 @@ impl CallPlan {
         self.mix.iter().any(|share| share.number.is_none() && share.flow.script().callee() == Callee::Offline)
     }
 
+    /// Whether there are calls of more than one flow.
+    pub fn mixes_flows(&self) -> bool {
+        self.mix.windows(2).any(|shares| shares[0].flow != shares[1].flow)
+    }
+
     /// How many clients of this run a call needs at the most.
     pub fn parties(&self) -> u32 {
         self.mix.iter().map(FlowShare::clients).max().unwrap_or(1)

@@ -7,10 +7,10 @@ use super::fold::Figures;
 use super::histogram::{Decoder, quantile};
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::{
-    Clients, Counted, Generator, HistogramError, Interval, RunHeader, RunRecord, StoredHistogram,
+    Clients, Counted, Generator, HistogramError, Interval, Latencies, RunHeader, RunRecord, StoredHistogram,
     StoredInterval, Summary,
 };
-use crate::metrics::LatencyHistogram;
+use crate::metrics::{LatencyHistogram, Tally};
 use crate::profile::{Figure, Kind, Origin, Part, Statistic, Threshold};
 
 /// What a figure that is more than a count has to rest on before it ends a run early: so many latencies, attempts or
@@ -94,23 +94,13 @@ impl RunRecord {
     /// What a figure came to, in its own unit; `None` where nothing can be said: there was nothing to measure, or a
     /// latency lies beyond the range.
     pub fn figure(&self, figure: &Figure) -> Option<f64> {
-        let summary = |summary: Option<&Summary>, statistic| match summary {
-            Some(summary) => summary.figure(statistic),
-            None => Summary::default().figure(statistic),
-        };
-        match figure.origin() {
-            Origin::Latency(metric, part, statistic) => {
-                let latency = self.latency.metrics.get(metric.name());
-                let part = latency.and_then(|latency| match part {
-                    Part::Response => latency.response.as_ref(),
-                    Part::Service => latency.service.as_ref(),
-                });
-                summary(part, statistic)
+        let origin = figure.origin();
+        match origin.statistic() {
+            Some(statistic) => {
+                let summary = self.latency.of(origin).copied().unwrap_or_default();
+                summary.figure(statistic)
             }
-            Origin::Ack(request, statistic) => {
-                summary(self.latency.ack_by_request.get(request.name()), statistic)
-            }
-            Origin::Counted => Plain {
+            None => Plain {
                 duration_us: self.duration_us,
                 mean_hold_us: self.mean_hold_us,
                 clients: &self.clients,
@@ -122,6 +112,36 @@ impl RunRecord {
             }
             .find(figure.name()),
         }
+    }
+}
+
+impl<H> Latencies<H> {
+    /// Those that a figure comes from; `None` if it does not come from latencies, or nothing was measured.
+    fn of(&self, origin: Origin) -> Option<&H> {
+        match origin {
+            Origin::Latency(metric, part, _) => self.metrics.get(metric.name())?.part(part),
+            Origin::FlowLatency(flow, metric, part, _) => {
+                self.by_flow.get(flow.name())?.get(metric.name())?.part(part)
+            }
+            Origin::Ack(request, _) => self.ack_by_request.get(request.name()),
+            Origin::Counted => None,
+        }
+    }
+}
+
+/// The latencies of a tally that a figure comes from.
+fn measured(tally: &Tally, origin: Origin) -> Option<&LatencyHistogram> {
+    let (latency, part) = match origin {
+        Origin::Latency(metric, part, _) => (tally.latencies.get(metric.index())?, part),
+        Origin::FlowLatency(flow, metric, part, _) => {
+            (tally.by_flow.get(flow.index())?.get(metric.index())?, part)
+        }
+        Origin::Ack(request, _) => return tally.acks.get(request.index()),
+        Origin::Counted => return None,
+    };
+    match part {
+        Part::Response => latency.response.as_ref(),
+        Part::Service => Some(&latency.service),
     }
 }
 
@@ -173,16 +193,7 @@ impl Window {
         if !self.is_about(second) {
             return Ok(false);
         }
-        let stored: Option<&StoredHistogram> = match self.figure.origin() {
-            Origin::Latency(metric, part, _) => {
-                second.latency.metrics.get(metric.name()).and_then(|latency| match part {
-                    Part::Response => latency.response.as_ref(),
-                    Part::Service => latency.service.as_ref(),
-                })
-            }
-            Origin::Ack(request, _) => second.latency.ack_by_request.get(request.name()),
-            Origin::Counted => None,
-        };
+        let stored: Option<&StoredHistogram> = second.latency.of(self.figure.origin());
         stored.map_or(Ok(()), |stored| self.decoder.add(stored, &mut self.latency))?;
         self.add_figures(second);
         Ok(true)
@@ -194,16 +205,9 @@ impl Window {
         if !self.is_about(&second) {
             return false;
         }
-        match self.figure.origin() {
-            Origin::Latency(metric, Part::Service, _) => self.latency.add(interval.tally.service(metric)),
-            Origin::Latency(metric, Part::Response, _) => {
-                interval.tally.response(metric).into_iter().for_each(|response| self.latency.add(response));
-            }
-            Origin::Ack(request, _) => {
-                interval.tally.acks.get(request.index()).into_iter().for_each(|acks| self.latency.add(acks));
-            }
-            Origin::Counted => {}
-        }
+        measured(&interval.tally, self.figure.origin())
+            .into_iter()
+            .for_each(|latency| self.latency.add(latency));
         self.add_figures(&second);
         true
     }
@@ -226,9 +230,9 @@ impl Window {
         if self.seconds == 0 || self.figure.is_whole_only() {
             return None;
         }
-        match self.figure.origin() {
-            Origin::Latency(.., statistic) | Origin::Ack(_, statistic) => self.latency_figure(statistic),
-            Origin::Counted => self.counted_figure(),
+        match self.figure.origin().statistic() {
+            Some(statistic) => self.latency_figure(statistic),
+            None => self.counted_figure(),
         }
     }
 
@@ -269,9 +273,9 @@ impl Window {
     /// Whether there is enough to judge by before the run has ended: a percentile of three calls says little.
     pub fn is_enough(&self) -> bool {
         let counted = &self.figures.counted;
-        match (self.figure.origin(), self.figure.kind(), self.figure.name()) {
+        match (self.figure.origin().statistic(), self.figure.kind(), self.figure.name()) {
             (_, Kind::Count, _) => true,
-            (Origin::Latency(..) | Origin::Ack(..), ..) => self.latency.count() >= ENOUGH,
+            (Some(_), ..) => self.latency.count() >= ENOUGH,
             (_, Kind::Percent, "kpi.ira") => {
                 self.figures.signons.signed_on + self.figures.signons.signon_failed >= ENOUGH
             }

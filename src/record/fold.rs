@@ -5,12 +5,13 @@ use super::histogram::Decoder;
 use super::kpi::{Basis, Kpi, calling_us, closes_per_1000_connection_hours};
 use super::littles_law::LittlesLawFold;
 use super::{
-    CallsCsv, Change, Clients, Control, ControlCounts, Counted, Generator, HistogramError, Interval,
-    Intervals, Latencies, MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION, SignonCounts,
-    StoredHistogram, StoredInterval, Summary, Sums,
+    ByMetric, CallsCsv, Change, Clients, Control, ControlCounts, Counted, Generator, HistogramError,
+    Interval, Intervals, Latencies, MetricLatency, RunEnd, RunHeader, RunRecord, SCHEMA_VERSION,
+    SignonCounts, StoredHistogram, StoredInterval, Summary, Sums,
 };
-use crate::metrics::{Metric, Tally};
+use crate::metrics::{Latency, Metric, Tally};
 use crate::protocol::RequestName;
+use crate::scenario::Flow;
 
 /// Adds the seconds of a run up, in memory that does not grow with their number.
 #[derive(Default)]
@@ -71,17 +72,10 @@ impl Fold {
     /// # Errors
     /// One of its histograms is damaged.
     pub fn add(&mut self, stored: &StoredInterval) -> Result<(), HistogramError> {
-        for (metric, latency) in Metric::ALL.iter().zip(&mut self.tally.latencies) {
-            let Some(stored) = stored.latency.metrics.get(metric.name()) else { continue };
-            let parts = [
-                (&stored.response, latency.response.as_mut()),
-                (&stored.service, Some(&mut latency.service)),
-            ];
-            for (stored, total) in parts {
-                if let (Some(stored), Some(total)) = (stored, total) {
-                    self.decoder.add(stored, total)?;
-                }
-            }
+        add_stored(&mut self.decoder, &stored.latency.metrics, &mut self.tally.latencies)?;
+        for (flow, stored) in &stored.latency.by_flow {
+            let Some(flow) = Flow::from_name(flow) else { continue };
+            add_stored(&mut self.decoder, stored, self.tally.by_flow.of(flow.index()))?;
         }
         for (request, total) in RequestName::ALL.iter().zip(&mut self.tally.acks) {
             let stored: Option<&StoredHistogram> = stored.latency.ack_by_request.get(request.name());
@@ -94,13 +88,7 @@ impl Fold {
 
     /// Adds a second whose latencies are at hand: `tally` is what `stored` was made from.
     pub(super) fn add_measured(&mut self, stored: &StoredInterval, tally: &Tally) {
-        for (total, latency) in self.tally.latencies.iter_mut().zip(&tally.latencies) {
-            total.service.add(&latency.service);
-            if let (Some(total), Some(response)) = (&mut total.response, &latency.response) {
-                total.add(response);
-            }
-        }
-        self.tally.acks.iter_mut().zip(&tally.acks).for_each(|(total, latency)| total.add(latency));
+        self.tally.add_latencies(tally);
         self.figures.add(stored);
         self.littles_law.add(stored);
     }
@@ -174,17 +162,21 @@ impl Fold {
 
     /// The figures of all latencies; of metrics that were never measured, too.
     fn latencies(&self) -> Latencies<Summary> {
-        let metrics = Metric::ALL.iter().zip(&self.tally.latencies).map(|(metric, latency)| {
-            let response = latency.response.as_ref().map(Summary::from);
-            let service = Some(Summary::from(&latency.service));
-            (metric.name().to_owned(), MetricLatency { response, service })
+        let by_flow = Flow::ALL.iter().filter_map(|flow| {
+            let mut measured = summaries(self.tally.by_flow.get(flow.index())?);
+            measured.retain(|_, latency| latency.service.is_some_and(|service| service.count > 0));
+            Some((flow.name().to_owned(), measured))
         });
         let acks = RequestName::ALL
             .iter()
             .zip(&self.tally.acks)
             .filter(|(_, latency)| latency.count() > 0)
             .map(|(request, latency)| (request.name().to_owned(), Summary::from(latency)));
-        Latencies { ack_by_request: acks.collect(), metrics: metrics.collect() }
+        Latencies {
+            ack_by_request: acks.collect(),
+            by_flow: by_flow.filter(|(_, measured)| !measured.is_empty()).collect(),
+            metrics: summaries(&self.tally.latencies),
+        }
     }
 
     fn generator(&self, header: &RunHeader, end: Option<&RunEnd>, cut_off: u64) -> Generator {
@@ -212,4 +204,33 @@ impl Fold {
             ..generator
         }
     }
+}
+
+/// Adds what is stored by metric to `totals`, by [`Metric::index`].
+fn add_stored(
+    decoder: &mut Decoder,
+    stored: &ByMetric<StoredHistogram>,
+    totals: &mut [Latency],
+) -> Result<(), HistogramError> {
+    for (metric, total) in Metric::ALL.iter().zip(totals) {
+        let Some(stored) = stored.get(metric.name()) else { continue };
+        let parts =
+            [(&stored.response, total.response.as_mut()), (&stored.service, Some(&mut total.service))];
+        for (stored, total) in parts {
+            if let (Some(stored), Some(total)) = (stored, total) {
+                decoder.add(stored, total)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The figures of `latencies`, which are by [`Metric::index`].
+fn summaries(latencies: &[Latency]) -> ByMetric<Summary> {
+    let metrics = Metric::ALL.iter().zip(latencies).map(|(metric, latency)| {
+        let response = latency.response.as_ref().map(Summary::from);
+        let service = Some(Summary::from(&latency.service));
+        (metric.name().to_owned(), MetricLatency { response, service })
+    });
+    metrics.collect()
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::v2;
 use crate::metrics::{Cell, LatencyHistogram, Metric};
+use crate::profile::Part;
 use crate::protocol::RequestName;
 
 /// The figures of some latencies, in microseconds at 3 significant digits.
@@ -114,14 +115,31 @@ pub struct MetricLatency<H> {
     pub service: Option<H>,
 }
 
+/// Latencies by metric.
+pub type ByMetric<H> = BTreeMap<String, MetricLatency<H>>;
+
+impl<H> MetricLatency<H> {
+    /// The latencies from the one time or the other.
+    pub fn part(&self, part: Part) -> Option<&H> {
+        match part {
+            Part::Response => self.response.as_ref(),
+            Part::Service => self.service.as_ref(),
+        }
+    }
+}
+
 /// Latencies of every metric.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latencies<H> {
     /// Those of responses, by request name.
     pub ack_by_request: BTreeMap<String, H>,
+    /// Those of calls, side calls included, by flow and metric, where the plan has several flows. With one flow they are
+    /// the latencies beside.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_flow: BTreeMap<String, ByMetric<H>>,
     /// By metric.
     #[serde(flatten)]
-    pub metrics: BTreeMap<String, MetricLatency<H>>,
+    pub metrics: ByMetric<H>,
 }
 
 impl<H> Latencies<H> {

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::control::difference;
 use super::counted::{Counted, SignonCounts};
-use super::histogram::{Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, quantile};
+use super::histogram::{
+    ByMetric, Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, quantile,
+};
 use super::{Change, ControlCounts, Health};
-use crate::metrics::{Gauges, LatencyHistogram, Metric, Tally};
+use crate::metrics::{Gauges, Latency, LatencyHistogram, Metric, Tally};
 use crate::protocol::RequestName;
+use crate::scenario::Flow;
 
 /// A call that is written later than this many microseconds after it was due counts as `late`: 100 ms. It is one of the
 /// limits of `verdict::limits`, and stands here because the seconds of a run are counted
@@ -139,8 +142,9 @@ impl StoredInterval {
         }
     }
 
-    /// Forgets the histograms and keeps their figures.
+    /// Forgets the histograms and keeps their figures, but for those by flow: a mix of many would fill the record.
     pub fn drop_histograms(&mut self) {
+        self.latency.by_flow.clear();
         for latency in self.latency.metrics.values_mut() {
             for stored in [&mut latency.response, &mut latency.service].into_iter().flatten() {
                 stored.histogram = None;
@@ -159,13 +163,13 @@ fn late(lag: &LatencyHistogram) -> u64 {
 
 /// The latencies of `tally` as they are stored.
 fn latencies(tally: &Tally, encoder: &mut Encoder) -> Result<Latencies<StoredHistogram>, HistogramError> {
-    let mut latencies = Latencies::default();
-    for metric in Metric::ALL {
-        let response =
-            tally.response(*metric).map(|response| encoder.encode(response)).transpose()?.flatten();
-        let service = encoder.encode(tally.service(*metric))?;
-        if response.is_some() || service.is_some() {
-            latencies.metrics.insert(metric.name().into(), MetricLatency { response, service });
+    let metrics = by_metric(&tally.latencies, encoder)?;
+    let mut latencies = Latencies { metrics, ..Latencies::default() };
+    for flow in Flow::ALL {
+        let Some(measured) = tally.by_flow.get(flow.index()) else { continue };
+        let measured = by_metric(measured, encoder)?;
+        if !measured.is_empty() {
+            latencies.by_flow.insert(flow.name().into(), measured);
         }
     }
     for (request, latency) in RequestName::ALL.iter().zip(&tally.acks) {
@@ -174,6 +178,22 @@ fn latencies(tally: &Tally, encoder: &mut Encoder) -> Result<Latencies<StoredHis
         }
     }
     Ok(latencies)
+}
+
+fn by_metric(
+    latencies: &[Latency],
+    encoder: &mut Encoder,
+) -> Result<ByMetric<StoredHistogram>, HistogramError> {
+    let mut stored = ByMetric::new();
+    for (metric, latency) in Metric::ALL.iter().zip(latencies) {
+        let response = latency.response.as_ref().map(|response| encoder.encode(response));
+        let response = response.transpose()?.flatten();
+        let service = encoder.encode(&latency.service)?;
+        if response.is_some() || service.is_some() {
+            stored.insert(metric.name().into(), MetricLatency { response, service });
+        }
+    }
+    Ok(stored)
 }
 
 #[cfg(test)]

@@ -51,7 +51,9 @@ pub use fold::Fold;
 pub use glossary::{GLOSSARY, Term};
 pub use header::{Environment, ProfileInfo, RunHeader, StageInfo, TargetInfo, ToolInfo};
 pub use health::{BUSY_PART, Health};
-pub use histogram::{Decoder, Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary};
+pub use histogram::{
+    ByMetric, Decoder, Encoder, HistogramError, Latencies, MetricLatency, StoredHistogram, Summary,
+};
 pub use interval::{ControlSecond, Interval, LATE_US, StoredGauges, StoredInterval};
 pub use kpi::Kpi;
 pub use littles_law::LittlesLaw;

@@ -250,6 +250,7 @@ mod tests {
     use super::*;
     use crate::metrics::{AttemptFailure, Gauges, Metric, Outcome, Tally};
     use crate::record::{Change, ChangeKind, Health, load};
+    use crate::scenario::Flow;
 
     fn header() -> RunHeader {
         let mut header =
@@ -271,6 +272,11 @@ mod tests {
         if let Some(response) = &mut setup.response {
             response.record(31_000 + at);
             response.record(7_200_000_000);
+        }
+        for (flow, metric) in [(Flow::Answered, Metric::Setup), (Flow::Declined, Metric::Decline)] {
+            let latency = &mut tally.by_flow.of(flow.index())[metric.index()];
+            latency.service.record(30_000 + at);
+            latency.response.iter_mut().for_each(|response| response.record(31_000 + at));
         }
         tally.acks[0].record(2_000);
         Interval {
@@ -314,6 +320,10 @@ mod tests {
         assert_eq!(recorded.record.changes, [left]);
         assert_eq!(recorded.record.clients.peak, 4);
         assert_eq!(recorded.record.latency.metrics["setup"].response.unwrap().over_range, 5);
+        let by_flow = &recorded.record.latency.by_flow;
+        assert_eq!(by_flow["answered"]["setup"].response.unwrap().max, Some(31_007));
+        assert_eq!(by_flow["declined"]["decline"].service.unwrap().count, 5);
+        assert_eq!((by_flow.len(), by_flow["answered"].len(), by_flow["declined"].len()), (2, 1, 1));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::client::{GivenUp, LegRef, Media};
 use crate::law::Time;
 use crate::metrics::{AttemptFailure, Metric, Outcome};
 use crate::protocol::{Candidate, Jsep, JsepKind, RequestBody, Text};
-use crate::scenario::{Ask, Callee, Direction, Finding, Leg, Parties, Play, Side};
+use crate::scenario::{Ask, Callee, Direction, Finding, Flow, Leg, Parties, Play, Side};
 use crate::workload::AttemptNumber;
 
 impl Shared {
@@ -101,7 +101,10 @@ impl Worker {
         match direction {
             Direction::Send(leg, ask) => self.carry_out_send(place, serial, leg, ask, said),
             Direction::Sample(sample) => {
-                self.recorder.sample(sample);
+                match self.flow_apart(place, serial) {
+                    Some(flow) => self.recorder.sample_of_flow(flow.index(), sample),
+                    None => self.recorder.sample(sample),
+                }
                 if sample.metric == Metric::Setup
                     && let Some(attempt) = self.attempts.get(place, serial)
                     && let Some(flight) = attempt.flight.as_mut().filter(|_| sample.due == attempt.due)
@@ -109,7 +112,10 @@ impl Worker {
                     flight.setup = Some(sample.done.since(sample.due));
                 }
             }
-            Direction::Service(metric, sent, done) => self.recorder.service(metric, sent, done),
+            Direction::Service(metric, sent, done) => match self.flow_apart(place, serial) {
+                Some(flow) => self.recorder.service_of_flow(flow.index(), metric, sent, done),
+                None => self.recorder.service(metric, sent, done),
+            },
             Direction::End { outcome, intended } => self.ended(place, serial, outcome, intended),
             Direction::SideCallEnd(outcome) => {
                 self.recorder.counters().side_calls.ended.count(outcome.name())
@@ -148,6 +154,16 @@ impl Worker {
             Direction::Abandon(leg) => self.abandon(LegRef { attempt: place, serial, leg }),
             Direction::Over => self.over(place, serial),
         }
+    }
+
+    /// The flow of an attempt, where latencies are kept apart by it. Where all calls follow one flow, its latencies are
+    /// those of all; and somebody else's call follows none of the run's.
+    fn flow_apart(&mut self, place: usize, serial: u32) -> Option<Flow> {
+        if !self.mixes_flows {
+            return None;
+        }
+        let attempt = self.attempts.get(place, serial)?;
+        attempt.play.is_attempt().then(|| attempt.play.flow())
     }
 
     /// A call of the attempt is over that was up for so long: from here on it is counted as such.

@@ -109,6 +109,8 @@ pub(super) struct Worker {
     pub media: Arc<Media>,
     pub said: Vec<Direction>,
     pub recorder: Recorder,
+    /// Whether calls follow more than one flow.
+    pub mixes_flows: bool,
     pub flights: Flights,
     /// Rows of the list of all calls that go with the next report.
     rows: Rows,
@@ -188,6 +190,7 @@ impl Worker {
         let most_callers = stages.iter().map(|stage| stage.callers).max().unwrap_or(0);
         let flights = Flights::new(shared.plan.flight_recorder && matches!(role, Role::Load(_)));
         let (rows, rows_one_in) = (Rows::for_worker(&shared.plan), shared.plan.cdr_one_in());
+        let mixes_flows = shared.plan.calls.mixes_flows();
         let mut worker = Worker {
             tokens: Tokens::default(),
             shared,
@@ -201,6 +204,7 @@ impl Worker {
             media: Arc::new(media),
             said: Vec::new(),
             recorder: Recorder::default(),
+            mixes_flows,
             flights,
             rows,
             rows_one_in,

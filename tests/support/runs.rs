@@ -14,6 +14,7 @@ use wtsp_load::record::{
     MessageKind, ProfileInfo, RunEnd, RunHeader, RunWriter, StageInfo, StoredInterval, TargetInfo,
 };
 use wtsp_load::report::{self, Finished};
+use wtsp_load::scenario::Flow;
 use wtsp_load::transport::Initiator;
 
 /// What somebody might call a profile, or say when closing a connection.
@@ -88,6 +89,15 @@ pub fn calls(at: u64) -> Tally {
             }
         }
     }
+    for metric in [Metric::Ringback, Metric::Setup, Metric::Release] {
+        for call in 0..20 {
+            let flow = if call < 15 { Flow::Answered } else { Flow::HoldResume };
+            let latency = &mut tally.by_flow.of(flow.index())[metric.index()];
+            let micros = (metric.index() as u64 + call) * 1_000;
+            latency.service.record(micros);
+            latency.response.iter_mut().for_each(|response| response.record(micros + 300));
+        }
+    }
     (0..20).for_each(|call| tally.latencies[Metric::Lag.index()].service.record(60 + call * 5));
     tally.acks[RequestName::OutgoingCall.index()].record(4_000);
     let counters = &mut tally.counters;
@@ -95,7 +105,8 @@ pub fn calls(at: u64) -> Tally {
     counters.started = 20;
     counters.intended = 20;
     (0..20).for_each(|_| counters.end(Outcome::Answered));
-    counters.flows.count_many(("answered", "answered"), 20);
+    counters.flows.count_many(("answered", "answered"), 15);
+    counters.flows.count_many(("hold_resume", "answered"), 5);
     counters.hangups.count_many(Some(200), 40);
     counters.completed = 20;
     counters.talks = 20;
@@ -241,6 +252,11 @@ pub fn long(root: &Path, seconds: u64, metrics: &[Metric]) -> Finished {
             latency.service.record(micros);
             if let Some(response) = &mut latency.response {
                 response.record(micros + 250);
+            }
+        }
+        if metric.is_of_call() {
+            for flow in [Flow::Answered, Flow::HoldResume] {
+                full.by_flow.of(flow.index())[metric.index()].service.record(900);
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use wtsp_load::metrics::Metric;
 
 /// A count; none is nought.
 pub fn count(value: &Value, pointer: &str) -> u64 {
@@ -36,8 +37,23 @@ pub fn assert_sums(run: &Value) {
         let of_flows: u64 = flows.values().map(|flow| count(flow, &format!("/{name}"))).sum();
         assert_eq!(attempts[name], of_flows, "{name} of all flows: {flows:?}");
     }
+    assert_flows_add_up(run);
     let side = &run["side_calls"];
     assert_eq!(count(side, "/started"), of_map(side.get("ended")), "side calls: {side}");
+}
+
+/// Where latencies are kept by flow, they are those of all calls.
+#[track_caller]
+pub fn assert_flows_add_up(run: &Value) {
+    let Some(by_flow) = run["latency"]["by_flow"].as_object() else { return };
+    let of = |flow: &Value, pointer: &str| count(flow, &format!("{pointer}/count"));
+    for metric in Metric::ALL.iter().filter(|metric| metric.is_of_call()) {
+        for part in ["response", "service"] {
+            let pointer = format!("/{metric}/{part}");
+            let of_flows: u64 = by_flow.values().map(|flow| of(flow, &pointer)).sum();
+            assert_eq!(of_flows, of(&run["latency"], &pointer), "{pointer} of all flows: {by_flow:?}");
+        }
+    }
 }
 
 /// Disconnects by code and initiator, whatever the phase.

@@ -25,6 +25,7 @@ use crate::law::{Distribution, Freeze, Seed};
 use crate::protocol::{HangupCode, ServerMessage};
 use crate::subscribers::{self, SubscriberList};
 use crate::workload::Stage;
+use thresholds::About;
 
 /// The longest time that a time-out or a keepalive interval may have.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -77,7 +78,8 @@ impl Resolver<'_> {
         let control = self.control(file.generator.control_clients, &subscribers, left, peak);
         let clients = self.clients(&file.clients);
         let embedded_core = self.embedded_core(file.embedded_core.as_ref(), &target);
-        let thresholds = self.thresholds(file.thresholds.as_ref(), &stages, clients.reconnect);
+        let about = About { stages: &stages, calls: &calls };
+        let thresholds = self.thresholds(file.thresholds.as_ref(), about, clients.reconnect);
         self.warn_of_load(&stages, &calls, workers, file);
         let mut plan = Plan {
             name,

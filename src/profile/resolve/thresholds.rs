@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Resolver;
+use crate::profile::call_plan::CallPlan;
 use crate::profile::duration::{parse_duration, write_duration};
 use crate::profile::error::{Problem, ProblemKind};
 use crate::profile::plan::Reconnect;
@@ -13,6 +14,13 @@ use crate::profile::threshold::{
 use crate::profile::words;
 use crate::workload::Stage;
 
+/// What of a plan thresholds are about.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) stages: &'a [Stage],
+    pub(super) calls: &'a CallPlan,
+}
+
 /// What can stand beside a limit.
 const OPTIONS: [&str; 4] = ["limit", "abort", "stage", "warm_up"];
 
@@ -20,7 +28,7 @@ impl Resolver<'_> {
     pub(super) fn thresholds(
         &mut self,
         file: Option<&ThresholdsFile>,
-        stages: &[Stage],
+        about: About<'_>,
         reconnect: Reconnect,
     ) -> Thresholds {
         let Some(ThresholdsFile(table)) = file else {
@@ -29,7 +37,7 @@ impl Resolver<'_> {
         };
         let mut thresholds = Vec::new();
         for (name, written) in table {
-            self.named("thresholds", name, written, stages, &mut thresholds);
+            self.named("thresholds", name, written, about, &mut thresholds);
         }
         if table.is_empty() {
             let warning = "[thresholds] is empty, so the run passes whatever the target does";
@@ -44,14 +52,14 @@ impl Resolver<'_> {
         above: &str,
         name: &str,
         written: &Written,
-        stages: &[Stage],
+        about: About<'_>,
         thresholds: &mut Vec<Threshold>,
     ) {
         let path = format!("{above}.{name}");
         match written {
             Written::List(list) => {
                 for (index, written) in list.iter().enumerate() {
-                    thresholds.extend(self.threshold(&path, &format!("{path}.{index}"), written, stages));
+                    thresholds.extend(self.threshold(&path, &format!("{path}.{index}"), written, about));
                 }
             }
             // The parser's way to hand a date over.
@@ -60,13 +68,13 @@ impl Resolver<'_> {
             }
             Written::Table(table) if !table.keys().any(|key| OPTIONS.contains(&key.as_str())) => {
                 for (name, written) in table {
-                    self.named(&path, name, written, stages, thresholds);
+                    self.named(&path, name, written, about, thresholds);
                 }
                 if table.is_empty() {
                     self.value(&path, "there is no `limit`", "write limit = \"< 250ms\", for instance");
                 }
             }
-            written => thresholds.extend(self.threshold(&path, &path, written, stages)),
+            written => thresholds.extend(self.threshold(&path, &path, written, about)),
         }
     }
 
@@ -76,7 +84,7 @@ impl Resolver<'_> {
         path: &str,
         place: &str,
         written: &Written,
-        stages: &[Stage],
+        about: About<'_>,
     ) -> Option<Threshold> {
         let problems = self.problems.len();
         let (limit, options) = self.limit(place, written)?;
@@ -96,7 +104,8 @@ impl Resolver<'_> {
         if let Some(options) = options {
             self.options(place, options, &mut threshold);
         }
-        self.check_stage(place, &threshold, stages);
+        self.check_stage(place, &threshold, about.stages);
+        self.check_flow(path, &threshold, about.calls);
         self.check_abort(place, &threshold);
         if threshold.figure.kind() == Kind::Micros && threshold.limit.is_bare() && !name.ends_with("_us") {
             let micros = threshold.limit.figure();
@@ -196,6 +205,24 @@ impl Resolver<'_> {
                 format!("{what} lasts {lasts}, so that the warm-up leaves less than a second of it");
             self.infeasible(&format!("{place}.warm_up"), message, "make the warm-up shorter");
         }
+    }
+
+    /// There are calls of the flow that it is about, and of others: latencies are told apart only then.
+    fn check_flow(&mut self, path: &str, threshold: &Threshold, calls: &CallPlan) {
+        let Some(flow) = threshold.figure.origin().flow() else { return };
+        let problem = if calls.mix.iter().all(|share| share.flow != flow) {
+            (
+                format!("no call of the mix follows the flow `{}`", flow.name()),
+                "add it to `calls.mix`".to_owned(),
+            )
+        } else if !calls.mixes_flows() {
+            let name = threshold.figure.name().replacen(&format!("by_flow.{}.", flow.name()), "", 1);
+            (format!("all calls follow the flow `{}`", flow.name()), format!("write `{name}`"))
+        } else {
+            return;
+        };
+        let span = self.places.key(path);
+        self.problems.push(Problem::new(ProblemKind::Value(problem.0), span, problem.1));
     }
 
     /// It can be known before the run has ended.

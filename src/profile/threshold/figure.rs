@@ -49,10 +49,32 @@ impl Kind {
 pub enum Origin {
     /// The latencies of a metric.
     Latency(Metric, Part, Statistic),
+    /// The latencies of a metric in the calls of a flow.
+    FlowLatency(Flow, Metric, Part, Statistic),
     /// The latencies of the responses to one kind of request.
     Ack(RequestName, Statistic),
     /// What was counted, and what follows from it.
     Counted,
+}
+
+impl Origin {
+    /// Which figure of which latencies it is, if it is one of latencies.
+    pub const fn statistic(self) -> Option<Statistic> {
+        match self {
+            Origin::Latency(.., statistic)
+            | Origin::FlowLatency(.., statistic)
+            | Origin::Ack(_, statistic) => Some(statistic),
+            Origin::Counted => None,
+        }
+    }
+
+    /// The flow that it is about alone.
+    pub const fn flow(self) -> Option<Flow> {
+        match self {
+            Origin::FlowLatency(flow, ..) => Some(flow),
+            _ => None,
+        }
+    }
 }
 
 /// From when a latency is measured.
@@ -273,10 +295,7 @@ impl Figure {
         let known =
             |names: &[(&str, Kind)]| names.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
         if let Some(origin) = latency(name) {
-            let (Origin::Latency(.., statistic) | Origin::Ack(_, statistic)) = origin else {
-                return Ok(figure(Kind::Count, origin));
-            };
-            return Ok(figure(statistic.kind(), origin));
+            return Ok(figure(origin.statistic().map_or(Kind::Count, Statistic::kind), origin));
         }
         if let Some(kind) = known(PLAIN) {
             return Ok(figure(kind, Origin::Counted));
@@ -354,18 +373,38 @@ fn latency(name: &str) -> Option<Origin> {
         let request = RequestName::ALL.iter().find(|one| one.name() == request)?;
         return Some(Origin::Ack(*request, statistic));
     }
-    let (metric, part) = rest.split_once('.')?;
+    if let Some(rest) = rest.strip_prefix("by_flow.") {
+        let (flow, rest) = rest.split_once('.')?;
+        let (metric, part) = metric_and_part(rest).filter(|(metric, _)| metric.is_of_call())?;
+        return Some(Origin::FlowLatency(Flow::from_name(flow)?, metric, part, statistic));
+    }
+    let (metric, part) = metric_and_part(rest)?;
+    Some(Origin::Latency(metric, part, statistic))
+}
+
+/// `setup.response`, if there is such a latency.
+fn metric_and_part(name: &str) -> Option<(Metric, Part)> {
+    let (metric, part) = name.split_once('.')?;
     let metric = Metric::from_name(metric)?;
-    let part = Part::ALL.into_iter().find(|one| one.name() == part)?;
-    (part == Part::Service || metric.has_response()).then_some(Origin::Latency(metric, part, statistic))
+    let part = parts(metric).find(|one| one.name() == part)?;
+    Some((metric, part))
+}
+
+fn parts(metric: Metric) -> impl Iterator<Item = Part> {
+    Part::ALL.into_iter().filter(move |part| *part == Part::Service || metric.has_response())
 }
 
 fn latency_names() -> Vec<String> {
     let own = Metric::ALL.iter().filter(|metric| metric.is_own());
     let mut groups: Vec<String> = own.map(|metric| format!("generator.{metric}")).collect();
     for metric in Metric::ALL {
-        let parts = Part::ALL.into_iter().filter(|part| *part == Part::Service || metric.has_response());
-        groups.extend(parts.map(|part| format!("latency.{}.{}", metric.name(), part.name())));
+        groups.extend(parts(*metric).map(|part| format!("latency.{metric}.{}", part.name())));
+    }
+    for flow in Flow::ALL {
+        for metric in Metric::ALL.iter().filter(|metric| metric.is_of_call()) {
+            let name = |part: Part| format!("latency.by_flow.{}.{metric}.{}", flow.name(), part.name());
+            groups.extend(parts(*metric).map(name));
+        }
     }
     groups
         .extend(RequestName::ALL.iter().map(|request| format!("latency.ack_by_request.{}", request.name())));
@@ -462,6 +501,10 @@ mod tests {
             Ok(Origin::Latency(Metric::Lag, Part::Service, Statistic::Max))
         );
         assert_eq!(
+            origin("latency.by_flow.declined.decline.service.p99"),
+            Ok(Origin::FlowLatency(Flow::Declined, Metric::Decline, Part::Service, Statistic::P99))
+        );
+        assert_eq!(
             origin("latency.ack_by_request.accept.p99"),
             Ok(Origin::Ack(RequestName::Accept, Statistic::P99))
         );
@@ -481,8 +524,17 @@ mod tests {
         assert_eq!(help("attempts.faild"), "did you mean `attempts.failed`?");
         assert_eq!(help("hangups"), "did you mean `hangups.total`?");
         assert!(help("speed").starts_with("the names are those of run.json"));
-        for wrong in ["latency.ack.response.p99", "hangups.0486", "hangups.busy", "", ".", "kpi", "events.4"]
-        {
+        for wrong in [
+            "latency.ack.response.p99",
+            "latency.by_flow.answered.ack.service.p99",
+            "latency.by_flow.answered.release.response.p99",
+            "hangups.0486",
+            "hangups.busy",
+            "",
+            ".",
+            "kpi",
+            "events.4",
+        ] {
             assert!(Figure::parse(wrong).is_err(), "{wrong}");
         }
     }

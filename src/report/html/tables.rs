@@ -7,9 +7,10 @@ use super::terms::Terms;
 use super::timeline::OUTCOMES;
 use crate::metrics::Metric;
 use crate::protocol::{CloseCode, EventErrorCode, HangupCode, ResponseErrorCode};
-use crate::record::{ByName, RunRecord, SignonFailures, Summary};
+use crate::record::{ByName, MetricLatency, RunRecord, SignonFailures, Summary};
 use crate::report::text::words;
 use crate::report::units::{bytes, count, duration, figure, latency as time, percent};
+use crate::scenario::Flow;
 use crate::verdict::{self, ThresholdResult, Verdict};
 
 /// All tables but that of the thresholds.
@@ -66,26 +67,14 @@ fn latencies(record: &RunRecord, terms: &Terms) -> Html {
     let mut table = Table::new(&columns);
     for metric in Metric::ALL {
         let Some(latency) = record.latency.metrics.get(metric.name()) else { continue };
-        for (part, from, summary) in
-            [("response", "due", &latency.response), ("service", "sent", &latency.service)]
-        {
-            let Some(summary) = summary.as_ref().filter(|summary| summary.count > 0) else { continue };
-            table.with(|html| terms.link(html, metric.name(), metric.name()));
-            let shown = if metric.is_own() { "the generator's own" } else { from };
-            table.with(|html| {
-                html.text(shown);
-                if !metric.is_own() {
-                    html.el("small", &[], format_args!(" {part}"));
-                }
-            });
-            quantiles(&mut table, summary);
-        }
+        rows(&mut table, terms, *metric, latency, |_| ());
     }
     let mut html = titled(
         &table,
         "t-latency",
         "Latencies: response from when it was due, service from when it was sent",
     );
+    html.put(&by_flow(record, terms, &columns));
     columns.remove(1);
     let mut table = Table::new(&columns);
     for (request, summary) in &record.latency.ack_by_request {
@@ -94,6 +83,68 @@ fn latencies(record: &RunRecord, terms: &Terms) -> Html {
     }
     html.put(&titled(&table, "t-acks", "Responses by request (ack): request sent to its response"));
     html
+}
+
+/// The latencies of calls by their flow, or which flow they all follow.
+fn by_flow(record: &RunRecord, terms: &Terms, columns: &[Column]) -> Html {
+    let by_flow = &record.latency.by_flow;
+    if by_flow.is_empty() {
+        let mut html = Html::new();
+        let is_of_call = |(name, latency): (&String, &MetricLatency<Summary>)| {
+            let is_measured = latency.service.is_some_and(|service| service.count > 0);
+            is_measured && Metric::from_name(name).is_some_and(Metric::is_of_call)
+        };
+        let mut flows = record.counted.flows.keys();
+        if let (Some(flow), None, true) =
+            (flows.next(), flows.next(), record.latency.metrics.iter().any(is_of_call))
+        {
+            let text = format_args!(
+                "All calls follow one flow, {}: the latencies of calls are its own.",
+                words(flow)
+            );
+            html.el("p", &[("class", "note")], text);
+        }
+        return html;
+    }
+    let columns: Vec<Column> = std::iter::once(text("flow")).chain(columns.iter().copied()).collect();
+    let mut table = Table::new(&columns);
+    let known = Flow::ALL.iter().map(|flow| flow.name());
+    let beyond = by_flow.keys().map(String::as_str).filter(|flow| Flow::from_name(flow).is_none());
+    for flow in known.chain(beyond) {
+        let Some(measured) = by_flow.get(flow) else { continue };
+        for metric in Metric::ALL {
+            let Some(latency) = measured.get(metric.name()) else { continue };
+            rows(&mut table, terms, *metric, latency, |table| {
+                table.text(&words(flow));
+            });
+        }
+    }
+    titled(&table, "t-latency-by-flow", "Latencies of calls by their flow, side calls included")
+}
+
+/// The rows of a metric: from when it was due and from when it was sent. Each begins with what `begin` writes.
+fn rows(
+    table: &mut Table,
+    terms: &Terms,
+    metric: Metric,
+    latency: &MetricLatency<Summary>,
+    begin: impl Fn(&mut Table),
+) {
+    for (part, from, summary) in
+        [("response", "due", &latency.response), ("service", "sent", &latency.service)]
+    {
+        let Some(summary) = summary.as_ref().filter(|summary| summary.count > 0) else { continue };
+        begin(table);
+        table.with(|html| terms.link(html, metric.name(), metric.name()));
+        let shown = if metric.is_own() { "the generator's own" } else { from };
+        table.with(|html| {
+            html.text(shown);
+            if !metric.is_own() {
+                html.el("small", &[], format_args!(" {part}"));
+            }
+        });
+        quantiles(table, summary);
+    }
 }
 
 fn quantiles(table: &mut Table, summary: &Summary) {

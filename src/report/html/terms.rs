@@ -13,6 +13,7 @@ use crate::report::run_schema;
 
 /// The objects of `run.json` whose members are in the glossary, with a heading each.
 const GROUPS: &[(&str, &str)] = &[
+    ("latency", "Latencies by request and by flow"),
     ("clients", "Clients"),
     ("keepalives", "Keepalives"),
     ("attempts", "Attempts: every call that came due ends in exactly one way"),
@@ -237,6 +238,7 @@ mod tests {
             "ser",
             "setup",
             "attempts.blocked",
+            "latency.by_flow",
             "ledger.lost",
             "kept_calls.left_out",
             "generator.starved_part",

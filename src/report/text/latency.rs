@@ -3,9 +3,10 @@
 use std::io;
 
 use super::super::units::{count, latency as time};
-use super::{Page, RunRecord};
+use super::{Page, RunRecord, words};
 use crate::metrics::Metric;
-use crate::record::Summary;
+use crate::record::{ByMetric, Summary};
+use crate::scenario::Flow;
 
 impl Page<'_> {
     /// A row for each latency that was measured: from due (response) and from sent (service).
@@ -24,8 +25,46 @@ impl Page<'_> {
             self.line("  a stalled server shows in response with the whole wait; what clients send once")?;
             self.line("  it has spoken is held back with it, so that answer and release show less of it")?;
         }
+        self.latencies_by_flow(record)?;
         self.line("")
     }
+
+    /// A row for each flow of a mix: how long its calls took to be set up, or else to come to their end.
+    fn latencies_by_flow(&mut self, record: &RunRecord) -> io::Result<()> {
+        let by_flow = &record.latency.by_flow;
+        if by_flow.is_empty() {
+            return Ok(());
+        }
+        self.line("")?;
+        self.line(&flow_row("  by flow", "", "", ["count", "p50", "p99", "max"].map(str::to_owned)))?;
+        for flow in Flow::ALL {
+            let Some((metric, part, summary)) = by_flow.get(flow.name()).and_then(telling) else { continue };
+            let [number, p50, _, p99, _, max] = cells(summary);
+            let name = format!("    {}", words(flow.name()));
+            self.line(&flow_row(&name, metric.name(), part, [number, p50, p99, max]))?;
+        }
+        Ok(())
+    }
+}
+
+/// What tells most of how the calls of a flow were served: of what ends the wait of a caller, what there was most of.
+fn telling(measured: &ByMetric<Summary>) -> Option<(Metric, &'static str, &Summary)> {
+    let ends = [Metric::Setup, Metric::Reject, Metric::Decline, Metric::Cancel];
+    let of = |metric: Metric| {
+        let latency = measured.get(metric.name())?;
+        let response = latency.response.as_ref().map(|summary| (metric, "response", summary));
+        response.or(latency.service.as_ref().map(|summary| (metric, "service", summary)))
+    };
+    // The last of those that are most, so that the first of them comes last.
+    ends.into_iter().rev().filter_map(of).max_by_key(|(.., summary)| summary.count)
+}
+
+fn flow_row(flow: &str, metric: &str, part: &str, figures: [String; 4]) -> String {
+    let mut row = format!("{flow:<22}{metric:<8}{part:<9}");
+    for figure in figures {
+        row.push_str(&format!("{figure:>9}"));
+    }
+    row
 }
 
 /// What was measured, in the order of a report.

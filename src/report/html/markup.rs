@@ -26,8 +26,12 @@ impl Html {
         self
     }
 
-    /// Text from wherever.
+    /// Text from wherever. A number does not break at the end of a line.
     pub(super) fn text(&mut self, text: impl Display) -> &mut Html {
+        self.escaped(unbroken(&text.to_string()))
+    }
+
+    fn escaped(&mut self, text: impl Display) -> &mut Html {
         // Writing into a `String` cannot fail.
         let _ = write!(Escaped(&mut self.0), "{text}");
         self
@@ -52,7 +56,7 @@ impl Html {
             self.0.push(' ');
             self.0.push_str(name);
             self.0.push_str("=\"");
-            self.text(value);
+            self.escaped(value);
             self.0.push('"');
         }
         self.0.push('>');
@@ -89,6 +93,18 @@ impl Html {
 
 /// What ends without a new line, which would be a space on the page.
 const INLINE: [&str; 9] = ["a", "b", "code", "span", "td", "th", "dfn", "button", "small"];
+
+/// The text with spaces that do not break where they group the digits of a number: `17 159`.
+fn unbroken(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let is_digit = |place: usize| bytes.get(place).is_some_and(u8::is_ascii_digit);
+    let groups = |place: usize| {
+        let follows = (1..=3).all(|next| is_digit(place + next)) && !is_digit(place + 4);
+        place.checked_sub(1).is_some_and(is_digit) && follows
+    };
+    let spaced = |(place, c)| if c == ' ' && groups(place) { '\u{a0}' } else { c };
+    text.char_indices().map(spaced).collect()
+}
 
 /// Escapes what is written into it, for text and for attributes in double quotes.
 struct Escaped<'a>(&'a mut String);
@@ -160,6 +176,14 @@ mod tests {
         assert_eq!(text.matches('<').count(), 4, "{text}");
         assert_eq!(text.matches('"').count(), 2, "{text}");
         assert!(!text.contains(['\u{1b}', '\u{202e}', '\'']), "{text}");
+    }
+
+    #[test]
+    fn a_number_stays_on_its_line() {
+        let mut html = Html::new();
+        html.el("p", &[("title", "1 000")], "5 722 busy, 1 234 567 in 10 000 s; 12 3456 and 7 89 ä 1 000");
+        let wanted = "5\u{a0}722 busy, 1\u{a0}234\u{a0}567 in 10\u{a0}000 s; 12 3456 and 7 89 ä 1\u{a0}000";
+        assert_eq!(html.as_str(), format!("<p title=\"1 000\">{wanted}</p>\n"));
     }
 
     #[test]

@@ -20,7 +20,7 @@
     return `${(micros / 6e7).toFixed(1)} min`;
   }
   const digits = (value) => value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
-  const grouped = (text) => text.replace(/\B(?=(\d{3})+$)/g, " ");
+  const grouped = (text) => text.replace(/\B(?=(\d{3})+$)/g, "\u00a0");
   function number(value) {
     const [whole, rest] = String(Math.round(value * 1000) / 1000).split(".");
     return grouped(whole) + (rest ? `.${rest}` : "");

@@ -35,8 +35,8 @@ pub fn encode_request(
     write_unprepared(dialect, ids, line, call_id, body, out)
 }
 
-/// Said to be cold, or else the compiler takes the way through all the conditions of a template for the rare one, and calls
-/// a function for each piece that it copies: 40 instructions of 340.
+/// Said to be cold, or else the compiler takes the way through all the conditions of a template for the rare one, and
+/// calls a function for each piece that it copies, which is 25 instructions a piece.
 #[cold]
 #[inline(never)]
 fn write_unprepared(
@@ -132,7 +132,7 @@ impl Template {
     /// Writes the request in place of what `out` held; `None` if one of the values has another shape than ours.
     #[inline(always)]
     fn write(&self, ids: &TransactionIds, slots: Slots<'_>, out: &mut Vec<u8>) -> Option<()> {
-        // What is there is written over, not cleared: that is 4 ns of 74 for a call, of which most are the stores.
+        // What is there is written over, not cleared first: that saves 4 ns of 74 for a call.
         if out.len() < ROOM {
             out.resize(ROOM, 0);
         }

@@ -66,15 +66,18 @@ impl TransactionIds {
     /// The next id is used: on to the one behind it.
     #[inline]
     pub fn advance(&mut self) {
-        let counter = self.counter.wrapping_add(1);
-        match counter % 10 {
-            0 => self.skip_to(counter),
-            // Nine of ten times only the last digit changes.
-            digit => {
-                self.counter = counter;
-                self.next.set_last(b'0' + digit as u8);
-            }
+        self.counter = self.counter.wrapping_add(1);
+        // Its text is counted up too, which is less work than to write the number: nine of ten times only the last digit
+        // changes.
+        if self.counter == 0 || !self.next.count_up(HEAD) {
+            self.rewrite();
         }
+    }
+
+    /// It has a digit more, or begins again.
+    #[cold]
+    fn rewrite(&mut self) {
+        self.skip_to(self.counter);
     }
 
     /// Goes on with this counter.

@@ -70,12 +70,18 @@ impl<const SIZE: usize> Padded<SIZE> {
         self.length = (from + text.len()).min(SIZE) as u8;
     }
 
-    /// Puts another byte in place of the last.
+    /// Adds one to the decimal number that stands behind `from`, unless it would get a digit more.
     #[inline(always)]
-    pub(super) fn set_last(&mut self, byte: u8) {
-        if let Some(last) = self.len().checked_sub(1).and_then(|last| self.bytes.get_mut(last)) {
-            *last = byte;
+    pub(super) fn count_up(&mut self, from: usize) -> bool {
+        let digits = self.bytes.get_mut(from..usize::from(self.length)).unwrap_or_default();
+        for digit in digits.iter_mut().rev() {
+            if *digit != b'9' {
+                *digit += 1;
+                return true;
+            }
+            *digit = b'0';
         }
+        false
     }
 
     #[inline(always)]

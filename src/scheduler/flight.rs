@@ -174,6 +174,8 @@ pub(super) struct Landed {
     pub flow: Flow,
     pub outcome: Outcome,
     pub noted: Noted,
+    /// It did not go as its flow intends, whyever it is kept.
+    pub is_failure: bool,
     /// The numbers of its clients, by party.
     pub clients: [Option<u32>; MOST_PARTIES],
 }
@@ -190,8 +192,8 @@ impl Landed {
 pub(super) struct Landings {
     pub failed: Vec<Landed>,
     pub slowest: Vec<Landed>,
-    /// Those that failed and are not among them.
-    pub left_out: u64,
+    /// All that failed, whether they are among them or not.
+    pub failures: u64,
     /// Those that began without room for their messages.
     pub unrecorded: u64,
     /// What the recorder of the worker takes in memory, these attempts included.
@@ -203,7 +205,7 @@ impl Landings {
     pub fn take(&mut self, other: &mut Landings) {
         self.failed.append(&mut other.failed);
         self.slowest.append(&mut other.slowest);
-        self.left_out += std::mem::take(&mut other.left_out);
+        self.failures += std::mem::take(&mut other.failures);
         self.unrecorded += std::mem::take(&mut other.unrecorded);
         self.bytes += std::mem::take(&mut other.bytes);
     }
@@ -254,20 +256,15 @@ impl Flights {
         }
         let outcome = attempt.play.outcome().unwrap_or(Outcome::Unfinished);
         let cause = cause_of(outcome, &attempt.noted);
-        let Some(flight) = attempt.flight.take() else {
-            self.landings.left_out += u64::from(cause.is_some());
-            return;
-        };
+        self.landings.failures += u64::from(cause.is_some());
+        let Some(flight) = attempt.flight.take() else { return };
         self.under_way -= 1;
         let has_room = self.landings.failed.len() < MOST_FAILED;
         let why = match (cause, flight.setup) {
             (Some(cause), _) if has_room && self.is_new(cause) => Kept::Failed,
             // Also one that went wrong later, of which there are enough: its set-up is as slow as it is.
             (_, Some(setup)) if self.is_slow(setup) => Kept::SlowestSetup,
-            _ => {
-                self.landings.left_out += u64::from(cause.is_some());
-                return self.give_back(flight);
-            }
+            _ => return self.give_back(flight),
         };
         self.keep(Landed {
             flight,
@@ -277,6 +274,7 @@ impl Flights {
             flow: attempt.play.flow(),
             outcome,
             noted: attempt.noted,
+            is_failure: cause.is_some(),
             clients,
         });
     }

@@ -45,11 +45,11 @@ impl FlightLog {
     /// It could not be written, which is said once.
     pub fn write(&mut self, landings: Landings, shared: &Shared) -> Result<(), RecordError> {
         let Some(writing) = &mut self.0 else { return Ok(()) };
-        writing.writer.leave_out(landings.left_out);
+        writing.writer.failed(landings.failures);
         writing.writer.not_recorded(landings.unrecorded);
         let mut written = Ok(());
         for landed in landings.failed {
-            written = written.and(writing.writer.keep(kept_call(&landed, shared)));
+            written = written.and(writing.writer.keep(kept_call(&landed, shared), landed.is_failure));
         }
         landings.slowest.into_iter().for_each(|landed| writing.hold(landed));
         writing.waited += 1;
@@ -98,7 +98,7 @@ impl Writing {
         let mut written = Ok(());
         for landed in self.slowest.drain(..) {
             if self.writer.is_slow(micros(landed.setup())) {
-                written = written.and(self.writer.keep(kept_call(&landed, shared)));
+                written = written.and(self.writer.keep(kept_call(&landed, shared), landed.is_failure));
             }
         }
         written
@@ -110,7 +110,7 @@ const fn micros(duration: Duration) -> u64 {
 }
 
 fn kept_call(landed: &Landed, shared: &Shared) -> KeptCall {
-    let Landed { flight, why, number, due, flow, outcome, noted, clients } = landed;
+    let Landed { flight, why, number, due, flow, outcome, noted, clients, .. } = landed;
     let number_of = |client: u32| shared.subscribers.get(client as usize).map_or("", |one| &one.number);
     let last = clients.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     let parties = clients[..last].iter().map(|client| client.map_or("", number_of).to_owned());

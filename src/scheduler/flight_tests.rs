@@ -13,6 +13,7 @@ fn landed(attempt: u64, setup: Option<u64>) -> Landed {
         flow: Flow::Answered,
         outcome: Outcome::Answered,
         noted: Noted::default(),
+        is_failure: setup.is_none(),
         clients: [None; MOST_PARTIES],
     }
 }
@@ -97,11 +98,26 @@ fn a_burst_of_failures_costs_none_of_the_slowest_calls_and_these_cost_no_failure
         }
         flights.land(&mut attempt, [Some(0), None, None]);
     }
-    let Landings { failed, slowest, left_out, .. } = flights.hand_over(Landings::default());
-    assert_eq!((failed.len(), slowest.len(), left_out), (MOST_FAILED, 10, 90 - MOST_FAILED as u64));
+    let Landings { failed, slowest, failures, .. } = flights.hand_over(Landings::default());
+    assert_eq!((failed.len(), slowest.len(), failures), (MOST_FAILED, 10, 90));
     assert!(failed.iter().all(|landed| landed.why == Kept::Failed && landed.setup().is_zero()));
     assert!(slowest.iter().all(|landed| landed.why == Kept::SlowestSetup && landed.number % 10 == 0));
     assert_eq!((flights.landings.failed.len(), flights.under_way), (0, 0));
+}
+
+#[test]
+fn a_failed_call_that_is_kept_as_a_slow_one_is_a_failure_all_the_same() {
+    let mut flights = Flights::new(true);
+    for number in 0..100 {
+        let mut attempt = attempt(number, true);
+        attempt.noted.broken = Some(2);
+        attempt.flight = flights.take_off();
+        attempt.flight.as_mut().unwrap().setup = Some(Duration::from_secs(number + 1));
+        flights.land(&mut attempt, [Some(0), None, None]);
+    }
+    let Landings { failed, slowest, failures, .. } = flights.hand_over(Landings::default());
+    assert_eq!((failed.len(), slowest.len(), failures), (MOST_A_CAUSE, SLOWEST, 100));
+    assert!(failed.iter().chain(&slowest).all(|landed| landed.is_failure));
 }
 
 #[test]
@@ -128,7 +144,7 @@ fn room_is_given_to_so_many_attempts_and_used_again() {
     assert!(without.flight.is_none());
     flights.land(&mut without, [Some(0), None, None]);
     let landings = flights.hand_over(Landings::default());
-    assert_eq!((landings.unrecorded, landings.left_out, landings.failed.len()), (3, 1, 0));
+    assert_eq!((landings.unrecorded, landings.failures, landings.failed.len()), (3, 1, 0));
     assert_eq!(flights.hand_over(Landings::default()).unrecorded, 0);
 
     let mut off = Flights::new(false);

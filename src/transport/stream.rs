@@ -67,7 +67,9 @@ impl Stamped {
             }
         }
         if !flight.is_last {
-            self.flight = Some(Box::default());
+            flight.bytes.clear();
+            flight.sent = 0;
+            self.flight = Some(flight);
         }
         Poll::Ready(Ok(()))
     }
@@ -76,8 +78,9 @@ impl Stamped {
 impl Drop for Stamped {
     /// A handshake that fails ends with an alert, which tells the other end why. Whether it takes it is its own affair.
     fn drop(&mut self) {
-        if let Some(flight) = &self.flight {
-            let _ = self.tcp.try_write(&flight.bytes[flight.sent..]);
+        let flight = self.flight.as_ref().map(|flight| &flight.bytes[flight.sent..]);
+        if let Some(alert) = flight.filter(|left| !left.is_empty()) {
+            let _ = self.tcp.try_write(alert);
         }
     }
 }

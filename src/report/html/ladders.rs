@@ -24,10 +24,10 @@ pub(super) fn section(calls: Option<FlightReader>, kept: Option<KeptCalls>, has_
     let mut html = Html::new();
     html.open("section", &[("id", "calls")]).el("h2", &[], "The slowest and the failed calls");
     let (shown, left_out) = shown(calls.into_iter().flatten());
-    let unrecorded = kept.map_or(0, |kept| kept.unrecorded);
+    let kept = kept.unwrap_or_default();
     if shown.is_empty() {
         html.el("p", &[], "No calls were kept: this run has no flight recorder's file, flight.jsonl.");
-        return not_recorded(html, unrecorded);
+        return not_kept(html, &kept);
     }
     html.open("p", &[("class", "note")]);
     html.text("Each message of a call's clients until the call was over, keepalives left out, as the client sent or received \
@@ -39,18 +39,20 @@ pub(super) fn section(calls: Option<FlightReader>, kept: Option<KeptCalls>, has_
     if left_out > 0 {
         html.el("p", &[("class", "note")], format_args!("{} more are in flight.jsonl.", count(left_out)));
     }
-    if let Some(kept) = kept.filter(|kept| kept.left_out > 0) {
+    not_kept(html, &kept)
+}
+
+/// The end of the section, with the failed calls that are not in it, and those of which nobody can say whether they
+/// should be.
+fn not_kept(mut html: Html, kept: &KeptCalls) -> Html {
+    if kept.left_out > 0 {
         let of_their_kind = format_args!(
             "{} more failed calls were not kept: there were enough of their kind, or there was no room.",
             count(kept.left_out)
         );
         html.el("p", &[("class", "note")], of_their_kind);
     }
-    not_recorded(html, unrecorded)
-}
-
-/// The end of the section, with the calls of which nobody can say whether they should be in it.
-fn not_recorded(mut html: Html, calls: u64) -> Html {
+    let calls = kept.unrecorded;
     if calls > 0 {
         let words = format_args!(
             "The messages of {} were not recorded, however slow they were or however they ended: a worker records {} calls \

@@ -6,7 +6,7 @@ use super::super::units::{count, latency as time};
 use super::{Page, RunRecord, words};
 use crate::metrics::Metric;
 use crate::record::{ByMetric, Summary};
-use crate::scenario::Flow;
+use crate::scenario::{Flow, Intent};
 
 impl Page<'_> {
     /// A row for each latency that was measured: from due (response) and from sent (service).
@@ -37,8 +37,11 @@ impl Page<'_> {
         }
         self.line("")?;
         self.line(&flow_row("  by flow", "", "", ["count", "p50", "p99", "max"].map(str::to_owned)))?;
-        for flow in Flow::ALL {
-            let Some((metric, part, summary)) = by_flow.get(flow.name()).and_then(telling) else { continue };
+        for flow in Flow::ALL.iter().copied() {
+            let Some((metric, part, summary)) = by_flow.get(flow.name()).and_then(|it| telling(flow, it))
+            else {
+                continue;
+            };
             let [number, p50, _, p99, _, max] = cells(summary);
             let name = format!("    {}", words(flow.name()));
             self.line(&flow_row(&name, metric.name(), part, [number, p50, p99, max]))?;
@@ -47,16 +50,25 @@ impl Page<'_> {
     }
 }
 
-/// What tells most of how the calls of a flow were served: of what ends the wait of a caller, what there was most of.
-fn telling(measured: &ByMetric<Summary>) -> Option<(Metric, &'static str, &Summary)> {
+/// What tells most of how the calls of a flow were served: what ends the wait of a caller as the flow intends, or else
+/// what there was most of. The calls that a flow needs beside, such as those that fill the lines of a busy callee, are of
+/// the flow too, and may be more.
+fn telling(flow: Flow, measured: &ByMetric<Summary>) -> Option<(Metric, &'static str, &Summary)> {
     let ends = [Metric::Setup, Metric::Reject, Metric::Decline, Metric::Cancel];
+    let intended = match flow.script().intends.first()? {
+        Intent::Answered => Metric::Setup,
+        Intent::Busy | Intent::Unavailable | Intent::NoSuchNumber => Metric::Reject,
+        Intent::Declined => Metric::Decline,
+        Intent::Cancelled => Metric::Cancel,
+        Intent::Done => return None,
+    };
     let of = |metric: Metric| {
         let latency = measured.get(metric.name())?;
         let response = latency.response.as_ref().map(|summary| (metric, "response", summary));
         response.or(latency.service.as_ref().map(|summary| (metric, "service", summary)))
     };
     // The last of those that are most, so that the first of them comes last.
-    ends.into_iter().rev().filter_map(of).max_by_key(|(.., summary)| summary.count)
+    of(intended).or_else(|| ends.into_iter().rev().filter_map(of).max_by_key(|(.., summary)| summary.count))
 }
 
 fn flow_row(flow: &str, metric: &str, part: &str, figures: [String; 4]) -> String {
@@ -102,4 +114,22 @@ fn cells(summary: &Summary) -> [String; 6] {
         figure(summary.p999),
         figure(summary.max),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::MetricLatency;
+
+    #[test]
+    fn a_flow_is_told_by_what_it_intends_and_not_by_the_calls_beside() {
+        let of =
+            |count| MetricLatency { service: Some(Summary { count, ..Summary::default() }), response: None };
+        let busy = ByMetric::from([("reject".to_owned(), of(10)), ("cancel".to_owned(), of(20))]);
+        let told = |flow| telling(flow, &busy).map(|(metric, part, summary)| (metric, part, summary.count));
+        assert_eq!(told(Flow::Busy), Some((Metric::Reject, "service", 10)));
+        assert_eq!(told(Flow::Cancelled), Some((Metric::Cancel, "service", 20)));
+        // What was intended never came about.
+        assert_eq!(told(Flow::Answered), Some((Metric::Cancel, "service", 20)));
+    }
 }

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use wtsp_load::profile::{self, Overrides};
-use wtsp_load::record::RUN_FILE;
+use wtsp_load::record::{RUN_FILE, Validity};
 use wtsp_load::report::{self, Format, HLOG_FILE, HTML_FILE, JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE};
-use wtsp_load::verdict::VerdictResult;
+use wtsp_load::verdict::{self, VerdictResult};
 
 /// As `renew` names it, for the summary says where its files are.
 fn example() -> PathBuf {
@@ -44,6 +44,7 @@ fn the_example_tells_what_its_readme_says() {
     let plan = profile::load(&example().join("profile.toml"), &Overrides::default()).unwrap();
     assert_eq!(record.profile.hash, plan.hash, "the run is not one of profile.toml");
     assert_eq!(verdict.result, VerdictResult::Fail);
+    assert_eq!(verdict::validity(&record), Validity::Valid, "what is late is to be the server's doing");
     let [slow] =
         &verdict.thresholds.iter().filter(|one| one.first_failed_at_us.is_some()).collect::<Vec<_>>()[..]
     else {

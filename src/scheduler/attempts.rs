@@ -219,12 +219,13 @@ impl Tag {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::scenario::{Cast, Draw, Flow};
 
-    fn attempt(attempts: &mut Attempts) -> (usize, u32) {
-        let draw = Draw {
+    /// A call that is answered and hung up by its caller, without any pause.
+    pub fn draw() -> Draw {
+        Draw {
             flow: Flow::Answered,
             ring: Duration::ZERO,
             hold: Duration::ZERO,
@@ -235,9 +236,12 @@ mod tests {
             update_retry: [Duration::ZERO; 2],
             candidates: 0,
             candidate_spacing: Duration::ZERO,
-        };
+        }
+    }
+
+    fn attempt(attempts: &mut Attempts) -> (usize, u32) {
         let serial = attempts.next_serial();
-        let play = Play::new(draw, Cast::All, Time::ZERO, 0);
+        let play = Play::new(draw(), Cast::All, Time::ZERO, 0);
         let attempt = Attempt::new(play, serial, 0, 0, [None; MOST_PARTIES], Time::ZERO);
         (attempts.insert(attempt), serial)
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::protocol::ResponseOutcome;
-use crate::scenario::{Ask, Cast, Draw, Leg, Play, Side};
+use crate::scenario::{Ask, Cast, Leg, Play};
+use crate::scheduler::attempts::tests::draw;
 
 fn landed(attempt: u64, setup: Option<u64>) -> Landed {
     let mut flight = Flight::new();
@@ -63,19 +64,8 @@ fn what_goes_with_a_report_is_bounded_and_slower_calls_take_the_place_of_others(
 
 /// An attempt whose server has refused its call, or has not said anything yet.
 fn attempt(number: u64, is_refused: bool) -> Attempt {
-    let draw = Draw {
-        flow: Flow::Answered,
-        ring: Duration::ZERO,
-        hold: Duration::ZERO,
-        think: Duration::ZERO,
-        on_hold: Duration::ZERO,
-        hangup_by: Side::Caller,
-        crossing: false,
-        update_retry: [Duration::ZERO; 2],
-        candidates: 0,
-        candidate_spacing: Duration::ZERO,
-    };
-    let (mut play, mut out, leg) = (Play::new(draw, Cast::Caller, Time::ZERO, 0), Vec::new(), Leg::caller(0));
+    let (mut play, mut out, leg) =
+        (Play::new(draw(), Cast::Caller, Time::ZERO, 0), Vec::new(), Leg::caller(0));
     if is_refused {
         play.start(Time::ZERO, &mut out);
         play.sent(leg, Ask::Call, Time::ZERO);

@@ -31,6 +31,7 @@ use table::Column;
 use wtsp_load::client::Media;
 use wtsp_load::law::Seed;
 use wtsp_load::profile::SdpPlan;
+use wtsp_load::protocol::Dialect;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -80,7 +81,7 @@ fn wishes() -> Result<Wishes, Failure> {
 
 fn bench(wishes: &Wishes) -> Result<(), Failure> {
     let cores = Cores::find()?;
-    let media = Media::new(&SdpPlan::Bytes(SDP_BYTES), 0, &mut Seed(1).stream("media", 0))?;
+    let media = Media::new(&SdpPlan::Bytes(SDP_BYTES), 0, Dialect::Flat, 0, &mut Seed(1).stream("media", 0))?;
     let sdp = media.offer(0).get().to_owned();
     let bench = Bench { cores, interrupt: Interrupt::catch()?, rivals: wishes.rivals.clone(), sdp };
     if wishes.test {

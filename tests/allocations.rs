@@ -6,8 +6,7 @@ use std::hint::black_box;
 
 use wtsp_load::metrics::{Metric, Recorder, Sample, Tally};
 use wtsp_load::protocol::{
-    Dialect, Line, Reading, RequestBody, TransactionIds, decode_from_client, decode_from_core,
-    encode_keepalive, encode_request,
+    Dialect, Line, Prepared, Reading, TransactionIds, decode_from_client, decode_from_core, encode_keepalive,
 };
 
 #[path = "support/counting.rs"]
@@ -137,16 +136,16 @@ fn recording_by_flow_makes_room_once_for_a_flow_and_then_never() {
 }
 
 #[test]
-fn writing_a_request_from_its_template_allocates_nothing() {
+fn writing_a_prepared_request_allocates_nothing() {
     let ids = TransactionIds::new(7, 3);
     for dialect in [Dialect::Flat, Dialect::Nested] {
         let mut out = Vec::with_capacity(8192);
-        // The templates are made when the first is needed.
+        // It is made when the first is needed.
         encode_keepalive(dialect, &ids, &mut out);
         assert_eq!(allocations(|| encode_keepalive(dialect, &ids, &mut out)), 0, "{dialect}");
         let call_id = Some("kT4vQ9mZc2XwB7nLr0HsYd3E");
-        let mut hang_up =
-            || encode_request(dialect, &ids, Line::Main(0), call_id, &RequestBody::Hangup, &mut out);
+        let hangup = Prepared::hangup(dialect);
+        let mut hang_up = || hangup.encode(&ids, Line::Main(0), call_id, "", &mut out);
         assert_eq!(allocations(|| hang_up().unwrap()), 0, "{dialect}");
     }
 }

@@ -155,8 +155,8 @@ impl Messages {
                 let texts = outgoing.iter_mut().map(written).collect();
                 messages.sent.push((format!("encode/{dialect}/{name}"), of(goal), dialect, outgoing, texts));
             };
-            add("mix", 2.0, sent_mix());
-            add("outgoing_call", 1.1, sent(Sent::OutgoingCall));
+            add("mix", 2.0, sent_mix(dialect));
+            add("outgoing_call", 1.1, sent(Sent::OutgoingCall, dialect));
         }
         messages
     }

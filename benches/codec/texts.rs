@@ -5,15 +5,13 @@
 //! keepalives, a third acks, and one in twelve has a session description; the mean is about 330 bytes.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use serde_json::value::{RawValue, to_raw_value};
 use wtsp_load::law::{Draws, Seed};
-use wtsp_load::protocol::{
-    CallId, Candidate, Dialect, Jsep, JsepKind, Line, RequestBody, Text, TransactionIds, encode_keepalive,
-    encode_request,
-};
+use wtsp_load::protocol::{CallId, Dialect, Line, Prepared, TransactionIds, encode_keepalive};
 
 /// How a server orders the keys of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,42 +229,24 @@ const SENT_MIX: [(Sent, usize); 6] = [
     (Sent::Hangup, 1),
 ];
 
-/// A message about to be written: what stays the same on all clients is shared, as `client::Media` shares it, the rest
-/// is of its own.
+/// A message about to be written.
 pub struct Outgoing {
-    kind: Sent,
     ids: TransactionIds,
+    /// What it is prepared as; a keepalive has its own way.
+    prepared: Option<Prepared>,
     line: u16,
-    call_id: String,
+    call_id: Option<String>,
     number: String,
-    /// A description or a candidate, escaped beforehand.
-    raw: Box<RawValue>,
 }
 
 impl Outgoing {
     /// Writes it as a session does: with a fresh transaction, into a buffer that is warm.
     pub fn encode(&mut self, dialect: Dialect, out: &mut Vec<u8>) {
-        let call_id = Some(self.call_id.as_str());
-        let jsep = |kind| Some(Jsep { kind, sdp: &self.raw });
-        let mut request = |call_id, body: RequestBody<'_>| {
-            encode_request(dialect, &self.ids, Line::Main(self.line), call_id, &body, out).unwrap();
-        };
-        match self.kind {
-            Sent::Keepalive => encode_keepalive(dialect, &self.ids, out),
-            Sent::OutgoingCall => {
-                let number = Text::Borrowed(self.number.as_str());
-                let jsep = jsep(JsepKind::Offer);
-                let body =
-                    RequestBody::OutgoingCall { number, jsep, from: None, refer_id: None, replaces: None };
-                request(call_id, body);
-            }
-            Sent::Accept => request(call_id, RequestBody::Accept { jsep: jsep(JsepKind::Answer) }),
-            Sent::Hangup => request(call_id, RequestBody::Hangup),
-            Sent::IceTrickle => {
-                request(None, RequestBody::IceTrickle { candidate: Candidate::One(&self.raw) });
-            }
-            Sent::EndOfCandidates => {
-                request(None, RequestBody::IceTrickle { candidate: Candidate::EndCompleted });
+        match &self.prepared {
+            None => encode_keepalive(dialect, &self.ids, out),
+            Some(prepared) => {
+                let line = Line::Main(self.line);
+                prepared.encode(&self.ids, line, self.call_id.as_deref(), &self.number, out).unwrap();
             }
         }
         self.ids.advance();
@@ -274,39 +254,63 @@ impl Outgoing {
 }
 
 /// The mix of the messages sent, shuffled.
-pub fn sent_mix() -> Vec<Outgoing> {
-    let mut draws = Seed(6).stream("sent", 0);
+pub fn sent_mix(dialect: Dialect) -> Vec<Outgoing> {
+    let mut sender = Sender::new(dialect);
     let kinds = SENT_MIX.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, count * 64));
-    let mut messages: Vec<Outgoing> = kinds.map(|kind| outgoing(kind, &mut draws)).collect();
-    messages.shuffle(&mut draws);
+    let mut messages: Vec<Outgoing> = kinds.map(|kind| sender.outgoing(kind)).collect();
+    messages.shuffle(&mut sender.draws);
     messages
 }
 
 /// 64 variants of one message.
-pub fn sent(kind: Sent) -> Vec<Outgoing> {
-    let mut draws = Seed(6).stream("sent", 0);
-    (0..64).map(|_| outgoing(kind, &mut draws)).collect()
+pub fn sent(kind: Sent, dialect: Dialect) -> Vec<Outgoing> {
+    let mut sender = Sender::new(dialect);
+    (0..64).map(|_| sender.outgoing(kind)).collect()
 }
 
-fn outgoing(kind: Sent, draws: &mut Draws) -> Outgoing {
-    let candidate = serde_json::json!({
-        "candidate": format!(
-            "candidate:{} 1 udp 2122260223 192.0.2.{} {} typ host generation 0 network-cost 10",
-            draws.random::<u32>(), draws.random::<u8>(), draws.random::<u16>(),
-        ),
-        "sdpMid": "0",
-        "sdpMLineIndex": 0,
-    });
-    Outgoing {
-        kind,
-        ids: transaction_ids(draws),
-        line: draws.random_range(0..4),
-        call_id: CallId::random(draws).to_string(),
-        number: format!("1555{:04}", draws.random_range(0..10_000_u32)),
-        raw: match kind {
-            Sent::OutgoingCall => sdp(3_000, draws),
-            Sent::Accept => sdp(2_000, draws),
-            _ => to_raw_value(&candidate).unwrap(),
-        },
+struct Sender {
+    dialect: Dialect,
+    draws: Draws,
+}
+
+impl Sender {
+    fn new(dialect: Dialect) -> Sender {
+        Sender { dialect, draws: Seed(6).stream("sent", 0) }
+    }
+
+    fn outgoing(&mut self, kind: Sent) -> Outgoing {
+        let dialect = self.dialect;
+        let number = format!("1555{:04}", self.draws.random_range(0..10_000_u32));
+        let mut sdp = |bytes| Arc::from(sdp(bytes, &mut self.draws));
+        let prepared = match kind {
+            Sent::Keepalive => None,
+            Sent::OutgoingCall => Some(Prepared::outgoing_call(dialect, sdp(3_000), number.len())),
+            Sent::Accept => Some(Prepared::accept(dialect, sdp(2_000))),
+            Sent::IceTrickle => {
+                let candidate = to_raw_value(&self.candidate()).unwrap();
+                Some(Prepared::ice_trickle(dialect, Some(candidate.into())))
+            }
+            Sent::EndOfCandidates => Some(Prepared::ice_trickle(dialect, None)),
+            Sent::Hangup => Some(Prepared::hangup(dialect)),
+        };
+        let has_call_id = matches!(kind, Sent::OutgoingCall | Sent::Accept | Sent::Hangup);
+        Outgoing {
+            ids: transaction_ids(&mut self.draws),
+            prepared,
+            line: self.draws.random_range(0..4),
+            call_id: has_call_id.then(|| CallId::random(&mut self.draws).to_string()),
+            number: if kind == Sent::OutgoingCall { number } else { String::new() },
+        }
+    }
+
+    fn candidate(&mut self) -> serde_json::Value {
+        serde_json::json!({
+            "candidate": format!(
+                "candidate:{} 1 udp 2122260223 192.0.2.{} {} typ host generation 0 network-cost 10",
+                self.draws.random::<u32>(), self.draws.random::<u8>(), self.draws.random::<u16>(),
+            ),
+            "sdpMid": "0",
+            "sdpMLineIndex": 0,
+        })
     }
 }

@@ -26,6 +26,7 @@ use rustls::{ClientConfig, RootCertStore};
 use wtsp_load::client::Media;
 use wtsp_load::law::Seed;
 use wtsp_load::profile::SdpPlan;
+use wtsp_load::protocol::Dialect;
 
 use super::Failure;
 use client::{Client, Worth};
@@ -126,7 +127,8 @@ impl<'a> Floor<'a> {
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
         // Edge-triggered: nobody has to read how often it went off.
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, TIMER))?;
-        let media = Media::new(&SdpPlan::Bytes(order.sdp_bytes), 0, &mut Seed(1).stream("media", 0))?;
+        let sdp = SdpPlan::Bytes(order.sdp_bytes);
+        let media = Media::new(&sdp, 0, Dialect::Flat, 0, &mut Seed(1).stream("media", 0))?;
         let tls = order.ca.as_ref().map(|ca| trusting(ca)).transpose()?;
         let sources = order.sources.iter().map(|source| SocketAddr::new(*source, 0).into()).collect();
         Ok(Floor {

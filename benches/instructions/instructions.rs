@@ -33,7 +33,7 @@ struct Sending {
     out: Vec<u8>,
 }
 
-/// Each has been sent once before: what is made at the first use, as the templates are, is paid once a run.
+/// Each has been sent once before: what is made at the first use, as the keepalive is, is paid once a run.
 fn sending(dialect: Dialect, mut messages: Vec<Outgoing>) -> Sending {
     let mut out = Vec::with_capacity(1 << 16);
     messages.iter_mut().for_each(|message| message.encode(dialect, &mut out));
@@ -53,10 +53,10 @@ fn decode(texts: Vec<String>) -> Vec<String> {
 }
 
 #[library_benchmark]
-#[bench::mix_flat(sending(Dialect::Flat, texts::sent_mix()))]
-#[bench::mix_nested(sending(Dialect::Nested, texts::sent_mix()))]
-#[bench::outgoing_call_flat(sending(Dialect::Flat, texts::sent(Sent::OutgoingCall)))]
-#[bench::outgoing_call_nested(sending(Dialect::Nested, texts::sent(Sent::OutgoingCall)))]
+#[bench::mix_flat(sending(Dialect::Flat, texts::sent_mix(Dialect::Flat)))]
+#[bench::mix_nested(sending(Dialect::Nested, texts::sent_mix(Dialect::Nested)))]
+#[bench::outgoing_call_flat(sending(Dialect::Flat, texts::sent(Sent::OutgoingCall, Dialect::Flat)))]
+#[bench::outgoing_call_nested(sending(Dialect::Nested, texts::sent(Sent::OutgoingCall, Dialect::Nested)))]
 fn encode(mut sending: Sending) -> Sending {
     for message in &mut sending.messages {
         black_box(message).encode(sending.dialect, &mut sending.out);

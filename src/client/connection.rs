@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use super::Reconnection;
 use crate::law::Time;
 use crate::metrics::Phase;
-use crate::protocol::{NotInDialect, RequestBody, Session};
+use crate::protocol::{NotInDialect, Outgoing, Session};
 use crate::scenario::Leg;
 use crate::transport::{Buffers, DialError, Dialled, FrameError, Link, ReadyWaker, Received};
 
@@ -198,21 +198,21 @@ impl Client {
         link.poll_receive(buffers, &mut Context::from_waker(&self.task))
     }
 
-    /// Sends the request `body` on `line`, or without one; when it was handed over and when it was written to the socket.
+    /// Sends the request on `line`, or without one; when it was handed over and when it was written to the socket.
     ///
     /// # Errors
     /// [`SendError`].
     pub fn request(
         &mut self,
         line: Option<usize>,
-        body: RequestBody<'_>,
+        request: &Outgoing<'_>,
         tag: u64,
         now: Time,
         buffer: &mut Vec<u8>,
         buffers: &mut Buffers,
     ) -> Result<Time, SendError> {
         self.link()?;
-        self.session.request(line, body, tag, now, buffer)?;
+        self.session.request(line, request, tag, now, buffer)?;
         self.write(now, buffer, buffers)
     }
 

@@ -1,11 +1,13 @@
-//! The session descriptions and candidates that clients send, made once.
+//! The session descriptions and candidates that clients send, made once, and the requests that carry them.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::law::Draws;
 use crate::profile::SdpPlan;
+use crate::protocol::{Dialect, Prepared};
 use rand::RngExt;
 
 /// How many offers are told apart by their nonce: enough that two calls that a server mixes up hardly ever have the same
@@ -15,35 +17,50 @@ const NONCES: u64 = 64;
 /// What the session name of our descriptions begins with; the nonce follows.
 const SESSION_NAME: &str = "wtsp-load-";
 
-/// The SDP and the candidates of a worker's clients, as the JSON they are on the wire: escaped once, sent by all.
+/// The SDP and the candidates of a worker's clients, as the JSON they are on the wire: escaped once, sent by all. What is
+/// sent in every call is prepared as whole requests.
 #[derive(Debug)]
 pub struct Media {
-    /// One for each nonce.
-    offers: Vec<Box<RawValue>>,
-    answer: Box<RawValue>,
-    candidates: Vec<Box<RawValue>>,
+    /// One for each nonce, and the calls with them.
+    offers: Vec<Arc<RawValue>>,
+    calls: Vec<Prepared>,
+    answer: Arc<RawValue>,
+    accept: Prepared,
+    candidates: Vec<Prepared>,
+    end_of_candidates: Prepared,
+    hangup: Prepared,
     presence: Box<RawValue>,
 }
 
 impl Media {
-    /// Descriptions as planned, and `candidates` candidates.
+    /// Descriptions as planned, and `candidates` candidates, for clients that speak this dialect and mostly call numbers of
+    /// so many characters.
     ///
     /// # Errors
     /// None that can occur: a text is always JSON.
-    pub fn new(sdp: &SdpPlan, candidates: u32, draws: &mut Draws) -> Result<Media, serde_json::Error> {
+    pub fn new(
+        sdp: &SdpPlan,
+        candidates: u32,
+        dialect: Dialect,
+        number_length: usize,
+        draws: &mut Draws,
+    ) -> Result<Media, serde_json::Error> {
         let (offer, answer) = match sdp {
             SdpPlan::Bytes(bytes) => {
                 (description("actpass", *bytes, draws), description("active", *bytes, draws))
             }
             SdpPlan::Own { offer, answer } => (offer.clone(), answer.clone()),
         };
+        let offers = (0..NONCES).map(|nonce| Ok(to_raw_value(&named(&offer, nonce))?.into()));
+        let offers = offers.collect::<Result<Vec<Arc<RawValue>>, serde_json::Error>>()?;
+        let answer: Arc<RawValue> = to_raw_value(&answer)?.into();
         let candidate = |number: u32| {
             let candidate = serde_json::json!({
                 "candidate": candidate_text(number),
                 "sdpMid": "0",
                 "sdpMLineIndex": 0,
             });
-            to_raw_value(&candidate)
+            Ok(Prepared::ice_trickle(dialect, Some(to_raw_value(&candidate)?.into())))
         };
         let presence = serde_json::json!({
             "available": true,
@@ -55,12 +72,42 @@ impl Media {
             "activity": null,
             "dnd_mode": false,
         });
+        let call = |offer: &Arc<RawValue>| Prepared::outgoing_call(dialect, Arc::clone(offer), number_length);
         Ok(Media {
-            offers: (0..NONCES).map(|nonce| to_raw_value(&named(&offer, nonce))).collect::<Result<_, _>>()?,
-            answer: to_raw_value(&answer)?,
-            candidates: (0..candidates).map(candidate).collect::<Result<_, _>>()?,
+            calls: offers.iter().map(call).collect(),
+            offers,
+            accept: Prepared::accept(dialect, Arc::clone(&answer)),
+            answer,
+            candidates: (0..candidates).map(candidate).collect::<Result<_, serde_json::Error>>()?,
+            end_of_candidates: Prepared::ice_trickle(dialect, None),
+            hangup: Prepared::hangup(dialect),
             presence: to_raw_value(&presence)?,
         })
+    }
+
+    /// The call of the attempt with this number.
+    pub fn call(&self, attempt: u64) -> &Prepared {
+        &self.calls[Media::nonce_of(attempt) as usize]
+    }
+
+    /// What answers it.
+    pub fn accept(&self) -> &Prepared {
+        &self.accept
+    }
+
+    /// What ends it.
+    pub fn hangup(&self) -> &Prepared {
+        &self.hangup
+    }
+
+    /// The candidate with this number; behind the last, that there are no more.
+    pub fn candidate(&self, number: u32) -> &Prepared {
+        self.candidates.get(number as usize).unwrap_or(&self.end_of_candidates)
+    }
+
+    /// That there are no more candidates.
+    pub fn end_of_candidates(&self) -> &Prepared {
+        &self.end_of_candidates
     }
 
     /// The SDP of the offer of the attempt with this number, as a JSON string.
@@ -92,11 +139,6 @@ impl Media {
     /// The settings of a `presence_update`, as a JSON object.
     pub fn presence(&self) -> &RawValue {
         &self.presence
-    }
-
-    /// A candidate, as a JSON object.
-    pub fn candidate(&self, number: u32) -> Option<&RawValue> {
-        self.candidates.get(number as usize).map(AsRef::as_ref)
     }
 }
 
@@ -155,15 +197,19 @@ mod tests {
     use super::*;
     use crate::law::Seed;
 
+    fn media_of(sdp: &SdpPlan) -> Media {
+        Media::new(sdp, 1, Dialect::Flat, 8, &mut Seed(1).stream("media", 0)).expect("JSON")
+    }
+
     #[test]
     fn an_offer_says_which_attempt_it_belongs_to_and_another_text_does_not() {
-        let media = Media::new(&SdpPlan::Bytes(2_000), 1, &mut Seed(1).stream("media", 0)).expect("JSON");
+        let media = media_of(&SdpPlan::Bytes(2_000));
         for attempt in [0, 5, 63, 64, 1_000] {
             assert_eq!(Media::nonce_in(media.offer(attempt)), Some(Media::nonce_of(attempt)));
         }
         assert_eq!(Media::nonce_in(media.answer()), None);
         let own = SdpPlan::Own { offer: "v=0\r\ns=-\r\nt=0 0\r\n".to_owned(), answer: String::new() };
-        let media = Media::new(&own, 0, &mut Seed(1).stream("media", 0)).expect("JSON");
+        let media = media_of(&own);
         assert_eq!(media.offer(7).get(), r#""v=0\r\ns=wtsp-load-07\r\nt=0 0\r\n""#);
     }
 

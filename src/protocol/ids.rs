@@ -5,10 +5,9 @@ use std::ops::Deref;
 
 use rand::RngExt;
 
-use super::object::Padded;
 use crate::law::Draws;
 
-/// The longest transaction that is read (decision 12.39). Our own stay below 40.
+/// The longest transaction that is read (decision 12.39). Our own have 36 characters.
 pub const MAX_TRANSACTION: usize = 255;
 
 /// The longest call id that is read (section 7.2).
@@ -18,43 +17,47 @@ pub const MAX_CALL_ID: usize = 255;
 const PREFIX: &str = "transaction-";
 const RUN_DIGITS: usize = 9;
 const CLIENT_DIGITS: usize = 7;
+const COUNTER_DIGITS: usize = 8;
+/// Behind the last counter comes 0 again: what a client asked a hundred million requests ago waits no longer.
+const COUNTERS: u32 = 10_u32.pow(COUNTER_DIGITS as u32);
 const HEAD: usize = PREFIX.len() + RUN_DIGITS + CLIENT_DIGITS;
 
-/// The longest id that [`TransactionIds`] writes.
-pub const MAX_OWN_TRANSACTION: usize = HEAD + 10;
-
-/// The transaction ids of one client: `transaction-`, nine digits of the run, seven of the client, and a counter
-/// (section 7.1). They are recognised by what they begin with, so nothing is stored but that and the next one.
+/// The transaction ids of one client: `transaction-`, nine digits of the run, seven of the client, and eight of a counter
+/// (section 7.1). All have one length, so a request that was prepared has room for any of them. They are recognised by what they begin with, so nothing is
+/// stored but the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionIds {
-    next: Padded<40>,
+    next: [u8; TransactionIds::LENGTH],
     counter: u32,
 }
 
 impl TransactionIds {
+    /// How long an id of our own is.
+    pub const LENGTH: usize = HEAD + COUNTER_DIGITS;
+
     /// The ids of the client number `client` in the run `run`; both are cut to the digits there are for them, so a
     /// process can tell ten million clients apart.
     pub fn new(run: u32, client: u32) -> Self {
-        let mut ids = Self { next: Padded::new([PREFIX, "", ""]), counter: 0 };
-        ids.push_padded(run % 10_u32.pow(RUN_DIGITS as u32), RUN_DIGITS);
-        ids.push_padded(client % 10_u32.pow(CLIENT_DIGITS as u32), CLIENT_DIGITS);
-        ids.skip_to(0);
-        ids
-    }
-
-    fn push_padded(&mut self, number: u32, width: usize) {
-        self.next.set_from(self.next.len(), &format!("{number:0width$}"));
+        let mut next = [0; Self::LENGTH];
+        let (prefix, digits) = next.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        let (run_digits, digits) = digits.split_at_mut(RUN_DIGITS);
+        let (client_digits, counter_digits) = digits.split_at_mut(CLIENT_DIGITS);
+        write_digits(run, run_digits);
+        write_digits(client, client_digits);
+        write_digits(0, counter_digits);
+        Self { next, counter: 0 }
     }
 
     /// The next id.
     pub fn text(&self) -> &str {
         // All of it is ASCII, so the check cannot fail.
-        std::str::from_utf8(self.next.as_bytes()).unwrap_or_default()
+        std::str::from_utf8(&self.next).unwrap_or_default()
     }
 
     /// The next id, to be copied.
     #[inline(always)]
-    pub(super) fn padded(&self) -> &Padded<40> {
+    pub(super) fn bytes(&self) -> &[u8; Self::LENGTH] {
         &self.next
     }
 
@@ -66,42 +69,46 @@ impl TransactionIds {
     /// The next id is used: on to the one behind it.
     #[inline]
     pub fn advance(&mut self) {
-        self.counter = self.counter.wrapping_add(1);
-        // Its text is counted up too, which is less work than to write the number: nine of ten times only the last digit
-        // changes.
-        if self.counter == 0 || !self.next.count_up(HEAD) {
-            self.rewrite();
+        self.counter = if self.counter == COUNTERS - 1 { 0 } else { self.counter + 1 };
+        if let Some(digits) = self.next.last_chunk_mut::<COUNTER_DIGITS>() {
+            *digits = count_up(*digits);
         }
     }
 
-    /// It has a digit more, or begins again.
-    #[cold]
-    fn rewrite(&mut self) {
-        self.skip_to(self.counter);
-    }
-
-    /// Goes on with this counter.
+    /// Goes on with this counter, cut to the digits there are for it.
     pub fn skip_to(&mut self, counter: u32) {
-        self.counter = counter;
-        self.next.set_from(HEAD, itoa::Buffer::new().format(counter));
+        self.counter = counter % COUNTERS;
+        write_digits(counter, &mut self.next[HEAD..]);
     }
 
     /// The counter of an id that this client wrote; `None` for any other text.
     pub fn parse(&self, id: &str) -> Option<u32> {
-        let counter = id.as_bytes().strip_prefix(self.next.as_bytes().get(..HEAD)?)?;
-        let is_canonical = counter.len() == 1 || counter.first() != Some(&b'0');
-        is_canonical.then(|| number(counter))?
+        let digits: &[u8; COUNTER_DIGITS] = id.as_bytes().strip_prefix(&self.next[..HEAD])?.as_array()?;
+        digits
+            .iter()
+            .try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0')))
     }
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() || digits.len() > 10 {
-        return None;
+/// The decimal number behind this one; 0 behind the last. All eight digits at once, because to look for the first that is
+/// not a 9 is a branch that is not foreseen in one of ten messages.
+#[inline(always)]
+fn count_up(digits: [u8; 8]) -> [u8; 8] {
+    const ONES: u64 = u64::MAX / 0xff;
+    // With this on top a 9 is the last value of its byte, so the one that is added passes over it.
+    let raised = u64::from_be_bytes(digits) + ONES * u64::from(u8::MAX - b'9');
+    let counted = raised.wrapping_add(1);
+    // What it passed over is 0 now; the others stand six above their value in their lower half.
+    let six = (counted >> 7 & ONES) * 6;
+    (((counted & (ONES * 0x0f)) - six) | (ONES * u64::from(b'0'))).to_be_bytes()
+}
+
+/// Writes the last digits of a number, as many as there are places.
+fn write_digits(mut number: u32, places: &mut [u8]) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
-    let value = digits.iter().try_fold(0_u64, |value, digit| {
-        digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'))
-    })?;
-    u32::try_from(value).ok()
 }
 
 /// A call id as a caller makes it: 24 letters and digits (section 7.2). Call ids that a server makes can be any
@@ -175,26 +182,27 @@ mod tests {
     #[test]
     fn a_client_recognises_its_own_transactions_and_no_others() {
         let mut own = TransactionIds::new(731_904_552, 17);
-        for counter in [0, 7, 10, u32::MAX] {
+        for counter in [0, 7, 10, COUNTERS - 1] {
             own.skip_to(counter);
             let id = own.text().to_owned();
             assert_eq!(own.parse(&id), Some(counter), "{id}");
-            assert!(id.len() <= MAX_OWN_TRANSACTION && id.len() <= 40);
+            assert_eq!(id.len(), TransactionIds::LENGTH);
             assert_eq!(TransactionIds::new(731_904_552, 18).parse(&id), None);
             assert_eq!(TransactionIds::new(731_904_553, 17).parse(&id), None);
         }
         own.skip_to(7);
-        assert_eq!(own.text(), "transaction-73190455200000177");
+        assert_eq!(own.text(), "transaction-731904552000001700000007");
         for foreign in [
             "",
             "transaction-",
             "transaction-7319045521",
             "transaction-7319045520000017",
-            "transaction-731904552000001707",
-            "transaction-7319045520000017x",
-            "transaction-73190455200000174294967296",
-            "transaction-731904552000001799999999999999999999",
-            "transaction-731904552\u{e4}00017",
+            "transaction-73190455200000177",
+            "transaction-73190455200000170000007",
+            "transaction-7319045520000017000000007",
+            "transaction-73190455200000170000000x",
+            "transaction-7319045520000017+0000007",
+            "transaction-731904552\u{e4}0001700000007",
             "1786013231447",
         ] {
             assert_eq!(own.parse(foreign), None, "{foreign}");
@@ -202,20 +210,25 @@ mod tests {
     }
 
     #[test]
-    fn small_numbers_are_padded() {
-        let ids = TransactionIds::new(1, 2);
-        assert_eq!(ids.text(), "transaction-00000000100000020");
-        assert_eq!(ids.parse("transaction-00000000100000023"), Some(3));
+    fn numbers_are_padded_and_cut_to_their_digits() {
+        let mut ids = TransactionIds::new(1, 2);
+        assert_eq!(ids.text(), "transaction-000000001000000200000000");
+        ids.skip_to(4_123_456_789);
+        assert_eq!((ids.text(), ids.counter()), ("transaction-000000001000000223456789", 23_456_789));
+        assert_eq!(
+            TransactionIds::new(4_294_967_295, 4_294_967_295).text(),
+            "transaction-294967295496729500000000"
+        );
     }
 
     #[test]
     fn ids_follow_each_other_and_begin_again_when_the_counter_does() {
         let mut ids = TransactionIds::new(1, 2);
-        for begin in [0, 5, 95, 99_990, u32::MAX - 12] {
+        for begin in [0, 5, 95, 99_990, COUNTERS - 12] {
             ids.skip_to(begin);
             for step in 0..25 {
-                let counter = begin.wrapping_add(step);
-                assert_eq!(ids.text(), format!("transaction-0000000010000002{counter}"));
+                let counter = (begin + step) % COUNTERS;
+                assert_eq!(ids.text(), format!("transaction-0000000010000002{counter:08}"));
                 assert_eq!((ids.counter(), ids.parse(ids.text())), (counter, Some(counter)));
                 ids.advance();
             }

@@ -17,13 +17,6 @@ pub(super) struct Padded<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Padded<SIZE> {
-    /// The text, if there is room for it.
-    pub(super) fn of(text: &str) -> Option<Self> {
-        let mut bytes = [0; SIZE];
-        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Some(Self { bytes, length: u8::try_from(text.len()).ok()? })
-    }
-
     /// The three texts behind each other.
     pub(super) const fn new(parts: [&str; 3]) -> Self {
         let mut literal = Self { bytes: [0; SIZE], length: 0 };
@@ -48,40 +41,6 @@ impl<const SIZE: usize> Padded<SIZE> {
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         usize::from(self.length)
-    }
-
-    /// What is in it.
-    #[inline(always)]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len()).unwrap_or_default()
-    }
-
-    /// The same with the room behind it.
-    #[inline(always)]
-    pub(super) fn padded(&self) -> &[u8; SIZE] {
-        &self.bytes
-    }
-
-    /// Puts another text in place of what stands behind `from`; what there is no room for is left out.
-    pub(super) fn set_from(&mut self, from: usize, text: &str) {
-        for (place, byte) in self.bytes.iter_mut().skip(from).zip(text.bytes()) {
-            *place = byte;
-        }
-        self.length = (from + text.len()).min(SIZE) as u8;
-    }
-
-    /// Adds one to the decimal number that stands behind `from`, unless it would get a digit more.
-    #[inline(always)]
-    pub(super) fn count_up(&mut self, from: usize) -> bool {
-        let digits = self.bytes.get_mut(from..usize::from(self.length)).unwrap_or_default();
-        for digit in digits.iter_mut().rev() {
-            if *digit != b'9' {
-                *digit += 1;
-                return true;
-            }
-            *digit = b'0';
-        }
-        false
     }
 
     #[inline(always)]

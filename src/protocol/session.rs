@@ -22,9 +22,9 @@ use rand::RngExt;
 
 use super::lines::{LINE_REUSE_GUARD, Lines};
 use super::{
-    CallId, Dialect, Event, EventBody, FromCore, Line, Malformed, NotInDialect, Reading, RegistrationStatus,
-    Repairs, RequestBody, RequestName, Response, ResponseOutcome, State, TransactionIds, Unknown,
-    decode_from_core, encode_keepalive, encode_request,
+    CallId, Dialect, Event, EventBody, FromCore, Line, Malformed, NotInDialect, Outgoing, Reading,
+    RegistrationStatus, Repairs, RequestName, Response, ResponseOutcome, State, TransactionIds, Unknown,
+    decode_from_core, encode_keepalive,
 };
 use crate::law::{Draws, Time};
 
@@ -267,7 +267,7 @@ impl Session {
         Handled { fact, repairs: decoded.repairs }
     }
 
-    /// Writes the request `body` for `line` and the call on it into `out`, in place of what that held, and waits for its
+    /// Writes the request for `line` and the call on it into `out`, in place of what that held, and waits for its
     /// response from `now` on; a request of the session has no line. The owner finds it again by `tag`.
     ///
     /// # Errors
@@ -275,19 +275,19 @@ impl Session {
     pub fn request(
         &mut self,
         line: Option<usize>,
-        body: RequestBody<'_>,
+        request: &Outgoing<'_>,
         tag: u64,
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<(), NotInDialect> {
-        let name = body.name();
+        let name = request.name();
         let call_id = match name {
             // A candidate belongs to a line, not to a call (decision 12.33).
             RequestName::IceTrickle => None,
             _ => line.and_then(|line| self.lines.call_id(line)),
         };
         let line = line.map_or(Line::Absent, |line| self.lines.wire(line));
-        encode_request(self.dialect, &self.ids, line, call_id, &body, out)?;
+        request.encode(self.dialect, &self.ids, line, call_id, out)?;
         let pending = Pending { counter: self.ids.counter(), request: name, tag, sent: now };
         self.ids.advance();
         self.pending.push(pending);

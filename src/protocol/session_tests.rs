@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::law::Seed;
-use crate::protocol::{Candidate, FromClient, MAX_LINES_KEPT, decode_bytes_from_client};
+use crate::protocol::{Candidate, FromClient, MAX_LINES_KEPT, RequestBody, decode_bytes_from_client};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ fn attached(dialect: Dialect) -> Session {
 fn ask(session: &mut Session, tag: u64, now: Time) -> String {
     let mut out = Vec::new();
     let body = RequestBody::IceTrickle { candidate: Candidate::EndNull };
-    session.request(Some(0), body, tag, now, &mut out).unwrap();
+    session.request(Some(0), &body.into(), tag, now, &mut out).unwrap();
     transaction(&out)
 }
 
@@ -399,10 +399,10 @@ fn a_call_has_a_call_id_of_its_own_and_a_candidate_has_none() {
     let line = session.take_line(Time::ZERO).unwrap();
     let call_id = session.lines().call_id(line).unwrap().to_owned();
     let mut out = Vec::new();
-    session.request(Some(line), RequestBody::Hangup, 0, secs(1), &mut out).unwrap();
+    session.request(Some(line), &RequestBody::Hangup.into(), 0, secs(1), &mut out).unwrap();
     assert!(std::str::from_utf8(&out).unwrap().contains(&call_id));
     let candidate = RequestBody::IceTrickle { candidate: Candidate::EndNull };
-    session.request(Some(line), candidate, 0, secs(1), &mut out).unwrap();
+    session.request(Some(line), &candidate.into(), 0, secs(1), &mut out).unwrap();
     assert!(!std::str::from_utf8(&out).unwrap().contains(&call_id));
     session.free_line(line, secs(2));
     assert_eq!(session.lines().busy(), 0);

@@ -11,7 +11,7 @@ use super::worker::{Shared, Worker};
 use crate::client::{GivenUp, LegRef, Media};
 use crate::law::Time;
 use crate::metrics::{AttemptFailure, Metric, Outcome};
-use crate::protocol::{Candidate, Jsep, JsepKind, RequestBody, Text};
+use crate::protocol::{Jsep, JsepKind, Outgoing, RequestBody, Text};
 use crate::scenario::{Ask, Callee, Direction, Finding, Flow, Leg, Parties, Play, Side};
 use crate::workload::AttemptNumber;
 
@@ -225,45 +225,48 @@ impl Worker {
         let offer = Some(Jsep { kind: JsepKind::Offer, sdp: media.offer(attempt.number) });
         let answer = Some(Jsep { kind: JsepKind::Answer, sdp: media.answer() });
         let number;
-        let body = match ask {
+        let prepared = |prepared| Outgoing::Prepared(prepared, "");
+        let request: Outgoing<'_> = match ask {
             Ask::Call => {
+                let call = media.call(attempt.number);
                 number = self.number_to_dial(on, &shared)?;
-                let is_guest = self.is_on_guest_line(on);
-                let from = shared.plan.calls.guest_number.as_deref().filter(|_| is_guest).map(Text::Borrowed);
-                let number = Text::Borrowed(&number);
-                RequestBody::OutgoingCall { number, jsep: offer, from, refer_id: None, replaces: None }
+                let from = shared.plan.calls.guest_number.as_deref().map(Text::Borrowed);
+                if from.is_some() && self.is_on_guest_line(on) {
+                    let number = Text::Borrowed(&number);
+                    RequestBody::OutgoingCall { number, jsep: offer, from, refer_id: None, replaces: None }
+                        .into()
+                } else {
+                    Outgoing::Prepared(call, &number)
+                }
             }
             Ask::ReferredCall => {
                 let referral = attempt.referral.take()?;
                 number = Cow::Owned(referral.number);
                 let (number, refer_id) = (Text::Borrowed(&number), Some(referral.refer_id));
-                RequestBody::OutgoingCall { number, jsep: offer, from: None, refer_id, replaces: None }
+                RequestBody::OutgoingCall { number, jsep: offer, from: None, refer_id, replaces: None }.into()
             }
-            Ask::Accept => RequestBody::Accept { jsep: answer },
-            Ask::AcceptWithOffer => RequestBody::Accept { jsep: offer },
-            Ask::Hangup => RequestBody::Hangup,
-            Ask::Decline => RequestBody::Decline { refer_id: None },
-            Ask::Candidate(number) => {
-                let candidate = media.candidate(number).map_or(Candidate::EndCompleted, Candidate::One);
-                RequestBody::IceTrickle { candidate }
-            }
-            Ask::EndOfCandidates => RequestBody::IceTrickle { candidate: Candidate::EndCompleted },
+            Ask::Accept => prepared(media.accept()),
+            Ask::AcceptWithOffer => RequestBody::Accept { jsep: offer }.into(),
+            Ask::Hangup => prepared(media.hangup()),
+            Ask::Decline => RequestBody::Decline { refer_id: None }.into(),
+            Ask::Candidate(number) => prepared(media.candidate(number)),
+            Ask::EndOfCandidates => prepared(media.end_of_candidates()),
             // Both real clients hold so.
-            Ask::Hold => RequestBody::Hold { direction: Some(Text::Borrowed("inactive")) },
-            Ask::Unhold => RequestBody::Unhold,
-            Ask::Update | Ask::UpdateAnswerWithOffer => RequestBody::Update { jsep: offer },
-            Ask::UpdateAnswer => RequestBody::Update { jsep: answer },
+            Ask::Hold => RequestBody::Hold { direction: Some(Text::Borrowed("inactive")) }.into(),
+            Ask::Unhold => RequestBody::Unhold.into(),
+            Ask::Update | Ask::UpdateAnswerWithOffer => RequestBody::Update { jsep: offer }.into(),
+            Ask::UpdateAnswer => RequestBody::Update { jsep: answer }.into(),
             Ask::Transfer { to, replaces } => {
                 let to = attempt.client(Leg::callee(to))?;
                 let replaced = replaces.and_then(|call| attempt.line(Leg::caller(call)));
                 let replaced = replaced.and_then(|line| self.clients[client].session.lines().call_id(line));
                 let replace_call_id = replaced.map(|call_id| Text::Owned(call_id.to_owned()));
                 let number = &shared.subscribers[self.number_of(to) as usize].number;
-                RequestBody::Transfer { number: Text::Borrowed(number), replace_call_id }
+                RequestBody::Transfer { number: Text::Borrowed(number), replace_call_id }.into()
             }
-            Ask::Presence => RequestBody::PresenceUpdate { settings: Some(media.presence()) },
+            Ask::Presence => RequestBody::PresenceUpdate { settings: Some(media.presence()) }.into(),
         };
-        self.send(client, line, body, Tag::of(on))
+        self.send(client, line, &request, Tag::of(on))
     }
 
     /// The number that the caller of a call dials.
@@ -312,12 +315,13 @@ impl Worker {
         &mut self,
         place: usize,
         line: Option<usize>,
-        body: RequestBody<'_>,
+        request: &Outgoing<'_>,
         tag: u64,
     ) -> Option<(Time, Time)> {
-        let name = body.name();
+        let name = request.name();
         let now = self.now();
-        let written = self.clients[place].request(line, body, tag, now, &mut self.buffer, &mut self.buffers);
+        let written =
+            self.clients[place].request(line, request, tag, now, &mut self.buffer, &mut self.buffers);
         // A server that says nothing more would not wake it in time for the timeout.
         self.wake_client(place);
         let written = written.ok()?;

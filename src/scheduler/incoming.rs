@@ -107,7 +107,7 @@ impl Worker {
             // It crossed its caller's hang-up: the server has delivered it where it belongs, and ends it here too.
             self.clients[place].given_up = None;
             if !given_up.confirmed {
-                self.send(place, Some(line), RequestBody::Hangup, Tag::NONE);
+                self.send(place, Some(line), &RequestBody::Hangup.into(), Tag::NONE);
             }
         } else if self.is_own_number(caller) {
             let again = self.clients[place].legs.clone().into_iter().flatten();
@@ -122,11 +122,11 @@ impl Worker {
             } else {
                 ledger.misdelivered += 1
             }
-            self.send(place, Some(line), RequestBody::Decline { refer_id: None }, Tag::NONE);
+            self.send(place, Some(line), &RequestBody::Decline { refer_id: None }.into(), Tag::NONE);
         } else if self.stage == Stage::Running {
             self.answer_foreign(place, line, at);
         } else {
-            self.send(place, Some(line), RequestBody::Decline { refer_id: None }, Tag::NONE);
+            self.send(place, Some(line), &RequestBody::Decline { refer_id: None }.into(), Tag::NONE);
         }
     }
 

@@ -184,6 +184,6 @@ impl Worker {
     fn end_found_call(&mut self, place: usize, line: usize, is_ringing: bool) {
         // A gateway drops the hangup of a call that was not accepted (section 5.1, rule 4).
         let body = if is_ringing { RequestBody::Decline { refer_id: None } } else { RequestBody::Hangup };
-        self.send(place, Some(line), body, Tag::NONE);
+        self.send(place, Some(line), &body.into(), Tag::NONE);
     }
 }

@@ -181,7 +181,9 @@ impl Worker {
         let clients = clients(&shared, stages, segment, &quiet, &ready);
         let CallPlan { sdp, candidates, .. } = &shared.plan.calls;
         let mut draws = shared.plan.seed.stream("media", segment.index as u64);
-        let media = Media::new(sdp, *candidates, &mut draws).map_err(io::Error::other)?;
+        let number_length = shared.subscribers.first().map_or(0, |subscriber| subscriber.number.len());
+        let media = Media::new(sdp, *candidates, shared.dialect, number_length, &mut draws)
+            .map_err(io::Error::other)?;
         let schedule = Schedule::new(stages, shared.plan.seed, segment);
         let alarm = Alarm::new(shared.clock)?;
         let mut deadlines = Deadlines::default();

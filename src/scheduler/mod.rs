@@ -14,6 +14,7 @@ mod flight;
 mod flight_log;
 mod health;
 mod incoming;
+mod lookup;
 mod memory;
 mod prepare;
 mod recovery;
@@ -240,7 +241,7 @@ pub fn run_steered(
 ) -> Result<Ran, RunError> {
     let stop = steering.stop();
     let clock = Clock::start();
-    let mut prepared = prepare(&plan, clock)?;
+    let mut prepared = prepare(&plan, clock, stop)?;
     let mut sessions =
         prepared.logins.take().map(|logins| Sessions::new(logins, plan.logins.pace, plan.seed));
     let mut writer = match output {

@@ -1,10 +1,11 @@
 //! What is done before the first connection: subscribers, addresses, TLS, limits.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::RunError;
+use super::lookup::look_up;
+use super::{RunError, Stop};
 use crate::client::Scouted;
 use crate::embedded_core::{self, CoreOptions, EmbeddedCore, Provisioned};
 use crate::profile::{Plan, Server, ServerUrl, SubscriberSource};
@@ -50,7 +51,7 @@ impl Prepared {
 }
 
 /// Checks limits and subscribers, starts the embedded core if that is the target, and finds the target's addresses.
-pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
+pub(super) fn prepare(plan: &Plan, clock: Clock, stop: &Stop) -> Result<Prepared, RunError> {
     let descriptor_limit = raise_descriptor_limit().map_err(RunError::Limit)?;
     if plan.descriptors() > descriptor_limit {
         return Err(RunError::Descriptors { needed: plan.descriptors(), limit: descriptor_limit });
@@ -87,7 +88,7 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
             })
         }
         Server::Url(url) => {
-            let addresses = resolve(url)?;
+            let addresses = look_up(url, stop)?;
             let remote = addresses.iter().any(|address| !address.ip().is_loopback());
             let ports = check_ports(plan, addresses.len())?;
             let mut dialer = dialer_of(plan, addresses, authority(url), &url.path, clock);
@@ -96,7 +97,7 @@ pub(super) fn prepare(plan: &Plan, clock: Clock) -> Result<Prepared, RunError> {
             }
             let dialer = Arc::new(dialer);
             let listed = listed.unwrap_or_else(|| SubscriberList::Tokens(Vec::new()));
-            let (subscribers, logins) = split(plan, listed, || rest_api(plan, url, &dialer, clock))?;
+            let (subscribers, logins) = split(plan, listed, || rest_api(plan, url, &dialer, clock, stop))?;
             let url = url.to_string();
             Ok(Prepared { subscribers, logins, dialer, core: None, url, remote, descriptor_limit, ports })
         }
@@ -121,11 +122,17 @@ fn split(
 }
 
 /// The REST API of the target, or of the Core that the profile names instead.
-fn rest_api(plan: &Plan, target: &ServerUrl, dialer: &Arc<Dialer>, clock: Clock) -> Result<Api, RunError> {
+fn rest_api(
+    plan: &Plan,
+    target: &ServerUrl,
+    dialer: &Arc<Dialer>,
+    clock: Clock,
+    stop: &Stop,
+) -> Result<Api, RunError> {
     let Some(url) = &plan.logins.rest_url else {
         return Ok(api(plan, dialer, target.base(), target.rest_origin()));
     };
-    let mut dialer = dialer_of(plan, resolve(url)?, authority(url), &url.path, clock);
+    let mut dialer = dialer_of(plan, look_up(url, stop)?, authority(url), &url.path, clock);
     if url.secure {
         let mut plan = plan.clone();
         if url.host != target.host {
@@ -240,23 +247,6 @@ fn check_ports(plan: &Plan, addresses: usize) -> Result<u64, RunError> {
         return Err(RunError::Ports { needed, ports });
     }
     Ok(ports)
-}
-
-fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, RunError> {
-    let host = url.host.trim_start_matches('[').trim_end_matches(']');
-    let found = (host, url.port).to_socket_addrs();
-    let addresses: Vec<SocketAddr> = found
-        .map_err(|error| RunError::Resolve { host: url.host.clone(), reason: error.to_string() })?
-        .collect();
-    // A name with addresses of both families is dialled over the family that it names first.
-    let family = addresses.first().map(SocketAddr::is_ipv4);
-    let mut same: Vec<SocketAddr> =
-        addresses.into_iter().filter(|address| Some(address.is_ipv4()) == family).collect();
-    same.dedup();
-    if same.is_empty() {
-        return Err(RunError::Resolve { host: url.host.clone(), reason: "it has no address".to_owned() });
-    }
-    Ok(same)
 }
 
 /// The `Host` header: without the port where that is the scheme's own.

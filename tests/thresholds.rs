@@ -372,6 +372,15 @@ fn a_run_that_a_threshold_ended_has_failed_even_if_the_drain_mended_its_figure()
     report::text(&run.record, &run.verdict, Style::default(), &mut text).unwrap();
     let words = String::from_utf8(text).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("ended early by the threshold kpi.ser > 99"), "{words}");
+    // In the report for pipelines it did not come to its end either, but what failed is the threshold.
+    let mut junit = Vec::new();
+    report::junit(&run.record, &run.verdict, &mut junit).unwrap();
+    let junit = String::from_utf8(junit).unwrap();
+    assert!(
+        junit.contains(r#"<skipped message="it was ended early by the threshold kpi.ser &gt; 99"/>"#),
+        "{junit}"
+    );
+    assert!(junit.contains(r#"tests="3" skipped="1" failures="1" errors="0""#), "{junit}");
 }
 
 #[test]

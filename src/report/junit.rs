@@ -53,8 +53,13 @@ fn ended(record: &RunRecord) -> TestCase {
             let message = format!("it was {} before its plan was done", early.words());
             of_kind(NonSuccessKind::Error, &message, "")
         }
-        // The case of the threshold that ended it says so.
-        _ => TestCaseStatus::success(),
+        // That is for the case of the threshold to fail.
+        Some(early @ EarlyEnd::Aborted(_)) => {
+            let mut skipped = TestCaseStatus::skipped();
+            skipped.set_message(format!("it was {}", early.words()));
+            skipped
+        }
+        None => TestCaseStatus::success(),
     };
     in_class("run", "the run came to its end", status)
 }

@@ -14,6 +14,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::value::RawValue;
 
+use super::keys::Key;
+
 /// Something that is better left to `serde_json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Surprise;
@@ -85,6 +87,28 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// The next two bytes.
+    #[inline(always)]
+    fn pair(&self) -> Option<[u8; 2]> {
+        self.bytes().get(self.at..)?.first_chunk().copied()
+    }
+
+    /// Goes on to the quote of the next member's key, if there is another member.
+    #[inline(never)]
+    fn finds_another_member(&mut self, before_key: u8) -> Result<bool, Surprise> {
+        if before_key == b'{' {
+            self.at += 1;
+        }
+        if self.token()? == b'}' {
+            self.at += 1;
+            return Ok(false);
+        }
+        if before_key == b',' {
+            self.expect(b',')?;
+        }
+        if self.token()? == b'"' { Ok(true) } else { Err(Surprise) }
+    }
+
     /// Where the text is whose quote is next; one with an escape is a surprise.
     #[inline(always)]
     fn quoted(&mut self) -> Result<Range<usize>, Surprise> {
@@ -128,12 +152,12 @@ impl<'a> Scanner<'a> {
     fn integer<V: Visitor<'a>>(&mut self, visitor: V) -> Result<V::Value, Surprise> {
         let is_negative = self.bytes().get(self.at) == Some(&b'-');
         let begin = self.at + usize::from(is_negative);
-        let mut number = 0_u64;
+        let mut number = 0_i64;
         self.at = begin;
         while let Some(digit) = self.bytes().get(self.at).map(|byte| byte.wrapping_sub(b'0'))
             && digit < 10
         {
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
             self.at += 1;
         }
         let digits = self.at - begin;
@@ -142,7 +166,7 @@ impl<'a> Scanner<'a> {
         if digits == 0 || digits > 18 || has_leading_zero || is_negative && number == 0 {
             return Err(Surprise);
         }
-        if is_negative { visitor.visit_i64(-number.cast_signed()) } else { visitor.visit_u64(number) }
+        visitor.visit_i64(if is_negative { -number } else { number })
     }
 
     /// Passes over a value. Objects and arrays are left to `serde_json`, which knows how deep they may be: those that
@@ -170,14 +194,18 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
 
     #[inline(always)]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
-        match self.token()? {
-            b'"' => {
-                let quoted = self.quoted()?;
-                visitor.visit_borrowed_str(self.text.get(quoted).ok_or(Surprise)?)
-            }
+        // The two that are most are told apart from the rest one by one: a jump table is a jump that is seldom foreseen.
+        let token = self.token()?;
+        if token == b'"' {
+            let quoted = self.quoted()?;
+            return visitor.visit_borrowed_str(self.text.get(quoted).ok_or(Surprise)?);
+        }
+        if token.is_ascii_digit() {
+            return self.integer(visitor);
+        }
+        match token {
             b'{' => {
-                self.at += 1;
-                visitor.visit_map(Members { scanner: self, is_first: true })
+                visitor.visit_map(Members { scanner: self, before_key: *b"{\"" })
             }
             b'n' => {
                 self.word("null")?;
@@ -199,6 +227,10 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
     #[inline(always)]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
         // As bytes, because a word that is looked up need not be cut out of the text at a character's boundary.
+        if let Some((place, length)) = Key::find_quoted(self.bytes().get(self.at + 1..).ok_or(Surprise)?) {
+            self.at += length + 2;
+            return visitor.visit_u64(place as u64);
+        }
         let quoted = self.quoted()?;
         visitor.visit_borrowed_bytes(self.bytes().get(quoted).ok_or(Surprise)?)
     }
@@ -233,7 +265,8 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
 /// The members of an object.
 struct Members<'s, 'a> {
     scanner: &'s mut Scanner<'a>,
-    is_first: bool,
+    /// What usually stands before the next key's first letter: at first the object's beginning, then a comma.
+    before_key: [u8; 2],
 }
 
 impl<'a> MapAccess<'a> for Members<'_, 'a> {
@@ -241,19 +274,12 @@ impl<'a> MapAccess<'a> for Members<'_, 'a> {
 
     #[inline(always)]
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Surprise> {
-        let mut token = self.scanner.token()?;
-        if token == b'}' {
+        if self.scanner.pair() == Some(self.before_key) {
             self.scanner.at += 1;
+        } else if !self.scanner.finds_another_member(self.before_key[0])? {
             return Ok(None);
         }
-        if !self.is_first {
-            self.scanner.expect(b',')?;
-            token = self.scanner.token()?;
-        }
-        self.is_first = false;
-        if token != b'"' {
-            return Err(Surprise);
-        }
+        self.before_key = *b",\"";
         seed.deserialize(&mut *self.scanner).map(Some)
     }
 
@@ -291,7 +317,7 @@ impl<'a> MapAccess<'a> for Raw<'a> {
 /// safe and sure to be compiled to one.
 #[inline(always)]
 pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
-    // Nearly all keys end within sixteen bytes, and nearly all texts that are wanted within 32: worth being spared a loop.
+    // Nearly all texts that are wanted end within 32 bytes: worth being spared a loop.
     for at in [0, 16] {
         let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) else {
             return find_special_from(at, bytes);
@@ -320,10 +346,9 @@ pub(super) fn is_plain_ascii<const N: usize>(bytes: &[u8; N]) -> bool {
     let (words, _) = bytes.as_chunks::<8>();
     let marks = words.iter().fold(0, |marks, word| {
         let word = u64::from_le_bytes(*word);
-        let quotes = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let quotes_and_controls = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
         let backslashes = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-        let controls = word.wrapping_sub(ONES * 0x20);
-        marks | word | quotes | backslashes | controls
+        marks | word | quotes_and_controls | backslashes
     });
     marks & HIGHS == 0
 }
@@ -348,14 +373,12 @@ const HIGHS: u64 = ONES << 7;
 /// The highest bit of each byte that is one of those; above the first it may be set in others too.
 #[inline(always)]
 const fn specials(word: u64) -> u64 {
-    let quotes = word ^ (ONES * b'"' as u64);
-    let backslashes = word ^ (ONES * b'\\' as u64);
     // A byte that is below another has its highest bit set after the subtraction, and had it not before. A borrow from
-    // the byte below it does the same, but only above a byte that is marked already.
-    let quotes = quotes.wrapping_sub(ONES) & !quotes;
-    let backslashes = backslashes.wrapping_sub(ONES) & !backslashes;
-    let controls = word.wrapping_sub(ONES * 0x20) & !word;
-    (quotes | backslashes | controls) & HIGHS
+    // the byte below it does the same, but only above a byte that is marked already. With their second bit turned over
+    // the quote is 0x20, and all that are below that stay so.
+    let quotes_and_controls = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslashes = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (quotes_and_controls | backslashes) & !word & HIGHS
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The keys of messages, each named once: by these they are read and written.
 
-use super::words::Words;
+use super::words::{QuotedWords, Words};
 
 /// Names every key of the protocol, once.
 macro_rules! keys {
@@ -38,12 +38,20 @@ macro_rules! keys {
                 }
             }
 
-            const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];
+            pub(super) const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];
 
             #[inline(always)]
             pub(super) fn from_name(name: &[u8]) -> Key {
                 static NAMES: Words<{ Key::ALL.len() }> = Words::new([$($name),+]);
                 NAMES.find(name).map_or(Key::Other, |place| Key::ALL[place])
+            }
+
+            /// The place in [`ALL`](Self::ALL), and the length, of the key that stands at the beginning of a text with a
+            /// quote behind it. A few are not found: [`from_name`](Self::from_name) knows all.
+            #[inline(always)]
+            pub(super) fn find_quoted(text: &[u8]) -> Option<(usize, usize)> {
+                static NAMES: QuotedWords<{ Key::ALL.len() }> = QuotedWords::new([$($name),+]);
+                NAMES.find(text)
             }
         }
     };

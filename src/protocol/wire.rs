@@ -330,6 +330,12 @@ impl Visitor<'_> for AnyKey {
         Ok(Key::from_name(name.as_bytes()))
     }
 
+    /// The place in [`Key::ALL`] of a key that was looked up already.
+    #[inline(always)]
+    fn visit_u64<E>(self, place: u64) -> Result<Key, E> {
+        Ok(Key::ALL.get(place as usize).copied().unwrap_or(Key::Other))
+    }
+
     #[inline(always)]
     fn visit_borrowed_bytes<E>(self, name: &[u8]) -> Result<Key, E> {
         Ok(Key::from_name(name))

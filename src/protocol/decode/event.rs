@@ -4,14 +4,18 @@ use serde_json::value::RawValue;
 
 use super::super::keys::Key;
 use super::super::{
-    CallParties, Dialect, Event, EventBody, EventName, FromCore, Group, Line, Malformed, MessageKind, Repair,
-    Text, Unknown,
+    CallParties, Decoded, Dialect, Event, EventBody, EventName, FromCore, Group, Line, Malformed, MessageKind,
+    Repair, Text,
 };
-use super::View;
+use super::{View, unknown};
 
-pub(super) fn decode<'a>(view: &mut View<'a>, wire_name: Text<'a>) -> Result<FromCore<'a>, Malformed> {
+#[inline(never)]
+pub(super) fn decode<'a>(
+    view: &mut View<'a>,
+    wire_name: Text<'a>,
+) -> Result<Decoded<FromCore<'a>>, Malformed> {
     let Some(name) = EventName::from_wire(&wire_name) else {
-        return Ok(FromCore::Unknown(Unknown { kind: MessageKind::Event, name: wire_name }));
+        return unknown(view, MessageKind::Event, wire_name);
     };
     view.note_foreign_form(&wire_name, name.wire_name(Dialect::Nested), name.name());
     let transaction = view.transaction();
@@ -23,9 +27,10 @@ pub(super) fn decode<'a>(view: &mut View<'a>, wire_name: Text<'a>) -> Result<Fro
         (Group::Call, _) => (view.line()?, view.call_id()?),
     };
     let body = body(view, name)?;
-    Ok(FromCore::Event(Event { transaction, line, call_id, body }))
+    view.decoded(FromCore::Event(Event { transaction, line, call_id, body }))
 }
 
+#[inline(never)]
 fn body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
     Ok(match name {
         EventName::Registering => EventBody::Registering,

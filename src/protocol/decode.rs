@@ -166,7 +166,7 @@ fn response<'a>(view: &mut View<'a>, name: Text<'a>) -> Result<Decoded<FromCore<
 /// an object or a text (section 3.6.2).
 fn refusal<'a>(view: &mut View<'a>) -> Result<ResponseOutcome<'a>, Malformed> {
     let (mut code, mut reason) = (view.code()?, view.text(Key::Reason)?);
-    if let Some(error) = view.wire.take_raw(Key::Error) {
+    if let Some(error) = view.wire.raw(Key::Error) {
         view.repairs.add(Repair::LegacyError);
         if let Ok(text) = serde_json::from_str::<String>(error.get()) {
             reason = reason.or(Some(text.into()));
@@ -446,7 +446,7 @@ impl<'a> View<'a> {
     }
 
     fn candidate(&mut self) -> Result<Candidate<'a>, Malformed> {
-        let Some(raw) = self.wire.take_raw(Key::Candidate) else {
+        let Some(raw) = self.wire.raw(Key::Candidate) else {
             return Err(Malformed::MissingProperty(Key::Candidate.name()));
         };
         Ok(match raw.get().as_bytes().first() {

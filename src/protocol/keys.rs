@@ -57,7 +57,8 @@ macro_rules! keys {
     };
 }
 
-// Those with a slot for a plain value come first, then those that are kept as raw JSON: `wire` uses the order.
+// Those with a slot for a plain value come first, of them the ones that most messages have; then those that are kept as
+// raw JSON: `wire` uses the order.
 keys! {
     Handshake = "handshake",
     Request = "request",
@@ -68,6 +69,9 @@ keys! {
     CallId = "call_id",
     Code = "code",
     Reason = "reason",
+    Callee = "callee",
+    Caller = "caller",
+    CallerDisplayName = "caller_display_name",
     Phrase = "phrase",
     Number = "number",
     From = "from",
@@ -77,9 +81,6 @@ keys! {
     ReplaceCallId = "replace_call_id",
     Type = "type",
     Sender = "sender",
-    Callee = "callee",
-    Caller = "caller",
-    CallerDisplayName = "caller_display_name",
     ReferTo = "refer_to",
     ReferredBy = "referred_by",
     IsFocus = "is_focus",

@@ -163,7 +163,7 @@ fn parties<'a>(view: &mut View<'a>) -> Result<CallParties<'a>, Malformed> {
 impl<'a> View<'a> {
     /// A value that is kept as it stands, if it begins as it should.
     pub(super) fn raw(&mut self, key: Key, opening: char) -> Result<Option<&'a RawValue>, Malformed> {
-        match self.wire.take_raw(key) {
+        match self.wire.raw(key) {
             None => Ok(None),
             Some(raw) if raw.get().starts_with(opening) => Ok(Some(raw)),
             Some(raw) if raw.get() == "null" => self.null(),

@@ -65,7 +65,7 @@ impl<'a> View<'a> {
 
     fn registration(&mut self) -> Registration<'a> {
         let mut registration = Registration { status: RegistrationStatus::Unknown, code: None, reason: None };
-        let raw = self.wire.take_raw(Key::Registration);
+        let raw = self.wire.raw(Key::Registration);
         if let Some(mut said) = raw.and_then(|raw| self.object(raw)) {
             if let Value::Text(status) = said.wire.take(Key::Status) {
                 registration.status = RegistrationStatus::from_wire(&status);
@@ -78,7 +78,7 @@ impl<'a> View<'a> {
 
     fn lines(&mut self) -> Vec<Option<LineState<'a>>> {
         let mut lines = Vec::new();
-        let raw = self.wire.take_raw(Key::Lines);
+        let raw = self.wire.raw(Key::Lines);
         let read = raw.and_then(|raw| {
             elements(raw, |line| {
                 if lines.len() == MAX_LINES {
@@ -97,7 +97,7 @@ impl<'a> View<'a> {
     }
 
     fn guest_line(&mut self) -> GuestLine<'a> {
-        match self.wire.take_raw(Key::GuestLine) {
+        match self.wire.raw(Key::GuestLine) {
             None => GuestLine::Absent,
             Some(raw) if raw.get() == "null" => GuestLine::Idle,
             Some(raw) => GuestLine::Line(self.line_state(raw)),
@@ -115,7 +115,7 @@ impl<'a> View<'a> {
         if let Value::Text(call_id) = said.wire.take(Key::CallId) {
             line.call_id = Some(call_id);
         }
-        let entries = said.wire.take_raw(Key::CallLogs);
+        let entries = said.wire.raw(Key::CallLogs);
         let read = entries.and_then(|entries| {
             elements(entries, |entry| match log_entry(entry, &said) {
                 Some(entry) => line.call_logs.push(entry),

@@ -48,12 +48,26 @@ pub(super) fn read<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result
 }
 
 /// A place in a text.
+///
+/// It stays in registers, because no function that is not inlined gets a reference to it, only to a copy: see
+/// [`aside`](Self::aside).
+#[derive(Clone, Copy)]
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
+    /// Does what is not worth being inlined, on a copy.
+    #[inline(always)]
+    fn aside<T>(&mut self, task: impl FnOnce(&mut Self) -> T) -> T {
+        let mut copy = *self;
+        let done = task(&mut copy);
+        self.at = copy.at;
+        done
+    }
+
+    #[inline(always)]
     fn bytes(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
@@ -63,7 +77,7 @@ impl<'a> Scanner<'a> {
     fn token(&mut self) -> Result<u8, Surprise> {
         match self.bytes().get(self.at) {
             Some(byte) if *byte > b' ' => Ok(*byte),
-            _ => self.token_behind_space(),
+            _ => self.aside(Self::token_behind_space),
         }
     }
 
@@ -90,7 +104,10 @@ impl<'a> Scanner<'a> {
     /// The next two bytes.
     #[inline(always)]
     fn pair(&self) -> Option<[u8; 2]> {
-        self.bytes().get(self.at..)?.first_chunk().copied()
+        match self.bytes().get(self.at..)? {
+            [first, second, ..] => Some([*first, *second]),
+            _ => None,
+        }
     }
 
     /// Goes on to the quote of the next member's key, if there is another member.
@@ -139,8 +156,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline(always)]
     fn word(&mut self, word: &str) -> Result<(), Surprise> {
-        if !self.bytes()[self.at..].starts_with(word.as_bytes()) {
+        if !self.bytes().get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             return Err(Surprise);
         }
         self.at += word.len();
@@ -148,7 +166,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A plain integer that fits; whatever follows it is looked at by whoever reads on.
-    #[inline]
+    #[inline(always)]
     fn integer<V: Visitor<'a>>(&mut self, visitor: V) -> Result<V::Value, Surprise> {
         let is_negative = self.bytes().get(self.at) == Some(&b'-');
         let begin = self.at + usize::from(is_negative);
@@ -205,7 +223,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
         }
         match token {
             b'{' => {
-                visitor.visit_map(Members { scanner: self, before_key: *b"{\"" })
+                self.aside(|scanner| visitor.visit_map(Members { scanner, before_key: *b"{\"" }))
             }
             b'n' => {
                 self.word("null")?;
@@ -237,7 +255,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
 
     #[inline(always)]
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Surprise> {
-        self.skip()?;
+        self.aside(|scanner| scanner.skip())?;
         visitor.visit_unit()
     }
 
@@ -251,7 +269,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
     ) -> Result<V::Value, Surprise> {
         self.token()?;
         let begin = self.at;
-        self.skip()?;
+        self.aside(|scanner| scanner.skip())?;
         let json = self.text.get(begin..self.at).ok_or(Surprise)?;
         visitor.visit_map(Raw { name: Some(name), json })
     }
@@ -276,7 +294,7 @@ impl<'a> MapAccess<'a> for Members<'_, 'a> {
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Surprise> {
         if self.scanner.pair() == Some(self.before_key) {
             self.scanner.at += 1;
-        } else if !self.scanner.finds_another_member(self.before_key[0])? {
+        } else if !self.scanner.aside(|scanner| scanner.finds_another_member(self.before_key[0]))? {
             return Ok(None);
         }
         self.before_key = *b",\"";

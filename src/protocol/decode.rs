@@ -304,7 +304,16 @@ impl<'a> View<'a> {
         self.text(key)?.ok_or(Malformed::MissingProperty(key.name()))
     }
 
+    #[inline(always)]
     fn integer(&mut self, key: Key) -> Result<Option<i64>, Malformed> {
+        match self.wire.usual_integer(key) {
+            Some(number) => Ok(Some(number)),
+            None => self.unusual_integer(key),
+        }
+    }
+
+    #[inline(never)]
+    fn unusual_integer(&mut self, key: Key) -> Result<Option<i64>, Malformed> {
         match self.wire.take(key) {
             Value::Absent => Ok(None),
             Value::Integer(number) => Ok(Some(number)),
@@ -331,7 +340,16 @@ impl<'a> View<'a> {
         Ok(code)
     }
 
+    #[inline(always)]
     fn flag(&mut self, key: Key) -> Result<Option<bool>, Malformed> {
+        if !self.wire.has(key) {
+            return Ok(None);
+        }
+        self.found_flag(key)
+    }
+
+    #[inline(never)]
+    fn found_flag(&mut self, key: Key) -> Result<Option<bool>, Malformed> {
         match self.wire.take(key) {
             Value::Absent => Ok(None),
             Value::Bool(flag) => Ok(Some(flag)),

@@ -205,6 +205,15 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// The value of `key` where it is an integer.
+    #[inline(always)]
+    pub(super) fn usual_integer(&self, key: Key) -> Option<i64> {
+        match self.slot(key) {
+            Slot::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// The line likewise, where it is absent or a number.
     #[inline(always)]
     pub(super) fn usual_line(&self) -> Option<Line> {

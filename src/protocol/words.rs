@@ -81,7 +81,8 @@ struct QuotedWord {
 }
 
 impl<const N: usize> QuotedWords<N> {
-    /// The set of these words. One that begins with the same eight bytes as another before it is not found.
+    /// The set of these words. One that begins with the same eight bytes as another before it is not found, nor is one of
+    /// more than fifteen bytes in the last 24 of a text, nor one of more than 23.
     pub(super) const fn new(words: [&'static str; N]) -> Self {
         assert!(N < SLOTS);
         let mut quoted = [QuotedWord { word: "", head: 0, tail: 0, tail_mask: 0 }; N];
@@ -256,10 +257,11 @@ mod tests {
             // It shares its first eight bytes with the one before.
             let found = (*word != "presence_infos").then_some((place, word.len()));
             for behind in ["", ":", ":0}", ":\"a text, and more\"}", "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""] {
-                assert_eq!(QUOTED.find(format!("{word}\"{behind}").as_bytes()), found, "{word} {behind}");
-                assert_eq!(QUOTED.find(format!("{word}{behind}").as_bytes()), found.filter(|_| behind.starts_with('"')));
+                let quoted = format!("{word}\"{behind}");
+                let is_cut = word.len() > 15 && quoted.len() < 24;
+                assert_eq!(QUOTED.find(quoted.as_bytes()), found.filter(|_| !is_cut), "{quoted}");
                 for at in 0..=word.len() {
-                    let mut other = format!("{word}\"{behind}").into_bytes();
+                    let mut other = quoted.clone().into_bytes();
                     other[at] ^= 1;
                     assert_eq!(QUOTED.find(&other), None, "{word} {behind} {at}");
                 }

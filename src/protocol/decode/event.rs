@@ -26,36 +26,88 @@ pub(super) fn decode<'a>(
         (Group::Call, EventName::Error) => (view.line()?, view.optional_call_id()?),
         (Group::Call, _) => (view.line()?, view.call_id()?),
     };
-    let body = body(view, name)?;
-    view.decoded(FromCore::Event(Event { transaction, line, call_id, body }))
+    let head = Head { transaction, line, call_id };
+    match name {
+        EventName::Registering => head.with(view, EventBody::Registering),
+        EventName::Unregistering => head.with(view, EventBody::Unregistering),
+        EventName::Unregistered => head.with(view, EventBody::Unregistered),
+        EventName::IceWebrtcup => head.with(view, EventBody::IceWebrtcup),
+        EventName::Calling => head.with(view, EventBody::Calling),
+        EventName::Ringing => head.with(view, EventBody::Ringing),
+        EventName::Accepting => head.with(view, EventBody::Accepting),
+        EventName::Holding => head.with(view, EventBody::Holding),
+        EventName::Resuming => head.with(view, EventBody::Resuming),
+        EventName::Updating => head.with(view, EventBody::Updating),
+        EventName::Updated => head.with(view, EventBody::Updated),
+        EventName::Transferring => head.with(view, EventBody::Transferring),
+        EventName::Progress
+        | EventName::Accepted
+        | EventName::IncomingCall
+        | EventName::UpdatingCall
+        | EventName::MissedCall => with_parties(view, head, name),
+        EventName::IceMedia
+        | EventName::IceSlowlink
+        | EventName::IceHangup
+        | EventName::IceTrickle
+        | EventName::Transfer => of_line(view, head, name),
+        EventName::Notify
+        | EventName::PeerMessage
+        | EventName::NumberPresenceUpdate
+        | EventName::NumberDialogsUpdate => relayed(view, head, name),
+        _ => with_code(view, head, name),
+    }
 }
 
+/// What all events have.
+struct Head<'a> {
+    transaction: Option<Text<'a>>,
+    line: Line,
+    call_id: Option<Text<'a>>,
+}
+
+impl<'a> Head<'a> {
+    #[inline(always)]
+    fn with(self, view: &View<'a>, body: EventBody<'a>) -> Result<Decoded<FromCore<'a>>, Malformed> {
+        let Head { transaction, line, call_id } = self;
+        view.decoded(FromCore::Event(Event { transaction, line, call_id, body }))
+    }
+}
+
+/// The events that tell how something ended or goes on.
 #[inline(never)]
-fn body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
-    Ok(match name {
-        EventName::Registering => EventBody::Registering,
+fn with_code<'a>(
+    view: &mut View<'a>,
+    head: Head<'a>,
+    name: EventName,
+) -> Result<Decoded<FromCore<'a>>, Malformed> {
+    let body = match name {
         EventName::Registered => EventBody::Registered { phrase: view.text(Key::Phrase)? },
         EventName::RegistrationFailed => {
             EventBody::RegistrationFailed { code: view.expected_code()?, reason: view.text(Key::Reason)? }
         }
-        EventName::Unregistering => EventBody::Unregistering,
-        EventName::Unregistered => EventBody::Unregistered,
-        EventName::Error => EventBody::Error { code: view.expected_code()?, reason: view.text(Key::Reason)? },
-        EventName::IceWebrtcup
-        | EventName::IceMedia
-        | EventName::IceSlowlink
-        | EventName::IceHangup
-        | EventName::IceTrickle
-        | EventName::Transfer => return line_body(view, name),
-        EventName::PeerMessage | EventName::NumberPresenceUpdate | EventName::NumberDialogsUpdate => {
-            return relayed_body(view, name);
+        EventName::Proceeding => EventBody::Proceeding { code: view.expected_code()? },
+        EventName::Declining => {
+            EventBody::Declining { code: view.expected_code()?, refer_id: view.refer_id()? }
         }
-        _ => return call_body(view, name),
-    })
+        EventName::Hangingup => EventBody::Hangingup { code: view.code()? },
+        EventName::Hangup => {
+            EventBody::Hangup { code: view.expected_code()?, reason: view.text(Key::Reason)? }
+        }
+        EventName::TransferAccepted => EventBody::TransferAccepted { code: view.code()? },
+        EventName::TransferFailed => EventBody::TransferFailed { code: view.code()? },
+        _ => EventBody::Error { code: view.expected_code()?, reason: view.text(Key::Reason)? },
+    };
+    head.with(view, body)
 }
 
-fn line_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
-    Ok(match name {
+/// The events of a line that have more to say than that.
+#[inline(never)]
+fn of_line<'a>(
+    view: &mut View<'a>,
+    head: Head<'a>,
+    name: EventName,
+) -> Result<Decoded<FromCore<'a>>, Malformed> {
+    let body = match name {
         EventName::IceMedia => EventBody::IceMedia {
             media: match view.text(Key::Type)? {
                 Some(media) => media,
@@ -73,20 +125,24 @@ fn line_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, 
         },
         EventName::IceHangup => EventBody::IceHangup { reason: view.text(Key::Reason)? },
         EventName::IceTrickle => EventBody::IceTrickle { candidate: view.candidate()? },
-        EventName::Transfer => EventBody::Transfer {
+        _ => EventBody::Transfer {
             refer_id: view.refer_id()?.ok_or(Malformed::MissingProperty(Key::ReferId.name()))?,
             refer_to: view.required_text(Key::ReferTo)?,
             referred_by: view.text(Key::ReferredBy)?,
             replace_call_id: view.text(Key::ReplaceCallId)?,
         },
-        _ => EventBody::IceWebrtcup,
-    })
+    };
+    head.with(view, body)
 }
 
-fn call_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
-    Ok(match name {
-        EventName::Ringing => EventBody::Ringing,
-        EventName::Proceeding => EventBody::Proceeding { code: view.expected_code()? },
+/// The events that name who calls or answers.
+#[inline(never)]
+fn with_parties<'a>(
+    view: &mut View<'a>,
+    head: Head<'a>,
+    name: EventName,
+) -> Result<Decoded<FromCore<'a>>, Malformed> {
+    let body = match name {
         EventName::Progress => EventBody::Progress {
             callee: view.text(Key::Callee)?,
             is_focus: view.flag(Key::IsFocus)?,
@@ -97,41 +153,31 @@ fn call_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, 
             is_focus: view.flag(Key::IsFocus)?,
             callee: view.text(Key::Callee)?,
         },
-        EventName::Accepting => EventBody::Accepting,
         EventName::IncomingCall => EventBody::IncomingCall(parties(view)?),
-        EventName::MissedCall => EventBody::MissedCall {
+        EventName::UpdatingCall => EventBody::UpdatingCall(parties(view)?),
+        _ => EventBody::MissedCall {
             callee: view.required_text(Key::Callee)?,
             caller: view.required_text(Key::Caller)?,
             caller_display_name: view.text(Key::CallerDisplayName)?,
         },
-        EventName::Declining => {
-            EventBody::Declining { code: view.expected_code()?, refer_id: view.refer_id()? }
-        }
-        EventName::Hangingup => EventBody::Hangingup { code: view.code()? },
-        EventName::Hangup => {
-            EventBody::Hangup { code: view.expected_code()?, reason: view.text(Key::Reason)? }
-        }
-        EventName::Holding => EventBody::Holding,
-        EventName::Resuming => EventBody::Resuming,
-        EventName::Updating => EventBody::Updating,
-        EventName::Updated => EventBody::Updated,
-        EventName::UpdatingCall => EventBody::UpdatingCall(parties(view)?),
-        EventName::Transferring => EventBody::Transferring,
+    };
+    head.with(view, body)
+}
+
+/// The events whose payload is passed on unread.
+#[inline(never)]
+fn relayed<'a>(
+    view: &mut View<'a>,
+    head: Head<'a>,
+    name: EventName,
+) -> Result<Decoded<FromCore<'a>>, Malformed> {
+    let body = match name {
         EventName::Notify => EventBody::Notify {
             package: view.text(Key::Notify)?,
             subscription_state: view.text(Key::SubscriptionState)?,
             content_type: view.text(Key::ContentType)?,
             content: view.required_text(Key::Content)?,
         },
-        EventName::TransferAccepted => EventBody::TransferAccepted { code: view.code()? },
-        EventName::TransferFailed => EventBody::TransferFailed { code: view.code()? },
-        _ => EventBody::Calling,
-    })
-}
-
-/// The events whose payload is passed on unread.
-fn relayed_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a>, Malformed> {
-    Ok(match name {
         EventName::NumberPresenceUpdate => EventBody::NumberPresenceUpdate {
             number: view.required_text(Key::Number)?,
             presence_info: view.required_raw(Key::PresenceInfo, '[')?,
@@ -145,7 +191,8 @@ fn relayed_body<'a>(view: &mut View<'a>, name: EventName) -> Result<EventBody<'a
             data: view.required_raw(Key::Data, '{')?,
             sender: view.text(Key::Sender)?,
         },
-    })
+    };
+    head.with(view, body)
 }
 
 fn parties<'a>(view: &mut View<'a>) -> Result<CallParties<'a>, Malformed> {

@@ -170,9 +170,12 @@ fn refusal<'a>(view: &mut View<'a>) -> Result<ResponseOutcome<'a>, Malformed> {
         view.repairs.add(Repair::LegacyError);
         if let Ok(text) = serde_json::from_str::<String>(error.get()) {
             reason = reason.or(Some(text.into()));
-        } else if let Some(mut old) = view.object(error) {
-            code = code.or(old.code()?);
-            reason = reason.or(old.text(Key::Reason)?);
+        } else {
+            let mut old = view.inner();
+            if old.reads(error) {
+                code = code.or(old.code()?);
+                reason = reason.or(old.text(Key::Reason)?);
+            }
         }
     }
     if code.is_none() {
@@ -231,11 +234,15 @@ impl<'a> View<'a> {
         Ok(Decoded { message, repairs: self.repairs })
     }
 
-    /// An object inside the message, read by the same rules. What it took to read it is not noted here.
-    fn object(&self, raw: &'a serde_json::value::RawValue) -> Option<Self> {
-        let mut view = Self::new(self.reader, self.reading);
-        view.wire.read(raw.get(), self.reading).ok()?;
-        Some(view)
+    /// A view for an object inside the message, by the same rules. What it takes to read it is not noted here.
+    #[inline(always)]
+    fn inner(&self) -> Self {
+        Self::new(self.reader, self.reading)
+    }
+
+    /// Whether this is an object, which then is read.
+    fn reads(&mut self, raw: &'a serde_json::value::RawValue) -> bool {
+        self.wire.read(raw.get(), self.reading).is_ok()
     }
 
     /// The name under a kind key, if the key is there.

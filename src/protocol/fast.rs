@@ -47,6 +47,9 @@ pub(super) fn read<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result
     }
 }
 
+/// So many levels of plain objects and arrays are passed over here, where the protocol has five.
+const PLAIN_LEVELS: usize = 8;
+
 /// A place in a text.
 ///
 /// It stays in registers, because no function that is not inlined gets a reference to it, only to a copy: see
@@ -187,14 +190,59 @@ impl<'a> Scanner<'a> {
         visitor.visit_i64(if is_negative { -number } else { number })
     }
 
-    /// Passes over a value. Objects and arrays are left to `serde_json`, which knows how deep they may be: those that
-    /// are passed over are few and small.
+    /// Passes over a value in which all is plain, and which has so many levels at the most; else stays where it is.
+    fn skip_plain(&mut self, levels: usize) -> Result<(), Surprise> {
+        let begin = self.at;
+        let skipped = self.skip_plain_or_stop(levels);
+        if skipped.is_err() {
+            self.at = begin;
+        }
+        skipped
+    }
+
+    fn skip_plain_or_stop(&mut self, levels: usize) -> Result<(), Surprise> {
+        let opening = self.token()?;
+        match opening {
+            b'"' => return self.quoted().map(|_| ()),
+            b'n' => return self.word("null"),
+            b't' => return self.word("true"),
+            b'f' => return self.word("false"),
+            b'{' | b'[' if levels > 0 => self.at += 1,
+            _ => return self.integer(serde::de::IgnoredAny).map(|_| ()),
+        }
+        let closing = if opening == b'{' { b'}' } else { b']' };
+        if self.token()? == closing {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if opening == b'{' {
+                if self.token()? != b'"' {
+                    return Err(Surprise);
+                }
+                self.quoted()?;
+                self.expect(b':')?;
+            }
+            self.skip_plain_or_stop(levels - 1)?;
+            let behind = self.token()?;
+            self.at += 1;
+            match behind {
+                b',' => {}
+                _ if behind == closing => return Ok(()),
+                _ => return Err(Surprise),
+            }
+        }
+    }
+
+    /// Passes over a value. An object or an array with anything in it that is not plain is left to `serde_json`.
+    #[inline(never)]
     fn skip(&mut self) -> Result<(), Surprise> {
         match self.token()? {
             b'"' => self.skip_text(),
             b'n' => self.word("null"),
             b't' => self.word("true"),
             b'f' => self.word("false"),
+            b'{' | b'[' if self.skip_plain(PLAIN_LEVELS).is_ok() => Ok(()),
             b'{' | b'[' => {
                 let rest = self.text.get(self.at..).ok_or(Surprise)?;
                 let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
@@ -222,9 +270,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
             return self.integer(visitor);
         }
         match token {
-            b'{' => {
-                self.aside(|scanner| visitor.visit_map(Members { scanner, before_key: *b"{\"" }))
-            }
+            b'{' => self.aside(|scanner| visitor.visit_map(Members { scanner, before_key: *b"{\"" })),
             b'n' => {
                 self.word("null")?;
                 visitor.visit_unit()

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use super::super::keys::Key;
 use super::super::{
-    CallParties, Decoded, Dialect, Event, EventBody, EventName, FromCore, Group, Line, Malformed, MessageKind,
-    Repair, Text,
+    CallParties, Decoded, Dialect, Event, EventBody, EventName, FromCore, Group, Line, Malformed,
+    MessageKind, Repair, Text,
 };
 use super::{View, unknown};
 

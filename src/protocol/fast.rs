@@ -1,10 +1,14 @@
 //! A reader for JSON as servers and clients really write it: a serde deserializer that skips over a 3 KB session
 //! description as fast as memory is searched, for the same slots that `serde_json` fills.
 //!
-//! It knows objects, texts without escapes, integers and the three words. Whatever else comes, in a place where it
-//! matters, is a [`Surprise`]: then `serde_json` reads the whole text again and says what it is. So nothing is decided
-//! here, and there is one definition of what a message is. The one difference: a text that is kept raw or that nobody
-//! wants is not looked into, so damage inside it goes unnoticed, as [`Reading::Tolerant`](super::Reading) says.
+//! It knows objects, texts without escapes, integers and the three words; of arrays, how to pass over them. Whatever else
+//! comes, in a place where it matters, is a [`Surprise`]: then `serde_json` reads the whole text again and says what it
+//! is. So nothing is decided here, and there is one definition of what a message is. The one difference: a text that is
+//! kept raw or that nobody wants is not looked into, so damage inside it goes unnoticed, as
+//! [`Reading::Tolerant`](super::Reading) says.
+//!
+//! What it costs is less how much is done than what waits for what: where a key or a value begins is known only when
+//! the one before it has ended. So nothing stands between a byte and the place to read on that could stand beside it.
 
 use std::fmt;
 use std::ops::Range;

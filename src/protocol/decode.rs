@@ -9,7 +9,7 @@ mod state;
 
 use super::keys::Key;
 use super::raw;
-use super::wire::{JsepSlot, Value, Wire};
+use super::wire::{JsepSlot, Usual, Value, Wire};
 use super::{
     Candidate, Dialect, FromClient, FromCore, Jsep, Keepalive, Line, MAX_CALL_ID, MAX_MESSAGE,
     MAX_TRANSACTION, Malformed, MessageKind, ReferId, Repair, Repairs, Response, ResponseOutcome, Text,
@@ -41,8 +41,7 @@ pub struct Decoded<M> {
 pub fn decode_from_core(text: &str, reading: Reading) -> Result<Decoded<FromCore<'_>>, Malformed> {
     let mut view = View::new(Reader::Client, reading);
     view.read(text)?;
-    let message = from_core(&mut view, text)?;
-    Ok(Decoded { message, repairs: view.repairs })
+    from_core(&mut view, text)
 }
 
 /// Reads what a client sent to a core.
@@ -50,7 +49,7 @@ pub fn decode_from_client(text: &str, reading: Reading) -> Result<Decoded<FromCl
     let mut view = View::new(Reader::Core, reading);
     view.read(text)?;
     let message = from_client(&mut view, text)?;
-    Ok(Decoded { message, repairs: view.repairs })
+    view.decoded(message)
 }
 
 /// [`decode_from_core`] for bytes that nobody has checked yet.
@@ -67,30 +66,54 @@ pub fn decode_bytes_from_client(
 }
 
 /// The order of tests is the real client's (section 3.1).
-fn from_core<'a>(view: &mut View<'a>, text: &'a str) -> Result<FromCore<'a>, Malformed> {
-    let handshake = view.kind(Key::Handshake);
+///
+/// Each kind of message is finished in a function of its own, which writes it to where it stays: otherwise all of them
+/// meet at one place that moves two hundred bytes, whatever the message has of them.
+fn from_core<'a>(view: &mut View<'a>, text: &'a str) -> Result<Decoded<FromCore<'a>>, Malformed> {
     if let Some(name) = view.kind(Key::Response) {
         return response(view, name?);
     }
+    let handshake = view.kind(Key::Handshake);
     if matches!(&handshake, Some(Ok(name)) if name == "keepalive") {
-        return Ok(FromCore::Keepalive(keepalive(view, text)));
+        return flat_keepalive(view, text);
     }
     if let Some(name) = view.kind(Key::Event) {
         let name = name?;
         if name == "state" {
             view.repairs.add(Repair::StateAsEvent);
-            return Ok(FromCore::State(view.state()));
+            return state(view);
         }
         return event::decode(view, name);
     }
     match handshake.transpose()? {
-        Some(name) if name == "state" => Ok(FromCore::State(view.state())),
-        Some(name) => Ok(FromCore::Unknown(Unknown { kind: MessageKind::Handshake, name })),
+        Some(name) if name == "state" => state(view),
+        Some(name) => unknown(view, MessageKind::Handshake, name),
         None => match view.kind(Key::Request).transpose()? {
-            Some(name) => Ok(FromCore::Unknown(Unknown { kind: MessageKind::Request, name })),
+            Some(name) => unknown(view, MessageKind::Request, name),
             None => Err(Malformed::NoKind),
         },
     }
+}
+
+#[inline(never)]
+fn unknown<'a>(
+    view: &View<'a>,
+    kind: MessageKind,
+    name: Text<'a>,
+) -> Result<Decoded<FromCore<'a>>, Malformed> {
+    view.decoded(FromCore::Unknown(Unknown { kind, name }))
+}
+
+#[inline(never)]
+fn state<'a>(view: &mut View<'a>) -> Result<Decoded<FromCore<'a>>, Malformed> {
+    let state = view.state();
+    view.decoded(FromCore::State(state))
+}
+
+#[inline(never)]
+fn flat_keepalive<'a>(view: &mut View<'a>, text: &'a str) -> Result<Decoded<FromCore<'a>>, Malformed> {
+    let keepalive = keepalive(view, text);
+    view.decoded(FromCore::Keepalive(keepalive))
 }
 
 fn from_client<'a>(view: &mut View<'a>, text: &'a str) -> Result<FromClient<'a>, Malformed> {
@@ -128,31 +151,31 @@ fn keepalive<'a>(view: &mut View<'a>, raw: &'a str) -> Keepalive<'a> {
     Keepalive { form: Dialect::Flat, transaction, line: Line::Absent, raw }
 }
 
-fn response<'a>(view: &mut View<'a>, name: Text<'a>) -> Result<FromCore<'a>, Malformed> {
+#[inline(never)]
+fn response<'a>(view: &mut View<'a>, name: Text<'a>) -> Result<Decoded<FromCore<'a>>, Malformed> {
     let outcome = match &*name {
         "ack" => ResponseOutcome::Ack,
         "error" => refusal(view)?,
-        _ => return Ok(FromCore::Unknown(Unknown { kind: MessageKind::Response, name })),
+        _ => return unknown(view, MessageKind::Response, name),
     };
-    Ok(FromCore::Response(Response {
-        transaction: view.transaction(),
-        line: view.line()?,
-        call_id: view.optional_call_id()?,
-        outcome,
-    }))
+    let (transaction, line, call_id) = (view.transaction(), view.line()?, view.optional_call_id()?);
+    view.decoded(FromCore::Response(Response { transaction, line, call_id, outcome }))
 }
 
 /// The code and reason of an error response: where today's servers write them, or in the old `error`, which was
 /// an object or a text (section 3.6.2).
 fn refusal<'a>(view: &mut View<'a>) -> Result<ResponseOutcome<'a>, Malformed> {
     let (mut code, mut reason) = (view.code()?, view.text(Key::Reason)?);
-    if let Some(error) = view.wire.take_raw(Key::Error) {
+    if let Some(error) = view.wire.raw(Key::Error) {
         view.repairs.add(Repair::LegacyError);
         if let Ok(text) = serde_json::from_str::<String>(error.get()) {
             reason = reason.or(Some(text.into()));
-        } else if let Some(mut old) = view.object(error) {
-            code = code.or(old.code()?);
-            reason = reason.or(old.text(Key::Reason)?);
+        } else {
+            let mut old = view.inner();
+            if old.reads(error) {
+                code = code.or(old.code()?);
+                reason = reason.or(old.text(Key::Reason)?);
+            }
         }
     }
     if code.is_none() {
@@ -204,19 +227,39 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// An object inside the message, read by the same rules. What it took to read it is not noted here.
-    fn object(&self, raw: &'a serde_json::value::RawValue) -> Option<Self> {
-        let mut view = Self::new(self.reader, self.reading);
-        view.wire.read(raw.get(), self.reading).ok()?;
-        Some(view)
+    /// The message, and what it took to read it.
+    #[inline(always)]
+    #[allow(clippy::unnecessary_wraps, reason = "what all that finish a message return")]
+    fn decoded<M>(&self, message: M) -> Result<Decoded<M>, Malformed> {
+        Ok(Decoded { message, repairs: self.repairs })
+    }
+
+    /// A view for an object inside the message, by the same rules. What it takes to read it is not noted here.
+    #[inline(always)]
+    fn inner(&self) -> Self {
+        Self::new(self.reader, self.reading)
+    }
+
+    /// Whether this is an object, which then is read.
+    fn reads(&mut self, raw: &'a serde_json::value::RawValue) -> bool {
+        self.wire.read(raw.get(), self.reading).is_ok()
     }
 
     /// The name under a kind key, if the key is there.
+    #[inline(always)]
     fn kind(&mut self, key: Key) -> Option<Result<Text<'a>, Malformed>> {
+        match self.wire.usual(key) {
+            Usual::Absent => None,
+            Usual::Text(name) => Some(Ok(name.into())),
+            Usual::No => Some(self.unusual_kind(key)),
+        }
+    }
+
+    #[cold]
+    fn unusual_kind(&mut self, key: Key) -> Result<Text<'a>, Malformed> {
         match self.wire.take(key) {
-            Value::Absent => None,
-            Value::Text(name) => Some(Ok(name)),
-            _ => Some(Err(Malformed::KindNotText)),
+            Value::Text(name) => Ok(name),
+            _ => Err(Malformed::KindNotText),
         }
     }
 
@@ -243,7 +286,17 @@ impl<'a> View<'a> {
         self.wrong_type::<T>(key, repair).map(|_| value)
     }
 
+    #[inline(always)]
     fn text(&mut self, key: Key) -> Result<Option<Text<'a>>, Malformed> {
+        match self.wire.usual(key) {
+            Usual::Absent => Ok(None),
+            Usual::Text(text) => Ok(Some(text.into())),
+            Usual::No => self.unusual_text(key),
+        }
+    }
+
+    #[cold]
+    fn unusual_text(&mut self, key: Key) -> Result<Option<Text<'a>>, Malformed> {
         match self.wire.take(key) {
             Value::Absent => Ok(None),
             Value::Text(text) => Ok(Some(text)),
@@ -258,7 +311,16 @@ impl<'a> View<'a> {
         self.text(key)?.ok_or(Malformed::MissingProperty(key.name()))
     }
 
+    #[inline(always)]
     fn integer(&mut self, key: Key) -> Result<Option<i64>, Malformed> {
+        match self.wire.usual_integer(key) {
+            Some(number) => Ok(Some(number)),
+            None => self.unusual_integer(key),
+        }
+    }
+
+    #[inline(never)]
+    fn unusual_integer(&mut self, key: Key) -> Result<Option<i64>, Malformed> {
         match self.wire.take(key) {
             Value::Absent => Ok(None),
             Value::Integer(number) => Ok(Some(number)),
@@ -285,7 +347,16 @@ impl<'a> View<'a> {
         Ok(code)
     }
 
+    #[inline(always)]
     fn flag(&mut self, key: Key) -> Result<Option<bool>, Malformed> {
+        if !self.wire.has(key) {
+            return Ok(None);
+        }
+        self.found_flag(key)
+    }
+
+    #[inline(never)]
+    fn found_flag(&mut self, key: Key) -> Result<Option<bool>, Malformed> {
         match self.wire.take(key) {
             Value::Absent => Ok(None),
             Value::Bool(flag) => Ok(Some(flag)),
@@ -312,7 +383,16 @@ impl<'a> View<'a> {
 
     /// Section 7.3. An integer that no line can have is of the right type, so it is for the core's session to
     /// refuse.
+    #[inline(always)]
     fn line(&mut self) -> Result<Line, Malformed> {
+        match self.wire.usual_line() {
+            Some(line) => Ok(line),
+            None => self.unusual_line(),
+        }
+    }
+
+    #[cold]
+    fn unusual_line(&mut self) -> Result<Line, Malformed> {
         Ok(match self.wire.take(Key::Line) {
             Value::Absent => Line::Absent,
             Value::Null => Line::Guest,
@@ -327,7 +407,17 @@ impl<'a> View<'a> {
         })
     }
 
+    #[inline(always)]
     fn transaction(&mut self) -> Option<Text<'a>> {
+        match self.wire.usual(Key::Transaction) {
+            Usual::Absent => None,
+            Usual::Text(text) if text.len() <= MAX_TRANSACTION => Some(text.into()),
+            _ => self.unusual_transaction(),
+        }
+    }
+
+    #[cold]
+    fn unusual_transaction(&mut self) -> Option<Text<'a>> {
         match self.wire.take(Key::Transaction) {
             Value::Absent => None,
             Value::Text(transaction) if transaction.len() <= MAX_TRANSACTION => Some(transaction),
@@ -342,7 +432,17 @@ impl<'a> View<'a> {
         }
     }
 
+    #[inline(always)]
     fn optional_call_id(&mut self) -> Result<Option<Text<'a>>, Malformed> {
+        match self.wire.usual(Key::CallId) {
+            Usual::Absent => Ok(None),
+            Usual::Text(text) if text.len() <= MAX_CALL_ID => Ok(Some(text.into())),
+            _ => self.unusual_call_id(),
+        }
+    }
+
+    #[cold]
+    fn unusual_call_id(&mut self) -> Result<Option<Text<'a>>, Malformed> {
         match self.wire.take(Key::CallId) {
             Value::Absent => Ok(None),
             Value::Text(call_id) if call_id.len() <= MAX_CALL_ID => Ok(Some(call_id)),
@@ -371,7 +471,7 @@ impl<'a> View<'a> {
     }
 
     fn candidate(&mut self) -> Result<Candidate<'a>, Malformed> {
-        let Some(raw) = self.wire.take_raw(Key::Candidate) else {
+        let Some(raw) = self.wire.raw(Key::Candidate) else {
             return Err(Malformed::MissingProperty(Key::Candidate.name()));
         };
         Ok(match raw.get().as_bytes().first() {

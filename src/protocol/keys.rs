@@ -1,6 +1,6 @@
 //! The keys of messages, each named once: by these they are read and written.
 
-use super::words::Words;
+use super::words::{QuotedWords, Words};
 
 /// Names every key of the protocol, once.
 macro_rules! keys {
@@ -38,18 +38,27 @@ macro_rules! keys {
                 }
             }
 
-            const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];
+            pub(super) const ALL: [Key; [$($name),+].len()] = [$(Key::$key),+];
 
             #[inline(always)]
             pub(super) fn from_name(name: &[u8]) -> Key {
                 static NAMES: Words<{ Key::ALL.len() }> = Words::new([$($name),+]);
                 NAMES.find(name).map_or(Key::Other, |place| Key::ALL[place])
             }
+
+            /// The place in [`ALL`](Self::ALL), and the length, of the key that stands at the beginning of a text with a
+            /// quote behind it. A few are not found: [`from_name`](Self::from_name) knows all.
+            #[inline(always)]
+            pub(super) fn find_quoted(text: &[u8]) -> Option<(usize, usize)> {
+                static NAMES: QuotedWords<{ Key::ALL.len() }> = QuotedWords::new([$($name),+]);
+                NAMES.find(text)
+            }
         }
     };
 }
 
-// Those with a slot for a plain value come first, then those that are kept as raw JSON: `wire` uses the order.
+// Those with a slot for a plain value come first, of them the ones that most messages have; then those that are kept as
+// raw JSON: `wire` uses the order.
 keys! {
     Handshake = "handshake",
     Request = "request",
@@ -60,6 +69,9 @@ keys! {
     CallId = "call_id",
     Code = "code",
     Reason = "reason",
+    Callee = "callee",
+    Caller = "caller",
+    CallerDisplayName = "caller_display_name",
     Phrase = "phrase",
     Number = "number",
     From = "from",
@@ -69,9 +81,6 @@ keys! {
     ReplaceCallId = "replace_call_id",
     Type = "type",
     Sender = "sender",
-    Callee = "callee",
-    Caller = "caller",
-    CallerDisplayName = "caller_display_name",
     ReferTo = "refer_to",
     ReferredBy = "referred_by",
     IsFocus = "is_focus",

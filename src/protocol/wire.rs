@@ -14,9 +14,11 @@ use serde_json::value::RawValue;
 
 use super::fast;
 use super::keys::Key;
-use super::{Jsep, JsepKind, Malformed, Reading, Text};
+use super::{Jsep, JsepKind, Line, Malformed, Reading, Text};
 
-/// Those before `candidate` have a plain value, those before `jsep` are kept as raw JSON.
+/// Those before `candidate` have a plain value, of which those before `phrase` are common; those before `jsep` are kept as
+/// raw JSON.
+const COMMON: usize = Key::Phrase as usize;
 const VALUES: usize = Key::Candidate as usize;
 const RAWS: usize = Key::Jsep as usize - VALUES;
 
@@ -40,7 +42,15 @@ pub(super) enum Value<'a> {
     Other,
 }
 
-/// The same as it is kept: without anything to be dropped, since to look for that in all slots of a message costs as
+/// A value as it nearly always is where a text is expected.
+pub(super) enum Usual<'a> {
+    Absent,
+    Text(&'a str),
+    /// Something else.
+    No,
+}
+
+/// A value as it is kept: without anything to be dropped, since to look for that in all slots of a message costs as
 /// much as to read a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Slot<'a> {
@@ -69,9 +79,12 @@ pub(super) enum JsepSlot<'a> {
 /// What a message says, key by key, `data` already laid over the rest.
 #[derive(Debug)]
 pub(super) struct Wire<'a> {
-    values: [Slot<'a>; VALUES],
+    common: [Slot<'a>; COMMON],
+    /// These come into being with the first key that needs one: most messages have none, and to clear them all costs as
+    /// much as to read a key.
+    others: Option<[Slot<'a>; VALUES - COMMON]>,
     unescaped: Vec<String>,
-    raws: [Option<&'a RawValue>; RAWS],
+    raws: Option<[Option<&'a RawValue>; RAWS]>,
     jsep: JsepSlot<'a>,
     /// The keys met at the top level, and in `data`.
     seen: u64,
@@ -86,9 +99,10 @@ impl<'a> Wire<'a> {
     /// Nothing read yet.
     pub(super) const fn new() -> Self {
         Self {
-            values: [Slot::Absent; VALUES],
+            common: [Slot::Absent; COMMON],
+            others: None,
             unescaped: Vec::new(),
-            raws: [None; RAWS],
+            raws: None,
             jsep: JsepSlot::Absent,
             seen: 0,
             seen_in_data: 0,
@@ -99,22 +113,31 @@ impl<'a> Wire<'a> {
 
     /// Reads one JSON object. Text that is not JSON, anything but an object, and a key that is there twice are
     /// refused. It is read in place, because these slots are a kilobyte, and moving them shows in the benches.
+    #[inline(always)]
     pub(super) fn read(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
-        self.fill(text, reading)?;
+        if reading == Reading::Strict || !self.fill_fast(text) {
+            self.fill_carefully(text)?;
+        }
         // Where `data` came before the message's name, it was not known that it is not the nested dialect's.
-        if !self.keeps_data && self.has_data() && self.is_peer_message() {
-            *self = Self::new();
-            self.keeps_data = true;
-            self.fill(text, reading)?;
+        if self.has_data() && !self.keeps_data && self.is_peer_message() {
+            return self.read_again(text, reading);
         }
         Ok(())
     }
 
-    fn fill(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
-        if reading == Reading::Tolerant && fast::read(text, Fill::<false> { wire: self }).is_ok() {
-            return Ok(());
+    #[cold]
+    fn read_again(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
+        *self = Self::new();
+        self.keeps_data = true;
+        if reading == Reading::Strict || !self.fill_fast(text) {
+            self.fill_carefully(text)?;
         }
-        self.fill_carefully(text)
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn fill_fast(&mut self, text: &'a str) -> bool {
+        fast::read(text, Fill::<false> { wire: self }).is_ok()
     }
 
     /// The same from the beginning, by `serde_json`.
@@ -143,17 +166,68 @@ impl<'a> Wire<'a> {
     }
 
     fn text(&self, key: Key) -> Option<&str> {
-        match self.values[key as usize] {
+        match self.slot(key) {
             Slot::Text(text) => Some(text),
             Slot::Unescaped(place) => self.unescaped.get(place).map(String::as_str),
             _ => None,
         }
     }
 
-    /// The value of `key`, which is absent from then on.
+    #[inline(always)]
+    fn slot(&self, key: Key) -> Slot<'a> {
+        let key = key as usize;
+        match &self.others {
+            _ if key < COMMON => self.common[key],
+            Some(others) => others[key - COMMON],
+            None => Slot::Absent,
+        }
+    }
+
+    #[inline(always)]
+    fn slot_mut(&mut self, key: Key) -> (&mut Slot<'a>, &mut Vec<String>) {
+        let key = key as usize;
+        let slot = if key < COMMON {
+            &mut self.common[key]
+        } else {
+            &mut self.others.get_or_insert([Slot::Absent; VALUES - COMMON])[key - COMMON]
+        };
+        (slot, &mut self.unescaped)
+    }
+
+    /// The value of `key` where it is a plain text or absent, as it nearly always is: the same as [`take`](Self::take),
+    /// but for fewer instructions.
+    #[inline(always)]
+    pub(super) fn usual(&self, key: Key) -> Usual<'a> {
+        match self.slot(key) {
+            Slot::Absent => Usual::Absent,
+            Slot::Text(text) => Usual::Text(text),
+            _ => Usual::No,
+        }
+    }
+
+    /// The value of `key` where it is an integer.
+    #[inline(always)]
+    pub(super) fn usual_integer(&self, key: Key) -> Option<i64> {
+        match self.slot(key) {
+            Slot::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The line likewise, where it is absent or a number.
+    #[inline(always)]
+    pub(super) fn usual_line(&self) -> Option<Line> {
+        match self.slot(Key::Line) {
+            Slot::Absent => Some(Line::Absent),
+            Slot::Integer(number) => u16::try_from(number).ok().map(Line::Main),
+            _ => None,
+        }
+    }
+
+    /// The value of `key`; a text with escapes is there only once.
     #[inline]
     pub(super) fn take(&mut self, key: Key) -> Value<'a> {
-        match std::mem::replace(&mut self.values[key as usize], Slot::Absent) {
+        match self.slot(key) {
             Slot::Absent => Value::Absent,
             Slot::Null => Value::Null,
             Slot::Bool(value) => Value::Bool(value),
@@ -168,8 +242,8 @@ impl<'a> Wire<'a> {
     }
 
     /// The raw JSON of `key`, `null` included.
-    pub(super) fn take_raw(&mut self, key: Key) -> Option<&'a RawValue> {
-        self.raws[key as usize - VALUES].take()
+    pub(super) fn raw(&self, key: Key) -> Option<&'a RawValue> {
+        self.raws?[key as usize - VALUES]
     }
 
     pub(super) fn jsep(&self) -> JsepSlot<'a> {
@@ -229,14 +303,15 @@ impl<'a, const IN_DATA: bool> Fill<'_, 'a, IN_DATA> {
         if !is_known || IN_DATA && is_envelope_only || !self.admits(key)? {
             map.next_value::<IgnoredAny>()?;
         } else if (key as usize) < VALUES {
-            let Wire { values, unescaped, .. } = &mut *self.wire;
-            map.next_value_seed(AnyValue { slot: &mut values[key as usize], unescaped })?;
+            let (slot, unescaped) = self.wire.slot_mut(key);
+            map.next_value_seed(AnyValue { slot, unescaped })?;
         } else if !IN_DATA && key == Key::Data && !self.wire.keeps_data {
             map.next_value_seed(Fill::<true> { wire: self.wire })?;
         } else if key == Key::Jsep {
             self.wire.jsep = map.next_value()?;
         } else {
-            self.wire.raws[key as usize - VALUES] = Some(map.next_value()?);
+            let raw = map.next_value()?;
+            self.wire.raws.get_or_insert([None; RAWS])[key as usize - VALUES] = Some(raw);
         }
         Ok(())
     }
@@ -328,6 +403,12 @@ impl Visitor<'_> for AnyKey {
 
     fn visit_str<E>(self, name: &str) -> Result<Key, E> {
         Ok(Key::from_name(name.as_bytes()))
+    }
+
+    /// The place in [`Key::ALL`] of a key that was looked up already.
+    #[inline(always)]
+    fn visit_u64<E>(self, place: u64) -> Result<Key, E> {
+        Ok(Key::ALL.get(place as usize).copied().unwrap_or(Key::Other))
     }
 
     #[inline(always)]

@@ -65,8 +65,9 @@ impl<'a> View<'a> {
 
     fn registration(&mut self) -> Registration<'a> {
         let mut registration = Registration { status: RegistrationStatus::Unknown, code: None, reason: None };
-        let raw = self.wire.take_raw(Key::Registration);
-        if let Some(mut said) = raw.and_then(|raw| self.object(raw)) {
+        let raw = self.wire.raw(Key::Registration);
+        let mut said = self.inner();
+        if raw.is_some_and(|raw| said.reads(raw)) {
             if let Value::Text(status) = said.wire.take(Key::Status) {
                 registration.status = RegistrationStatus::from_wire(&status);
             }
@@ -78,7 +79,7 @@ impl<'a> View<'a> {
 
     fn lines(&mut self) -> Vec<Option<LineState<'a>>> {
         let mut lines = Vec::new();
-        let raw = self.wire.take_raw(Key::Lines);
+        let raw = self.wire.raw(Key::Lines);
         let read = raw.and_then(|raw| {
             elements(raw, |line| {
                 if lines.len() == MAX_LINES {
@@ -97,7 +98,7 @@ impl<'a> View<'a> {
     }
 
     fn guest_line(&mut self) -> GuestLine<'a> {
-        match self.wire.take_raw(Key::GuestLine) {
+        match self.wire.raw(Key::GuestLine) {
             None => GuestLine::Absent,
             Some(raw) if raw.get() == "null" => GuestLine::Idle,
             Some(raw) => GuestLine::Line(self.line_state(raw)),
@@ -107,15 +108,16 @@ impl<'a> View<'a> {
     /// A line of which nothing can be read is taken as free, but nothing is certain about it.
     fn line_state(&mut self, raw: &'a RawValue) -> LineState<'a> {
         let mut line = LineState { call_id: None, call_logs: Vec::new(), uncertain: false };
-        let Some(mut said) = self.object(raw) else {
+        let mut said = self.inner();
+        if !said.reads(raw) {
             self.repairs.add(Repair::BadLines);
             line.uncertain = true;
             return line;
-        };
+        }
         if let Value::Text(call_id) = said.wire.take(Key::CallId) {
             line.call_id = Some(call_id);
         }
-        let entries = said.wire.take_raw(Key::CallLogs);
+        let entries = said.wire.raw(Key::CallLogs);
         let read = entries.and_then(|entries| {
             elements(entries, |entry| match log_entry(entry, &said) {
                 Some(entry) => line.call_logs.push(entry),
@@ -145,7 +147,10 @@ fn log_entry<'a>(raw: &'a RawValue, view: &View<'a>) -> Option<LogEntry<'a>> {
         count += 1;
     })?;
     let message = message?;
-    let mut said = view.object(message)?;
+    let mut said = view.inner();
+    if !said.reads(message) {
+        return None;
+    }
     let mut name = |key| said.kind(key).and_then(Result::ok);
     let is_known = match (name(Key::Response), name(Key::Event), name(Key::Request)) {
         (Some(response), _, _) => response == "ack" || response == "error",

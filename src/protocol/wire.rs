@@ -6,15 +6,19 @@
 //!
 //! This is the one definition of what is read. It is driven by `fast`, and by `serde_json` where that gives up.
 
+mod jsep;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fast;
 use super::keys::Key;
-use super::{Jsep, JsepKind, Line, Malformed, Reading, Text};
+use super::{Line, Malformed, Reading, Text};
+
+pub(super) use jsep::JsepSlot;
 
 /// Those before `candidate` have a plain value, of which those before `phrase` are common; those before `jsep` are kept as
 /// raw JSON.
@@ -63,17 +67,6 @@ enum Slot<'a> {
     /// A text with escapes: its place in [`Wire::unescaped`].
     Unescaped(usize),
     Other,
-}
-
-/// A `jsep`, as it was found.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum JsepSlot<'a> {
-    #[default]
-    Absent,
-    Null,
-    Good(Jsep<'a>),
-    /// Not an object with a known `type` and a text as `sdp` (section 10, row 28).
-    Bad,
 }
 
 /// What a message says, key by key, `data` already laid over the rest.
@@ -485,74 +478,6 @@ impl<'de> Visitor<'de> for AnyValue<'_, 'de> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         *self.slot = Slot::Other;
         Ok(())
-    }
-}
-
-impl<'de> Deserialize<'de> for JsepSlot<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyJsep)
-    }
-}
-
-struct AnyJsep;
-
-impl<'de> Visitor<'de> for AnyJsep {
-    type Value = JsepSlot<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a session description")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<JsepSlot<'de>, M::Error> {
-        let (mut kind, mut sdp) = (None, None);
-        while let Some(key) = map.next_key_seed(AnyKey)? {
-            match key {
-                Key::Type => {
-                    let (mut slot, mut unescaped) = (Slot::Absent, Vec::new());
-                    map.next_value_seed(AnyValue { slot: &mut slot, unescaped: &mut unescaped })?;
-                    kind = match slot {
-                        Slot::Text(kind) => JsepKind::from_wire(kind),
-                        Slot::Unescaped(_) => unescaped.last().and_then(|kind| JsepKind::from_wire(kind)),
-                        _ => None,
-                    };
-                }
-                Key::Sdp => sdp = Some(map.next_value::<&RawValue>()?),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        let sdp = sdp.filter(|sdp| sdp.get().starts_with('"'));
-        Ok(kind.zip(sdp).map_or(JsepSlot::Bad, |(kind, sdp)| JsepSlot::Good(Jsep { kind, sdp })))
-    }
-
-    fn visit_unit<E>(self) -> Result<JsepSlot<'de>, E> {
-        Ok(JsepSlot::Null)
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<JsepSlot<'de>, S::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(JsepSlot::Bad)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<JsepSlot<'de>, E> {
-        Ok(JsepSlot::Bad)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<JsepSlot<'de>, E> {
-        Ok(JsepSlot::Bad)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<JsepSlot<'de>, E> {
-        Ok(JsepSlot::Bad)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<JsepSlot<'de>, E> {
-        Ok(JsepSlot::Bad)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<JsepSlot<'de>, E> {
-        Ok(JsepSlot::Bad)
     }
 }
 

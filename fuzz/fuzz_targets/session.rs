@@ -137,7 +137,7 @@ impl Phone {
             },
         };
         let has_call = self.session.lines().is_busy(line);
-        if self.session.request(Some(line), body, self.tag, self.now, &mut self.written).is_err() {
+        if self.session.request(Some(line), &body.into(), self.tag, self.now, &mut self.written).is_err() {
             return;
         }
         self.tag += 1;

@@ -435,7 +435,7 @@ fn find_special_from(mut at: usize, bytes: &[u8]) -> Option<usize> {
 }
 
 /// A one in each byte of a word, and the highest bit of each.
-const ONES: u64 = u64::MAX / 0xff;
+pub(super) const ONES: u64 = u64::MAX / 0xff;
 const HIGHS: u64 = ONES << 7;
 
 /// The highest bit of each byte that is one of those; above the first it may be set in others too.

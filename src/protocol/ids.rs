@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use rand::RngExt;
 
+use super::fast::ONES;
 use crate::law::Draws;
 
 /// The longest transaction that is read (decision 12.39). Our own have 36 characters.
@@ -94,7 +95,6 @@ impl TransactionIds {
 /// not a 9 is a branch that is not foreseen in one of ten messages.
 #[inline(always)]
 fn count_up(digits: [u8; 8]) -> [u8; 8] {
-    const ONES: u64 = u64::MAX / 0xff;
     // With this on top a 9 is the last value of its byte, so the one that is added passes over it.
     let raised = u64::from_be_bytes(digits) + ONES * u64::from(u8::MAX - b'9');
     let counted = raised.wrapping_add(1);

@@ -108,9 +108,7 @@ impl<'a> Wire<'a> {
     /// refused. It is read in place, because these slots are a kilobyte, and moving them shows in the benches.
     #[inline(always)]
     pub(super) fn read(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
-        if reading == Reading::Strict || !self.fill_fast(text) {
-            self.fill_carefully(text)?;
-        }
+        self.fill(text, reading)?;
         // Where `data` came before the message's name, it was not known that it is not the nested dialect's.
         if self.has_data() && !self.keeps_data && self.is_peer_message() {
             return self.read_again(text, reading);
@@ -122,10 +120,15 @@ impl<'a> Wire<'a> {
     fn read_again(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
         *self = Self::new();
         self.keeps_data = true;
-        if reading == Reading::Strict || !self.fill_fast(text) {
-            self.fill_carefully(text)?;
+        self.fill(text, reading)
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, text: &'a str, reading: Reading) -> Result<(), Malformed> {
+        if reading == Reading::Tolerant && self.fill_fast(text) {
+            return Ok(());
         }
-        Ok(())
+        self.fill_carefully(text)
     }
 
     #[inline(never)]

@@ -3,6 +3,8 @@
 //! A `match` on a text compares one word after the other, which for fifty words costs more than reading the message.
 //! Here the length and the first eight bytes tell which single word it could be.
 
+use super::fast::ONES;
+
 /// A closed set of words.
 pub(super) struct Words<const N: usize> {
     words: [&'static str; N],
@@ -179,9 +181,6 @@ const fn quotes(word: u64) -> u64 {
     let others = word ^ (ONES * b'"' as u64);
     others.wrapping_sub(ONES) & !others & (ONES << 7)
 }
-
-/// A one in each byte.
-const ONES: u64 = u64::MAX / 0xff;
 
 /// The end of a text, and zeros.
 #[cold]

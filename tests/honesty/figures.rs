@@ -34,9 +34,8 @@ fn quantile(delays: &[u64], share: f64) -> u64 {
 }
 
 /// The rule: within a millisecond or 2 %, whichever is larger; never less than the server took, but for the
-/// histogram's grain. What the generator was late by itself, in sending or in reading, is allowed for, and a busy machine
-/// settles nothing.
-fn matches(what: &str, quantile: &str, measured: u64, truth: u64, ran: &Ran) {
+/// histogram's grain. What the generator was late by itself, in sending or in reading, is allowed for.
+fn matches(what: &str, quantile: &str, measured: u64, truth: u64, ran: &Ran) -> Result<(), String> {
     assert!(
         measured * 1001 / 1000 + 100 >= truth,
         "{what}: {measured} µs measured, but the server took {truth} µs"
@@ -44,11 +43,24 @@ fn matches(what: &str, quantile: &str, measured: u64, truth: u64, ran: &Ran) {
     // A worker that meets its deadlines late reads what comes in as late.
     let late = ran.micros("lag.service", quantile).max(ran.micros("timer_lag.service", quantile));
     let slack = MS.max(truth / 50) + if late > 100 { 2 * late } else { 0 };
-    if measured > truth + slack && (ran.is_doubtful() || is_busy()) {
-        eprintln!("{what}: {measured} µs measured, the server took {truth} µs: not held against each other");
-        return;
+    if measured <= truth + slack {
+        return Ok(());
     }
-    assert!(measured <= truth + slack, "{what}: {measured} µs measured, the server took {truth} µs");
+    Err(format!("{what}: {measured} µs measured, the server took {truth} µs"))
+}
+
+/// A machine that stands still for a few milliseconds as answers come in takes a p99 of 300 samples with it, and those
+/// samples alone. So a run whose figures are too large is repeated: a figure that is wrong is wrong each time. A machine
+/// that was too busy each time settles nothing.
+fn one_of_three(run: impl Fn() -> (Ran, Result<(), String>)) {
+    let mut settled = false;
+    for _ in 0..3 {
+        let (ran, agreed) = run();
+        let Err(why) = agreed else { return };
+        settled |= !(ran.is_doubtful() || is_busy());
+        eprintln!("{why}");
+    }
+    assert!(!settled, "the figures are too large in each of three runs");
 }
 
 /// Whether more wants to run on this machine than can: this test's own processes wait most of the time.
@@ -78,7 +90,7 @@ fn counts_are_the_servers_and_delays_are_the_injected_ones() {
         (Dialect::Flat, uniform),
         (Dialect::Nested, uniform),
     ];
-    at_once(cases, |(dialect, delay)| {
+    let measured = |(dialect, delay): (Dialect, Delay)| {
         let server = Server::start(delayed(dialect, delay));
         let ran = run(&server, "dialect = \"auto\"", CALLS);
         let books = server.books();
@@ -94,15 +106,6 @@ fn counts_are_the_servers_and_delays_are_the_injected_ones() {
         };
         let (p50, p99) = (ran.micros("ack.service", "p50"), ran.micros("ack.service", "p99"));
         assert!(p50 >= injected50 && p99 >= injected99, "{p50} {p99}");
-        matches("ack p50", "p50", p50, quantile(&books.ack_delays, 0.5), &ran);
-        matches("ack p99", "p99", p99, quantile(&books.ack_delays, 0.99), &ran);
-        matches(
-            "keepalive p50",
-            "p50",
-            ran.micros("keepalive.service", "p50"),
-            quantile(&books.echo_delays, 0.5),
-            &ran,
-        );
         assert!(ran.micros("signon.response", "min") >= 30 * MS);
         // One ack's delay to the ringing, two to the answer.
         if let Delay::Fixed(_) = delay {
@@ -111,7 +114,15 @@ fn counts_are_the_servers_and_delays_are_the_injected_ones() {
             assert!(ran.micros("answer.service", "min") >= 20 * MS);
             assert!(ran.micros("release.service", "min") >= 20 * MS);
         }
-    });
+        let keepalive = ran.micros("keepalive.service", "p50");
+        let agreed = matches("ack p50", "p50", p50, quantile(&books.ack_delays, 0.5), &ran)
+            .and_then(|()| matches("ack p99", "p99", p99, quantile(&books.ack_delays, 0.99), &ran))
+            .and_then(|()| {
+                matches("keepalive p50", "p50", keepalive, quantile(&books.echo_delays, 0.5), &ran)
+            });
+        (ran, agreed)
+    };
+    at_once(cases, |case| one_of_three(|| measured(case)));
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn writing_a_prepared_request_allocates_nothing() {
         assert_eq!(allocations(|| encode_keepalive(dialect, &ids, &mut out)), 0, "{dialect}");
         let call_id = Some("kT4vQ9mZc2XwB7nLr0HsYd3E");
         let hangup = Prepared::hangup(dialect);
-        let mut hang_up = || hangup.encode(&ids, Line::Main(0), call_id, "", &mut out);
+        let mut hang_up = || hangup.encode(dialect, &ids, Line::Main(0), call_id, "", &mut out);
         assert_eq!(allocations(|| hang_up().unwrap()), 0, "{dialect}");
     }
 }

@@ -246,7 +246,9 @@ impl Outgoing {
             None => encode_keepalive(dialect, &self.ids, out),
             Some(prepared) => {
                 let line = Line::Main(self.line);
-                prepared.encode(&self.ids, line, self.call_id.as_deref(), &self.number, out).unwrap();
+                prepared
+                    .encode(dialect, &self.ids, line, self.call_id.as_deref(), &self.number, out)
+                    .unwrap();
             }
         }
         self.ids.advance();

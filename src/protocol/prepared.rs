@@ -54,12 +54,7 @@ impl Outgoing<'_> {
     ) -> Result<(), NotInDialect> {
         match self {
             Outgoing::Body(body) => body.encode(dialect, ids.text(), line, call_id, out),
-            Outgoing::Prepared(prepared, number) if prepared.dialect == dialect => {
-                prepared.encode(ids, line, call_id, number, out)
-            }
-            Outgoing::Prepared(prepared, number) => {
-                prepared.body(number).encode(dialect, ids.text(), line, call_id, out)
-            }
+            Outgoing::Prepared(prepared, number) => prepared.encode(dialect, ids, line, call_id, number, out),
         }
     }
 }
@@ -118,13 +113,15 @@ impl Prepared {
         body(self.name, self.json.as_deref(), number)
     }
 
-    /// Writes it with the next of the transaction ids into `out`, in place of what that held.
+    /// Writes it with the next of the transaction ids into `out`, in place of what that held. In another dialect than
+    /// the one it was prepared in the encoder writes it.
     ///
     /// # Errors
     /// The dialect cannot say it: nothing was written.
     #[inline]
     pub fn encode(
         &self,
+        dialect: Dialect,
         ids: &TransactionIds,
         line: Line,
         call_id: Option<&str>,
@@ -133,25 +130,27 @@ impl Prepared {
     ) -> Result<(), NotInDialect> {
         match line {
             Line::Main(line @ 0..=9)
-                if self.marked.write(ids, line as u8, call_id, number, out).is_some() =>
+                if self.dialect == dialect
+                    && self.marked.write(ids, line as u8, call_id, number, out).is_some() =>
             {
                 Ok(())
             }
-            _ => self.encode_values_of_another_shape(ids, line, call_id, number, out),
+            _ => self.encode_unprepared(dialect, ids, line, call_id, number, out),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn encode_values_of_another_shape(
+    fn encode_unprepared(
         &self,
+        dialect: Dialect,
         ids: &TransactionIds,
         line: Line,
         call_id: Option<&str>,
         number: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), NotInDialect> {
-        self.body(number).encode(self.dialect, ids.text(), line, call_id, out)
+        self.body(number).encode(dialect, ids.text(), line, call_id, out)
     }
 }
 

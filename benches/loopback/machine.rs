@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::ClockId;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::os::fd::AsFd;
 
 use super::Failure;
@@ -37,6 +38,21 @@ impl Cores {
             (Some(server), Some(generator)) => Ok(Cores { server, generator }),
             _ => Err("two processors are needed: one for the server, one for the generator".into()),
         }
+    }
+
+    /// The time that the host of a virtual machine gave to others while these two had work, both together, since the
+    /// start.
+    pub fn stolen(self) -> Result<Duration, Failure> {
+        let per_second = sysconf(SysconfVar::CLK_TCK)?.ok_or("no clock ticks")?;
+        let stat = read(Path::new("/proc/stat"))?;
+        // cpuN user nice system idle iowait irq softirq steal, in ticks (proc_stat(5)).
+        let ticks_of = |core: usize| {
+            let name = format!("cpu{core} ");
+            let fields = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+            fields.split_whitespace().nth(7)?.parse::<u64>().ok()
+        };
+        let ticks = ticks_of(self.server).zip(ticks_of(self.generator)).ok_or("/proc/stat: no steal")?;
+        Ok(Duration::from_secs(ticks.0 + ticks.1) / u32::try_from(per_second)?)
     }
 }
 
@@ -211,6 +227,6 @@ pub fn describe() -> String {
 }
 
 /// A file's text, with its name in the error.
-pub fn read(path: &std::path::Path) -> Result<String, Failure> {
+pub fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error: io::Error| format!("{}: {error}", path.display()).into())
 }

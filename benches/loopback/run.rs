@@ -47,6 +47,8 @@ pub struct Seen {
     pub resident: u64,
     /// The length of the window of the load.
     pub window: Duration,
+    /// The share of the two processors that the host gave to others in the window of interest.
+    pub stolen: f64,
     /// Which share of the keepalives, or of the calls, was done. Of the sign-ons where there is no other load.
     pub kept: f64,
     /// `valid`, `degraded` or `void`; of the harness alone.
@@ -130,20 +132,18 @@ impl Bench {
         mark(100)?;
         self.rest(child, SETTLE)?;
         let resident = child.resident();
-        let began = Reading::of(server, child);
+        let began = self.reading(server, child)?;
         let window = work.load.saturating_sub(SETTLE + TAIL + SLACK);
         self.rest(child, window)?;
-        let ended = Reading::of(server, child);
+        let ended = self.reading(server, child)?;
         let is_load = work.calls_per_second > 0 || work.interval() < work.length();
-        let (server_time, over) = if is_load {
-            (ended.server - began.server, ended.at - began.at)
-        } else {
-            (last.server - first.server, signon_window)
-        };
+        let (from, to) = if is_load { (&began, &ended) } else { (&first, &last) };
+        let over = to.at - from.at;
         Ok(Seen {
             cpu_per_signon: (last.generator - first.generator) / signons,
             cpu_of_load: ended.generator - began.generator,
-            server: server_time.as_secs_f64() / over.as_secs_f64(),
+            server: (to.server - from.server).as_secs_f64() / over.as_secs_f64(),
+            stolen: (to.stolen - from.stolen).as_secs_f64() / (2.0 * over.as_secs_f64()),
             resident,
             window: ended.at - began.at,
             // How much of the rate the sign-ons had.
@@ -154,13 +154,19 @@ impl Bench {
         })
     }
 
+    fn reading(&self, server: &Pinned, child: &Pinned) -> Result<Reading, Failure> {
+        let (descriptors, stolen) = (server.descriptors(), self.cores.stolen()?);
+        let server = server.cpu();
+        Ok(Reading { at: Instant::now(), descriptors, server, generator: child.cpu(), stolen })
+    }
+
     /// Waits until the server has so many descriptors open.
     fn until(&self, server: &Pinned, child: &mut Pinned, count: u64) -> Result<Reading, Failure> {
         let since = Instant::now();
         loop {
             let descriptors = server.descriptors();
             if descriptors >= count {
-                return Ok(Reading::of(server, child));
+                return self.reading(server, child);
             }
             if since.elapsed() > PATIENCE {
                 let what = format!("{} of {count} descriptors at the server", descriptors);
@@ -185,13 +191,7 @@ struct Reading {
     descriptors: u64,
     server: Duration,
     generator: Duration,
-}
-
-impl Reading {
-    fn of(server: &Pinned, child: &Pinned) -> Reading {
-        let (descriptors, server) = (server.descriptors(), server.cpu());
-        Reading { at: Instant::now(), descriptors, server, generator: child.cpu() }
-    }
+    stolen: Duration,
 }
 
 impl Seen {

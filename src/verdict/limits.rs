@@ -67,7 +67,7 @@ pub const STOOD_STILL_US: Limit = Limit::new(250_000.0, 2_000_000.0);
 
 /// The part of the time for which workers had something to do in which they had no processor: 30 %, and 50 %.
 ///
-/// Beside one busy process on the same processor it is 75 %. /// It counts only where it can be felt: see [`STARVED_TIMER_LAG_P99_US`].
+/// Beside one busy process on the same processor it is 75 %. It counts only where it can be felt: see [`STARVED_TIMER_LAG_P99_US`].
 pub const STARVED_PART: Limit = Limit::new(0.3, 0.5);
 
 /// Waiting for a processor is judged when the p99 of the lateness of deadlines is beyond this many microseconds: 2 ms.

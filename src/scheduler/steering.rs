@@ -32,6 +32,10 @@ const STEP: u32 = 10;
 /// The highest rate, in percent of the plan's.
 const HIGHEST: u32 = 1_000;
 
+/// How many wishes are kept that come before a run begins: somebody leans on a key, in the tenth of a second for which the
+/// view is there and the load is not.
+const MOST_EARLY: usize = 64;
+
 /// Changes a run while it goes on. Clones change the same run.
 #[derive(Clone, Debug, Default)]
 pub struct Steering {
@@ -60,6 +64,8 @@ struct State {
     is_paused: bool,
     /// What was changed and has not been taken yet.
     changes: Vec<Change>,
+    /// What was wished before it began.
+    early: Vec<Wish>,
 }
 
 impl Default for State {
@@ -71,6 +77,7 @@ impl Default for State {
             percent: 100,
             is_paused: false,
             changes: Vec::new(),
+            early: Vec::new(),
         }
     }
 }
@@ -107,11 +114,17 @@ impl Steering {
         (state.percent, state.is_paused)
     }
 
-    /// Changes the run, unless it has not begun, has come to the end of its plan, or is being stopped already (then it
-    /// can still be left). Gives what has changed: a pace from the instant in it on, the rest at once.
+    /// Changes the run, unless it has come to the end of its plan, or is being stopped already (then it can still be left).
+    /// Gives what has changed: a pace from the instant in it on, the rest at once. Before it begins nothing has, and the
+    /// wish is kept until then.
     pub fn wish(&self, wish: Wish) -> Option<Change> {
         let mut state = self.lock();
-        let (clock, start) = state.begun?;
+        let Some((clock, start)) = state.begun else {
+            if state.early.len() < MOST_EARLY {
+                state.early.push(wish);
+            }
+            return None;
+        };
         let now = clock.now().since(start);
         let is_running = self.stop.urgency() == Urgency::Run;
         let (kind, at) = match wish {
@@ -150,6 +163,11 @@ impl Steering {
         let mut state = self.lock();
         state.begun = Some((clock, start));
         state.duration = duration;
+        let early = std::mem::take(&mut state.early);
+        drop(state);
+        for wish in early {
+            self.wish(wish);
+        }
     }
 
     /// What took effect by `until` of the run and was not taken before: what is to come may still not come.
@@ -360,6 +378,19 @@ mod tests {
         assert_eq!(steering.wish(Wish::Leave).map(|change| change.what), Some(ChangeKind::Leave));
         assert_eq!(steering.wish(Wish::Leave), None);
         assert_eq!(steering.stop().urgency(), Urgency::Leave);
+    }
+
+    #[test]
+    fn what_is_wished_before_a_run_begins_comes_with_it() {
+        let (steering, clock) = (Steering::default(), Clock::start());
+        for wish in [Wish::Slower, Wish::Leave] {
+            assert_eq!(steering.wish(wish), None);
+        }
+        assert_eq!((steering.pace(), steering.stop().urgency()), ((100, false), Urgency::Run));
+        steering.begin(clock, clock.now() + Duration::from_secs(60), Duration::from_secs(3_600));
+        assert_eq!(steering.stop().urgency(), Urgency::Leave);
+        let kinds: Vec<ChangeKind> = steering.take_changes(Duration::MAX).iter().map(|it| it.what).collect();
+        assert_eq!(kinds, [ChangeKind::Leave], "the slower pace came to nothing");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::metrics::{Counters, DisconnectKey, Metric, Phase, Recorder};
 use crate::protocol::{
     CloseCode, Dialect, Event, EventBody, Fact, RegistrationStatus, ResponseOutcome, Session, SessionSettings,
 };
-use crate::transport::{Buffers, Closed, DialError, Dialer, Initiator, Link, Received};
+use crate::transport::{Buffers, Closed, DialError, Dialer, Initiator, Link, Received, Watcher};
 
 /// The scout's number among the clients, which go from 0 up; seen in its transaction ids alone.
 const SCOUT: u32 = 9_999_999;
@@ -139,7 +139,7 @@ impl<'r> Visit<'r> {
         dialect: Dialect,
         recorder: &'r mut Recorder,
     ) -> Result<Visit<'r>, ScoutError> {
-        let dialling = Arc::clone(&dialer).dial(0, wishes.token.clone(), wishes.force);
+        let dialling = Arc::clone(&dialer).dial(0, wishes.token.clone(), wishes.force, Watcher::Runtime);
         let dialled = timeout(wishes.connect_timeout, dialling).await.map_err(|_| DialError::Timeout)??;
         if !dialled.subprotocol {
             recorder.counters().subprotocol_missing += 1;

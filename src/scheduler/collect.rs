@@ -11,9 +11,9 @@ use crate::metrics::{Gauges, Tally};
 use crate::record::{Health, Interval};
 use crate::workload;
 
-/// Tallies a worker has: one it fills, one on its way, one in reserve. So nothing queues without bound, and a collector
-/// that is late costs a longer interval, not a lost one.
-const TALLIES: usize = 3;
+/// Tallies a worker has: one it fills, one on its way, one in the interval that is being written, one in reserve. So nothing
+/// queues without bound, and a collector that is late costs a longer interval, not a lost one.
+const TALLIES: usize = 4;
 
 /// A worker's figures of a second or so.
 #[derive(Debug)]
@@ -59,15 +59,16 @@ pub(super) struct Channel {
     worker: usize,
     reports: SyncSender<Message>,
     spares: Receiver<Spare>,
+    /// Those that have come back. The last one is taken first: it has room where the latencies lie, and each power of two
+    /// that a tally has no room for yet costs two new pages.
+    back: Vec<Spare>,
 }
 
 impl Channel {
     /// Something empty to fill, if the collector has given one back; for the last report there always is one.
-    pub fn spare(&self, last: bool) -> Option<Spare> {
-        match self.spares.try_recv() {
-            Ok(spare) => Some(spare),
-            Err(_) => last.then(Spare::default),
-        }
+    pub fn spare(&mut self, last: bool) -> Option<Spare> {
+        self.back.extend(self.spares.try_iter());
+        self.back.pop().or_else(|| last.then(Spare::default))
     }
 
     /// Which of all it is.
@@ -95,6 +96,8 @@ pub(super) struct Collector {
     reports: Receiver<Message>,
     workers: Vec<WorkerEnd>,
     has_lost_a_worker: bool,
+    /// The worker whose tally is that of the last interval, and what else it gets back with it.
+    lent: Option<(usize, Rows, Landings)>,
     stages: Vec<workload::Stage>,
     until: Duration,
     surveyor: Surveyor,
@@ -204,13 +207,19 @@ pub(super) fn collector(
             until: Duration::ZERO,
             used: ThreadUse::default(),
         });
-        channels.push(Channel { worker, reports: reports_in.clone(), spares });
+        channels.push(Channel {
+            worker,
+            reports: reports_in.clone(),
+            spares,
+            back: Vec::with_capacity(TALLIES),
+        });
     }
     let stages = stages.to_vec();
     let collector = Collector {
         reports,
         workers: ends,
         has_lost_a_worker: false,
+        lent: None,
         stages,
         until: Duration::ZERO,
         surveyor: Surveyor::new(),
@@ -254,6 +263,21 @@ impl Collector {
         self.has_lost_a_worker
     }
 
+    /// Takes back the tally of the last interval, which nobody needs any more. Its room is some hundred KB, which would have
+    /// to be made and cleared anew each second.
+    pub fn take_back(&mut self, mut tally: Tally) {
+        tally.clear();
+        self.give_back(tally);
+    }
+
+    /// Gives the worker whose tally went with the last interval an empty one.
+    fn give_back(&mut self, tally: Tally) {
+        if let Some((worker, rows, landings)) = self.lent.take() {
+            // A worker that is done wants none back.
+            let _ = self.workers[worker].spares.try_send(Spare { tally, rows, landings });
+        }
+    }
+
     /// Whether every worker that still runs has reported.
     fn is_complete(&self) -> bool {
         let missing = |worker: &WorkerEnd| worker.waiting.is_empty() && !worker.done;
@@ -262,21 +286,32 @@ impl Collector {
 
     /// Makes one interval of the oldest report of each worker.
     fn interval(&mut self, ended: &mut Ended) -> Interval {
+        // If nobody has handed back the last one's.
+        self.give_back(Tally::default());
         let at = self.until;
-        let mut tally = Tally::default();
+        let mut sum: Option<Tally> = None;
         let mut gauges = Gauges::default();
         let mut until = at;
         let mut threads = Threads::default();
-        for worker in &mut self.workers {
+        for (index, worker) in self.workers.iter_mut().enumerate() {
             let Some(mut report) = worker.waiting.pop_front() else { continue };
             threads.add(&report, worker);
-            tally.add(&report.tally);
-            report.tally.clear();
             ended.rows.take(&mut report.rows);
             ended.landings.take(&mut report.landings);
-            // A worker that is done wants none back.
-            let Report { tally, rows, landings, .. } = report;
-            let _ = worker.spares.try_send(Spare { tally, rows, landings });
+            let Report { mut tally, rows, landings, .. } = report;
+            match &mut sum {
+                // The first one's is what the others' are added to.
+                None => {
+                    sum = Some(tally);
+                    self.lent = Some((index, rows, landings));
+                }
+                Some(sum) => {
+                    sum.add(&tally);
+                    tally.clear();
+                    // A worker that is done wants none back.
+                    let _ = worker.spares.try_send(Spare { tally, rows, landings });
+                }
+            }
             gauges.connected += report.gauges.connected;
             gauges.signed_on += report.gauges.signed_on;
             gauges.calls += report.gauges.calls;
@@ -289,6 +324,7 @@ impl Collector {
         let length = until - at;
         let health = threads.health(&self.surveyor.survey());
         let stage = workload::stage_at(&self.stages, at).map(|index| index as u32);
+        let tally = sum.unwrap_or_default();
         Interval { at, length, stage, tally, gauges, health, changes: Vec::new() }
     }
 }
@@ -297,7 +333,7 @@ impl Collector {
 mod tests {
     use super::*;
 
-    fn report(channel: &Channel, second: u64, due: u64, last: bool) -> bool {
+    fn report(channel: &mut Channel, second: u64, due: u64, last: bool) -> bool {
         let Some(Spare { mut tally, rows, landings }) = channel.spare(last) else { return false };
         tally.counters.due = due;
         channel.send(Report {
@@ -337,10 +373,10 @@ mod tests {
 
     #[test]
     fn an_interval_is_what_all_workers_reported_of_it() {
-        let (mut collector, channels) = collector(2, &[], Rows::default);
-        assert!(report(&channels[0], 1, 3, false));
+        let (mut collector, mut channels) = collector(2, &[], Rows::default);
+        assert!(report(&mut channels[0], 1, 3, false));
         assert!(next(&mut collector).is_none());
-        assert!(report(&channels[1], 1, 4, false));
+        assert!(report(&mut channels[1], 1, 4, false));
         let interval = next(&mut collector).expect("both have reported");
         assert_eq!((interval.tally.counters.due, interval.gauges.connected), (7, 2));
         assert_eq!(interval.length, Duration::from_secs(1));
@@ -349,10 +385,10 @@ mod tests {
 
     #[test]
     fn what_a_late_worker_used_is_of_the_time_that_it_reports_of() {
-        let (mut collector, channels) = collector(2, &[], Rows::default);
+        let (mut collector, mut channels) = collector(2, &[], Rows::default);
         for (first, second) in [(1, 3), (4, 5)] {
-            assert!(report(&channels[0], first, 1, false));
-            assert!(report(&channels[1], second, 1, false));
+            assert!(report(&mut channels[0], first, 1, false));
+            assert!(report(&mut channels[1], second, 1, false));
             // Both have always used a tenth of a core, and the second interval is of two seconds.
             let health = next(&mut collector).expect("both have reported").health;
             assert!((health.cpu_cores - 0.2).abs() < 1e-9, "{health:?}");
@@ -366,31 +402,53 @@ mod tests {
         let mut sent = 0;
         for second in 1..=5 {
             // What does not go with this report goes with the next: the worker keeps its tally.
-            sent += u64::from(report(&channels[0], second, 10, false)) * 10;
+            sent += u64::from(report(&mut channels[0], second, 10, false)) * 10;
         }
-        assert_eq!(sent, 20);
-        assert!(report(&channels[1], 5, 1, false));
-        assert!(next(&mut collector).is_some());
-        assert!(report(&channels[0], 6, 10, false), "a tally has come back");
-        for channel in channels.drain(..) {
-            assert!(report(&channel, 7, 5, true), "there always is room for the last");
+        assert_eq!(sent, 30);
+        assert!(report(&mut channels[1], 5, 1, false));
+        let interval = next(&mut collector).expect("both have reported");
+        assert!(!report(&mut channels[0], 6, 10, false), "it is still needed");
+        collector.take_back(interval.tally);
+        assert!(report(&mut channels[0], 6, 10, false), "a tally has come back");
+        for mut channel in channels.drain(..) {
+            assert!(report(&mut channel, 7, 5, true), "there always is room for the last");
         }
-        assert_eq!(rest(&mut collector), 10 + 10 + 5 + 5);
+        assert_eq!(rest(&mut collector), 10 + 10 + 10 + 5 + 5);
         assert!(!collector.has_lost_a_worker());
+    }
+
+    #[test]
+    fn a_tally_comes_back_empty_and_is_the_next_to_be_filled() {
+        let (mut collector, mut channels) = collector(1, &[], Rows::default);
+        for second in 1..=5 {
+            let Spare { mut tally, rows, landings } = channels[0].spare(false).expect("a tally");
+            assert_eq!(tally, Tally::default());
+            // From the second one on it is that of the second before.
+            assert_eq!(tally.acks.capacity() > 100, second > 1);
+            tally.acks.reserve(100);
+            tally.counters.due = second;
+            tally.latencies[0].service.record(second);
+            channels[0].back.push(Spare { tally, rows, landings });
+            assert!(report(&mut channels[0], second, second, false));
+            let interval = next(&mut collector).expect("it has reported");
+            assert_eq!(interval.tally.counters.due, second);
+            assert_eq!(interval.tally.latencies[0].service.count(), 1);
+            collector.take_back(interval.tally);
+        }
     }
 
     #[test]
     fn a_worker_that_dies_holds_nobody_up_and_what_it_reported_counts() {
         let (mut collector, mut channels) = collector(2, &[], Rows::default);
-        let dead = channels.remove(0);
-        assert!(report(&dead, 1, 3, false));
+        let mut dead = channels.remove(0);
+        assert!(report(&mut dead, 1, 3, false));
         drop(dead);
-        assert!(report(&channels[0], 1, 4, false));
+        assert!(report(&mut channels[0], 1, 4, false));
         assert_eq!(next(&mut collector).expect("a first interval").tally.counters.due, 7);
         assert!(collector.has_lost_a_worker());
-        assert!(report(&channels[0], 2, 5, false));
+        assert!(report(&mut channels[0], 2, 5, false));
         assert_eq!(next(&mut collector).expect("a second one").tally.counters.due, 5);
-        assert!(report(&channels[0], 3, 6, true));
+        assert!(report(&mut channels[0], 3, 6, true));
         channels.clear();
         assert_eq!(rest(&mut collector), 6);
     }

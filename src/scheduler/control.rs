@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use super::stop::Urgency;
 use super::worker::{self, Owner, Shared, Worker};
 use crate::law::Time;
 use crate::metrics::Metric;
@@ -86,10 +87,17 @@ impl Worker {
             (true, Role::Control) => Metric::KeepaliveControl,
             (true, Role::Load(_)) => Metric::KeepaliveTwin,
         };
-        // Once the run ends the threads end each in its own time, and there is nothing to compare with.
-        if metric == Metric::Keepalive || self.stage == worker::Stage::Running {
+        if metric == Metric::Keepalive || self.compares(at) {
             self.recorder.service(metric, sent, at);
         }
+    }
+
+    /// Whether what a quiet client measures at `at` has its like on the other side. Once the run ends it has not: the threads
+    /// see that each in its own time, and the workers have all sign-offs to do.
+    fn compares(&self, at: Time) -> bool {
+        let Shared { start, steering, plan, .. } = &*self.shared;
+        let is_running = self.stage == worker::Stage::Running && steering.stop().urgency() == Urgency::Run;
+        is_running && at < *start + plan.duration()
     }
 
     /// Records a lateness of this thread, if it is a worker's: that of the control thread would hide those.

@@ -29,25 +29,41 @@ impl ThreadUse {
     }
 }
 
+/// A file in which the system says something new at each reading. It stays open: to find it anew takes longer than to read
+/// it.
+#[derive(Debug)]
+struct Source(File);
+
+impl Source {
+    fn open(path: impl AsRef<Path>) -> Option<Source> {
+        File::open(path).ok().map(Source)
+    }
+
+    /// What it says now, as far as `room` goes. Allocates nothing.
+    fn read<'a>(&self, room: &'a mut [u8]) -> Option<&'a str> {
+        let length = self.0.read_at(room, 0).ok()?;
+        std::str::from_utf8(room.get(..length)?).ok()
+    }
+}
+
 /// Reads what a thread used. It belongs to that thread, and is made on it.
 #[derive(Debug)]
 pub(super) struct ThreadMeter {
-    schedstat: Option<File>,
+    schedstat: Option<Source>,
 }
 
 impl ThreadMeter {
     /// The meter of the thread that calls.
     pub fn of_this_thread() -> ThreadMeter {
-        ThreadMeter { schedstat: File::open("/proc/thread-self/schedstat").ok() }
+        ThreadMeter { schedstat: Source::open("/proc/thread-self/schedstat") }
     }
 
     /// What the thread has used so far. Allocates nothing: a worker reads it between two turns.
     pub fn read(&self) -> ThreadUse {
         let cpu = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
-        let mut text = [0; 96];
-        let length = self.schedstat.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
-        let text = length.and_then(|length| std::str::from_utf8(text.get(..length)?).ok());
-        ThreadUse { cpu, run_delay: text.and_then(run_delay) }
+        let mut room = [0; 96];
+        let schedstat = self.schedstat.as_ref().and_then(|source| source.read(&mut room));
+        ThreadUse { cpu, run_delay: schedstat.and_then(run_delay) }
     }
 }
 
@@ -82,7 +98,9 @@ pub(super) struct Throttled {
 /// Reads what the process and the machine are like, from one call to the next.
 #[derive(Debug)]
 pub(super) struct Surveyor {
-    quotas: Vec<PathBuf>,
+    machine: Option<Source>,
+    memory: Option<Source>,
+    quotas: Vec<Source>,
     steal: Option<Ticks>,
     throttled: Option<Throttled>,
 }
@@ -92,14 +110,21 @@ impl Surveyor {
     pub fn new() -> Surveyor {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let mut surveyor = Surveyor { quotas: quota_files(&groups, &mounts), steal: None, throttled: None };
+        let mut surveyor = Surveyor {
+            machine: Source::open("/proc/stat"),
+            memory: Source::open("/proc/self/statm"),
+            quotas: quota_files(&groups, &mounts).iter().filter_map(Source::open).collect(),
+            steal: None,
+            throttled: None,
+        };
         surveyor.survey();
         surveyor
     }
 
     /// What there is now, and what was used since the last call.
     pub fn survey(&mut self) -> Surroundings {
-        let ticks = fs::read_to_string("/proc/stat").ok().and_then(|stat| ticks(&stat));
+        let mut room = [0; 1024];
+        let ticks = self.machine.as_ref().and_then(|source| ticks(source.read(&mut room)?));
         let steal_part = ticks.zip(self.steal).and_then(|(now, then)| now.part_since(then));
         self.steal = ticks;
         let throttled = self.read_throttled();
@@ -108,12 +133,15 @@ impl Surveyor {
             time: now.time.saturating_sub(then.time),
         });
         self.throttled = throttled;
-        Surroundings { rss_bytes: rss_bytes(), fds_open: open_descriptors(), steal_part, throttled: since }
+        let rss_bytes =
+            self.memory.as_ref().and_then(|source| rss_bytes(source.read(&mut room)?)).unwrap_or(0);
+        Surroundings { rss_bytes, fds_open: open_descriptors(), steal_part, throttled: since }
     }
 
     /// The throttling of the group and of those around it, added up: any of them stops the process.
     fn read_throttled(&self) -> Option<Throttled> {
-        let stats = self.quotas.iter().filter_map(|path| throttled(&fs::read_to_string(path).ok()?));
+        let mut room = [0; 4096];
+        let stats = self.quotas.iter().filter_map(|source| throttled(source.read(&mut room)?));
         stats.reduce(|one, other| Throttled {
             periods: one.periods + other.periods,
             time: one.time + other.time,
@@ -206,12 +234,11 @@ fn open_descriptors() -> Option<u64> {
     }
 }
 
-/// The memory in use by this process.
-pub(super) fn rss_bytes() -> u64 {
-    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+/// The memory in use, in bytes, by a file like `/proc/self/statm`.
+fn rss_bytes(statm: &str) -> Option<u64> {
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
-    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(4096)
+    Some(pages * u64::try_from(page).unwrap_or(4096))
 }
 
 #[cfg(test)]
@@ -249,6 +276,14 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_in_use_is_the_second_figure_of_statm_in_pages() {
+        let pages = |pages: &str| rss_bytes(&format!("90000 {pages} 17 3 0 9 0\n"));
+        assert_eq!(pages("30"), pages("1").map(|page| 30 * page));
+        assert!(pages("1").is_some_and(|page| page >= 4096));
+        assert_eq!((rss_bytes("90000"), rss_bytes("")), (None, None));
+    }
+
+    #[test]
     fn throttling_is_read_of_both_versions_of_cgroups() {
         let two = "usage_usec 9\nnr_periods 40\nnr_throttled 7\nthrottled_usec 1500\n";
         let one = "nr_periods 40\nnr_throttled 7\nthrottled_time 1500000\n";
@@ -282,7 +317,6 @@ mod tests {
         let open = open_descriptors().unwrap();
         let held: Vec<File> = (0..10).map(|_| File::open("/proc/self/statm").unwrap()).collect();
         assert!(open_descriptors().unwrap() > open.min(3), "{held:?}");
-        assert!(rss_bytes() > 0);
         let meter = ThreadMeter::of_this_thread();
         assert!(meter.read().cpu > Duration::ZERO);
         let surroundings = Surveyor::new().survey();

@@ -26,7 +26,6 @@ mod stop;
 mod timers;
 mod worker;
 
-use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +43,7 @@ use self::memory::{MemoryLine, held_before_connecting};
 use self::prepare::{Prepared, prepare};
 use self::renewal::Renewer;
 use self::sessions::{Sessions, SignedOut};
-use self::worker::{SOCKETS_A_TURN, Shared, Worker};
+use self::worker::{Shared, Worker};
 use crate::client::{ScoutError, Scouted, Wishes, scout};
 use crate::embedded_core::Truth;
 use crate::law::Seed;
@@ -414,6 +413,7 @@ fn load(
                     measured.aborted_by = Some(aborted);
                 }
                 stopped = stop.urgency() != Urgency::Run;
+                collector.take_back(interval.tally);
             }
         }
         if collector.has_lost_a_worker() && stop.urgency() == Urgency::Run {
@@ -533,13 +533,7 @@ fn start_workers(shared: &Arc<Shared>, channels: Vec<Channel>) -> Result<Vec<Thr
 fn work(shared: Arc<Shared>, role: Role, channel: Channel) -> io::Result<()> {
     // Only the kernel's timers are used, and they are not rounded to the default slack of 50 µs then.
     let _ = nix::sys::prctl::set_timerslack(1);
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_io().max_io_events_per_tick(SOCKETS_A_TURN).build()?;
-    runtime.block_on(async {
-        let mut worker = Worker::new(shared, role, channel)?;
-        // The budget that tokio gives a task is for many tasks that share a thread; this is the only one.
-        tokio::task::unconstrained(poll_fn(move |cx| worker.poll(cx))).await
-    })
+    Worker::new(shared, role, channel)?.run()
 }
 
 fn join(threads: Vec<Thread>) -> Result<(), RunError> {

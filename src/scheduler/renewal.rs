@@ -148,11 +148,12 @@ impl Worker {
         let old = Secret::new(self.token_of(place));
         let token = Rc::clone(self.tokens.entry(place).or_insert_with(|| Rc::new(RefCell::new(old))));
         let (dialer, force) = (Arc::clone(&self.shared.dialer), self.force(true));
+        let watcher = self.poller.watcher(place as u32);
         let dialling = async move {
             let new = renewal.await.map_err(|_| DialError::NoSession)?;
             let text = new.expose().to_owned();
             token.replace(new);
-            dialer.dial(number as usize, text, force).await
+            dialer.dial(number as usize, text, force, watcher).await
         };
         let now = self.now();
         // A session takes as long as an answer may take, and then the connection.

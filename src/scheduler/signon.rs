@@ -43,7 +43,8 @@ impl Worker {
         let timeout = sent + self.shared.plan.target.connect_timeout;
         let token = self.token_of(place);
         let number = self.number_of(place) as usize;
-        let dialling = Arc::clone(&self.shared.dialer).dial(number, token, self.force(displaces));
+        let (dialer, watcher) = (Arc::clone(&self.shared.dialer), self.poller.watcher(place as u32));
+        let dialling = dialer.dial(number, token, self.force(displaces), watcher);
         self.clients[place].reconnection.due = Time::NEVER;
         self.clients[place].dial(dialling, Signon { due, sent, timeout, again });
         self.wake_client(place);

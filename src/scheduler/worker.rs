@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::attempts::{Attempt, Attempts};
@@ -24,15 +24,17 @@ use crate::profile::{CallPlan, Force, Plan};
 use crate::protocol::{Dialect, Session, SessionSettings};
 use crate::scenario::Direction;
 use crate::subscribers::Subscriber;
-use crate::transport::{Alarm, Buffers, Clock, Deadlines, Dialer, ReadySet, Received};
+use crate::transport::{Buffers, Clock, Deadlines, Dialer, Poller, Received};
 use crate::workload::{self, AttemptNumber, Schedule, Segment, SignOff, What};
 
 /// How often a worker looks at the stop signal: a whole part of a second, so that one of its looks is at the second's end.
 const TICK: Duration = Duration::from_millis(100);
+/// How often the thread of the control clients does, whose lateness nobody asks for: each look costs some 40 µs.
+const CONTROL_TICK: Duration = Duration::from_millis(500);
 /// A worker that meets its next deadline later than this has stood still, and reads its links first.
 const STOOD_STILL: Duration = Duration::from_millis(50);
-/// How many sockets the runtime tells of between two turns.
-pub(super) const SOCKETS_A_TURN: usize = 1024;
+/// How many sockets the system tells of between two turns.
+const SOCKETS_A_TURN: usize = 1024;
 /// At the end of the run so many clients sign off every so often: 6,400 a second. As fast as it can, a worker would let
 /// the keepalives of the others wait, and call itself unfit for what nobody measures; and the server would see a burst
 /// that no profile asked for.
@@ -134,9 +136,8 @@ pub(super) struct Worker {
     /// What is due next, if it is due before the horizon.
     next_due: Option<workload::Due>,
     pub lookahead: Lookahead,
-    ready: ReadySet,
+    pub poller: Poller,
     turn: Vec<u32>,
-    alarm: Alarm,
     channel: Channel,
     second: u64,
     /// When this turn began: what became ready before it waited for it.
@@ -173,19 +174,19 @@ impl LiveGauges {
 }
 
 impl Worker {
-    /// A worker with this role. Must be made in the runtime that will run it.
+    /// A worker with this role. Must be made on the thread that will run it.
     pub fn new(shared: Arc<Shared>, role: Role, channel: Channel) -> io::Result<Worker> {
-        let ready = ReadySet::default();
         let (stages, segment) = role.load(&shared.plan);
         let quiet = role.quiet_numbers(&shared);
-        let clients = clients(&shared, stages, segment, &quiet, &ready);
+        let numbers = numbers(&shared, stages, segment, &quiet);
+        let poller = Poller::new(numbers.len(), SOCKETS_A_TURN, shared.clock)?;
+        let clients = clients(&shared, numbers, &poller);
         let CallPlan { sdp, candidates, .. } = &shared.plan.calls;
         let mut draws = shared.plan.seed.stream("media", segment.index as u64);
         let number_length = shared.subscribers.first().map_or(0, |subscriber| subscriber.number.len());
         let media = Media::new(sdp, *candidates, shared.dialect, number_length, &mut draws)
             .map_err(io::Error::other)?;
         let schedule = Schedule::new(stages, shared.plan.seed, segment);
-        let alarm = Alarm::new(shared.clock)?;
         let mut deadlines = Deadlines::default();
         deadlines.push(shared.start, Owner::Tick);
         let connected_since = shared.start;
@@ -222,9 +223,8 @@ impl Worker {
             schedule,
             next_due: None,
             lookahead: Lookahead::default(),
-            ready,
+            poller,
             turn: Vec::new(),
-            alarm,
             channel,
             second: 0,
             begun: connected_since,
@@ -241,8 +241,23 @@ impl Worker {
         Ok(worker)
     }
 
-    /// One turn: what is due, then what is ready. Ready when the worker is done.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Works until all is done, and has reported it.
+    ///
+    /// # Errors
+    /// The system's, which it has no reason to give.
+    pub fn run(mut self) -> io::Result<()> {
+        // The sockets are looked at after each turn, however much is due.
+        while self.stage != Stage::Done {
+            let next = self.next_deadline();
+            self.poller.wait(next, &mut self.turn)?;
+            self.turn();
+        }
+        self.report(true);
+        Ok(())
+    }
+
+    /// One turn: what is due, then what is ready.
+    fn turn(&mut self) {
         let begun = self.now();
         self.begun = begun;
         self.end_second(begun);
@@ -252,28 +267,13 @@ impl Worker {
             self.meet_deadlines(begun);
         }
         let mut turn = std::mem::take(&mut self.turn);
-        self.ready.take(&mut turn, cx);
+        self.poller.woken(&mut turn);
         for place in turn.drain(..) {
             self.step(place as usize);
         }
         self.turn = turn;
         self.advance();
-        let ended = self.now();
-        self.turn_max = self.turn_max.max(ended.since(begun));
-        if self.stage == Stage::Done {
-            self.report(true);
-            return Poll::Ready(Ok(()));
-        }
-        // Back to the runtime after each turn, so that it looks at the sockets however much is due.
-        let next = self.next_deadline();
-        match self.alarm.poll(next, cx) {
-            Poll::Ready(Ok(())) => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
+        self.turn_max = self.turn_max.max(self.now().since(begun));
     }
 
     /// Whether everything that came in before `begun`, or before the worker stood still, has been read.
@@ -316,6 +316,8 @@ impl Worker {
         let start = self.shared.start;
         let scheduled = match self.stage {
             Stage::SigningOff if self.has_to_sign_off() => self.next_sign_offs,
+            // It has no schedule that could change.
+            Stage::Running if self.role == Role::Control => Time::NEVER,
             Stage::Running => {
                 let due = self.peek_schedule().map_or(Time::NEVER, |due| start + due.at);
                 due.min(start + self.lookahead.latest())
@@ -339,6 +341,9 @@ impl Worker {
 
     /// Takes up what was changed by hand, before anything of it is due.
     fn look_ahead(&mut self, now: Time) {
+        if self.role == Role::Control {
+            return;
+        }
         let now = now.since(self.shared.start);
         if self.lookahead.look(&self.shared.steering, now) {
             self.schedule.set_pace(self.lookahead.pace());
@@ -407,8 +412,9 @@ impl Worker {
     fn tick(&mut self, at: Time, now: Time) {
         self.heartbeat_late_max = self.heartbeat_late_max.max(now.since(at));
         let start = self.shared.start;
-        let ticks = now.since(start).as_nanos() / TICK.as_nanos() + 1;
-        self.deadlines.push(start + TICK * ticks as u32, Owner::Tick);
+        let tick = if self.role == Role::Control { CONTROL_TICK } else { TICK };
+        let ticks = now.since(start).as_nanos() / tick.as_nanos() + 1;
+        self.deadlines.push(start + tick * ticks as u32, Owner::Tick);
         match (self.shared.steering.stop().urgency(), self.stage) {
             (Urgency::Leave, _) => self.leave(now),
             (Urgency::Drain, Stage::Running) => self.drain(now, now),
@@ -603,23 +609,26 @@ impl Worker {
     }
 }
 
-/// The clients of a part of the load, and then the quiet ones.
-fn clients(
+/// The numbers of the clients of a part of the load, and then of the quiet ones, and how the session of each behaves.
+fn numbers(
     shared: &Shared,
     stages: &[workload::Stage],
     segment: Segment,
     quiet_numbers: &[u32],
-    ready: &ReadySet,
-) -> Vec<Client> {
+) -> Vec<(u32, SessionSettings)> {
     let peak = stages.iter().map(workload::Stage::peak_clients).max().unwrap_or(0);
     let loaded = (0..peak).filter(|client| segment.owns_client(*client));
     let loaded = loaded.map(|number| (number, shared.settings));
-    let all = loaded.chain(quiet_numbers.iter().map(|number| (*number, quiet(shared.settings))));
+    loaded.chain(quiet_numbers.iter().map(|number| (*number, quiet(shared.settings)))).collect()
+}
+
+/// The clients with these numbers.
+fn clients(shared: &Shared, numbers: Vec<(u32, SessionSettings)>, poller: &Poller) -> Vec<Client> {
     let client = |(place, (number, settings))| {
         let draws = shared.plan.seed.stream("client", u64::from(number));
         let session = Session::new(shared.dialect, settings, shared.run_number, number, draws);
         let reconnection = Reconnection::new(shared.plan.seed.stream("reconnect", u64::from(number)));
-        Client::new(session, reconnection, ready.waker(place as u32))
+        Client::new(session, reconnection, poller.waker(place as u32))
     };
-    all.enumerate().map(client).collect()
+    numbers.into_iter().enumerate().map(client).collect()
 }

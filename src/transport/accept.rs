@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::frames::Frames;
 use super::http::UpgradeRequest;
-use super::{Clock, End, HttpConnection, HttpRequest, Link, SUB_PROTOCOL, Stream};
+use super::{Clock, End, HttpConnection, HttpRequest, Link, SUB_PROTOCOL, Socket, Stream};
 
 /// What a client asked for in its upgrade request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub async fn accept(
     judge: impl FnOnce(&Asked) -> Result<(), Refusal>,
 ) -> Option<Accepted> {
     let _ = tcp.set_nodelay(true);
+    let tcp = Socket::from(tcp);
     let stream = match tls {
         None => Stream::plain(tcp, clock),
         Some(acceptor) => {

@@ -12,31 +12,63 @@ use tokio::io::unix::AsyncFd;
 use super::Clock;
 use crate::law::Time;
 
-/// An alarm clock on the runtime's own event loop.
+/// The kernel's timer, set for a time of the run's clock.
 ///
-/// A runtime's timers round to a millisecond, which alone would be a third of a fast server's latency; the
-/// kernel's `timerfd` with an absolute time is late by tens of microseconds.
+/// A runtime's timers round to a millisecond, as `epoll_wait` does, which alone would be a third of a fast server's latency;
+/// the kernel's `timerfd` with an absolute time is late by tens of microseconds.
 #[derive(Debug)]
-pub struct Alarm {
-    timer: AsyncFd<Timer>,
+pub(super) struct Timer {
+    timer: TimerFd,
     clock: Clock,
     set_for: Time,
 }
 
-/// The kernel's timer, in the shape that the runtime registers.
-#[derive(Debug)]
-struct Timer(TimerFd);
+impl Timer {
+    /// One that is not set.
+    pub fn new(clock: Clock) -> io::Result<Timer> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        Ok(Timer { timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?, clock, set_for: Time::NEVER })
+    }
+
+    /// Has it go off at `deadline`, and not at the time that was set before. [`Time::NEVER`] never comes.
+    pub fn set(&mut self, deadline: Time) -> io::Result<()> {
+        if self.set_for == deadline {
+            return Ok(());
+        }
+        if deadline == Time::NEVER {
+            self.timer.unset()?;
+        } else {
+            let at = TimeSpec::from(Duration::from_nanos(self.clock.on_monotonic(deadline)));
+            self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+        }
+        self.set_for = deadline;
+        Ok(())
+    }
+
+    /// It has gone off, for this deadline or for one before. Its expirations need not be read: setting it anew takes them
+    /// back, and whoever watches it is told of each going off, not of a state.
+    pub fn went_off(&mut self) {
+        self.set_for = Time::NEVER;
+    }
+}
 
 impl AsRawFd for Timer {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
+        self.timer.as_fd().as_raw_fd()
     }
 }
 
 impl AsFd for Timer {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.timer.as_fd()
     }
+}
+
+/// An alarm clock on a runtime's event loop.
+#[derive(Debug)]
+pub struct Alarm {
+    timer: AsyncFd<Timer>,
+    clock: Clock,
 }
 
 impl Alarm {
@@ -45,15 +77,13 @@ impl Alarm {
     /// # Errors
     /// The system's, when it has no descriptor left.
     pub fn new(clock: Clock) -> io::Result<Alarm> {
-        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         #[expect(
             deprecated,
             reason = "its successor is unsafe to call; what it guards against, a descriptor that \
                                        is closed while registered, cannot be here: the timer owns its own"
         )]
-        let timer = AsyncFd::new(Timer(timer))?;
-        Ok(Alarm { timer, clock, set_for: Time::NEVER })
+        let timer = AsyncFd::new(Timer::new(clock)?)?;
+        Ok(Alarm { timer, clock })
     }
 
     /// Ready once `deadline` has come; else the task is woken when it does. [`Time::NEVER`] never comes.
@@ -62,32 +92,17 @@ impl Alarm {
             return Poll::Ready(Ok(()));
         }
         loop {
-            match self.timer.poll_read_ready(cx) {
+            match self.timer.poll_read_ready_mut(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                // It has gone off, for this deadline or for one before. Its expirations need not be read: setting it
-                // anew takes them back, and the runtime is told of each going off, not of a state.
                 Poll::Ready(Ok(mut ready)) => {
                     ready.clear_ready();
-                    self.set_for = Time::NEVER;
+                    ready.get_inner_mut().went_off();
                 }
             }
         }
-        if self.set_for != deadline {
-            self.set(deadline)?;
-        }
+        self.timer.get_mut().set(deadline)?;
         Poll::Pending
-    }
-
-    fn set(&mut self, deadline: Time) -> io::Result<()> {
-        if deadline == Time::NEVER {
-            self.timer.get_ref().0.unset()?;
-        } else {
-            let at = TimeSpec::from(Duration::from_nanos(self.clock.on_monotonic(deadline)));
-            self.timer.get_ref().0.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
-        }
-        self.set_for = deadline;
-        Ok(())
     }
 }
 

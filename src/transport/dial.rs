@@ -2,19 +2,16 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::frames::Frames;
 use super::upgrade::{Request, UpgradeError, upgrade};
-use super::{Clock, End, Link, Stream};
+use super::{Clock, End, Link, Socket, Stream, Watcher};
 use crate::law::Time;
 
 /// What RFC 3986 leaves as it is in a query value.
@@ -184,7 +181,8 @@ impl From<UpgradeError> for DialError {
 
 impl Dialer {
     /// Dials for the client `number`, which chooses among several addresses, with its `token` and `force`
-    /// (protocol, section 1.1). The owner drops the future when the connect timeout has passed.
+    /// (protocol, section 1.1). The owner drops the future when the connect timeout has passed. `watcher` tells when to poll
+    /// it, and later the link.
     ///
     /// # Errors
     /// [`DialError`] says what went wrong in which step; it never holds the token.
@@ -193,8 +191,9 @@ impl Dialer {
         number: usize,
         token: String,
         force: bool,
+        watcher: Watcher,
     ) -> Result<Dialled, DialError> {
-        let Opened { mut stream, started, connected, secured, resumed } = self.open(number).await?;
+        let Opened { mut stream, started, connected, secured, resumed } = self.open(number, &watcher).await?;
         let query = utf8_percent_encode(&token, QUERY_VALUE);
         let request = Request::new(&self.host, format_args!("{}?token={query}&force={force}", self.path));
         let upgraded = upgrade(&mut stream, request).await?;
@@ -215,9 +214,9 @@ impl Dialer {
     ///
     /// # Errors
     /// [`DialError`], as [`Dialer::dial`] but for the upgrade.
-    pub async fn open(&self, number: usize) -> Result<Opened, DialError> {
+    pub async fn open(&self, number: usize, watcher: &Watcher) -> Result<Opened, DialError> {
         let started = self.clock.now();
-        let tcp = self.connect(number).await.map_err(|error| DialError::from_connect(&error))?;
+        let tcp = self.connect(number, watcher).await.map_err(|error| DialError::from_connect(&error))?;
         let connected = self.clock.now();
         let Some((connector, name)) = &self.tls else {
             return Ok(Opened {
@@ -235,20 +234,12 @@ impl Dialer {
         Ok(Opened { stream, started, connected, secured: self.clock.now(), resumed })
     }
 
-    async fn connect(&self, number: usize) -> io::Result<TcpStream> {
+    async fn connect(&self, number: usize, watcher: &Watcher) -> io::Result<Socket> {
         let address = *self
             .addresses
             .get(number % self.addresses.len().max(1))
             .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        if let Some(source) = self.source_addresses.get(number % self.source_addresses.len().max(1)) {
-            // Without this option a port is taken for all destinations at the bind, not for one at the connect,
-            // and a source address is used up at some 28,000 connections.
-            setsockopt(&socket.as_fd(), IpBindAddressNoPort, &true)?;
-            socket.bind(SocketAddr::new(*source, 0))?;
-        }
-        let tcp = socket.connect(address).await?;
-        tcp.set_nodelay(true)?;
-        Ok(tcp)
+        let source = self.source_addresses.get(number % self.source_addresses.len().max(1)).copied();
+        Socket::connect(address, source, watcher).await
     }
 }

@@ -118,8 +118,8 @@ impl Link {
         }
     }
 
-    /// Sends `text`: writes as much of it as the socket takes; the rest goes with [`Link::poll_receive`], which the
-    /// task is woken for.
+    /// Sends `text`: writes as much of it as the socket takes; the rest goes with [`Link::poll_receive`], for which
+    /// whoever watches the socket tells when it takes more.
     ///
     /// # Errors
     /// The connection has ended or its other end does not read: [`Link::poll_receive`] tells the rest, except for

@@ -1,7 +1,8 @@
-//! One WebSocket connection and what it takes to step thousands of them from one task.
+//! One WebSocket connection and what it takes to step thousands of them from one thread.
 //!
-//! [`Dialer`] and [`accept`] make a [`Link`]; a [`Link`] is polled by its owner. [`ReadySet`] tells which links have
-//! something to do, [`Deadlines`] and [`Alarm`] when the next thing is due. Every read is stamped beneath TLS and
+//! [`Dialer`] and [`accept`] make a [`Link`]; a [`Link`] is polled by its owner. Which links have something to do, and that the
+//! next thing is due, a [`Poller`] tells a worker; within a tokio runtime, as in the embedded core, [`ReadySet`] and [`Alarm`]
+//! do. Every read is stamped beneath TLS and
 //! the WebSocket layer ([`Stream`]). A link reads into and writes from the [`Buffers`] of its thread, and has none of its
 //! own while nothing is to be read or written ([`Frames`]).
 
@@ -16,7 +17,9 @@ mod frames;
 mod http;
 mod limits;
 mod link;
+mod poller;
 mod ready;
+mod socket;
 mod stream;
 mod tls;
 mod upgrade;
@@ -32,7 +35,9 @@ pub use frames::{Frame, FrameError, Frames};
 pub use http::{HttpConnection, HttpRequest, HttpResponse};
 pub use limits::{local_ports, raise_descriptor_limit};
 pub use link::{Closed, End, Initiator, Link, MAX_MESSAGE_BYTES, Received};
+pub use poller::{Poller, Post, Watcher};
 pub use ready::{ReadySet, ReadyWaker};
+pub use socket::Socket;
 pub use stream::{Stamped, Stream};
 pub use tls::{Resumption, TlsError, Trust, connector, own_acceptor, server_name};
 

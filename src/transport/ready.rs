@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-/// Collects the wake-ups of many connections for the one task that steps them.
+/// Collects the wake-ups of many connections for the one thread or task that steps them.
 ///
-/// A worker steps thousands of clients from a single task. Each has a [`Waker`] that says which client it
-/// is; a wake-up puts its number on a list, once, and wakes the task. So a turn of the task costs what is ready,
-/// not what is there. The list's mutex is only ever contended by a wake-up from another thread, of which there
-/// are none in a worker.
+/// A worker steps thousands of clients from a single thread, the embedded core its connections from a single task. Each has a
+/// [`Waker`] that says which one it is; a wake-up puts its number on a list, once, and wakes whoever steps them. So a turn
+/// costs what is ready, not what is there. The list's mutex is only ever contended by a wake-up from another thread: in a
+/// worker that of a session that was asked for, in a core none.
 #[derive(Debug, Default)]
 pub struct ReadySet {
     list: Arc<List>,
@@ -41,7 +41,7 @@ impl ReadySet {
         Arc::new(ReadyWaker { number, listed: AtomicBool::new(false), list: Arc::clone(&self.list) })
     }
 
-    /// Moves the numbers of all that were woken since the last call to the end of `into`, and has the task
+    /// Moves the numbers of all that were woken since the last call to the end of `into`, and has the waker of `cx`
     /// woken at the next wake-up.
     pub fn take(&self, into: &mut Vec<u32>, cx: &Context<'_>) {
         let mut state = self.list.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,8 @@ impl ReadySet {
 impl ReadyWaker {
     /// Says that the connection is about to be stepped: a wake-up from now on lists it again.
     pub fn stepping(&self) {
-        self.listed.store(false, Ordering::Release);
+        // A swap, so that whoever steps sees all that was there when somebody else found the place listed already.
+        self.listed.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -75,7 +76,7 @@ impl Wake for ReadyWaker {
         }
         let mut state = self.list.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ready.push(self.number);
-        // The first of a turn wakes the task; the others find it awake.
+        // The first of a turn wakes whoever steps them; the others find it awake.
         if state.ready.len() == 1
             && let Some(task) = &state.task
         {

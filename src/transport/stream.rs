@@ -6,10 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-use super::Clock;
+use super::{Clock, Socket};
 use crate::law::Time;
 
 /// A TCP connection that remembers when bytes last came off it and when bytes last went on it.
@@ -17,7 +16,7 @@ use crate::law::Time;
 /// It lies beneath TLS and WebSocket: nothing has been decrypted or parsed when the time is taken.
 #[derive(Debug)]
 pub struct Stamped {
-    tcp: TcpStream,
+    tcp: Socket,
     clock: Clock,
     last_read: Time,
     last_write: Time,
@@ -40,12 +39,12 @@ struct Flight {
 }
 
 impl Stamped {
-    fn new(tcp: TcpStream, clock: Clock) -> Stamped {
+    fn new(tcp: Socket, clock: Clock) -> Stamped {
         Stamped { tcp, clock, last_read: clock.now(), last_write: clock.now(), flight: None }
     }
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        let written = self.tcp.poll_write(cx, bytes);
         if let Poll::Ready(Ok(_)) = written {
             self.last_write = self.clock.now();
         }
@@ -95,7 +94,7 @@ impl AsyncRead for Stamped {
             ready!(self.send_flight(cx))?;
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.tcp).poll_read(cx, buffer);
+        let read = self.tcp.poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.last_read = self.clock.now();
         }
@@ -120,12 +119,12 @@ impl AsyncWrite for Stamped {
             Some(_) => ready!(self.send_flight(cx))?,
             None => {}
         }
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_flight(cx))?;
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        self.tcp.poll_shutdown(cx)
     }
 }
 
@@ -140,12 +139,12 @@ pub enum Stream {
 
 impl Stream {
     /// Over `tcp` as it is.
-    pub fn plain(tcp: TcpStream, clock: Clock) -> Stream {
+    pub fn plain(tcp: Socket, clock: Clock) -> Stream {
         Stream::Plain(Stamped::new(tcp, clock))
     }
 
     /// `tcp` made ready for a TLS handshake: what is written goes out when the handshake waits for an answer.
-    pub(super) fn stamped(tcp: TcpStream, clock: Clock) -> Stamped {
+    pub(super) fn stamped(tcp: Socket, clock: Clock) -> Stamped {
         let mut stamped = Stamped::new(tcp, clock);
         stamped.flight = Some(Box::default());
         stamped
@@ -178,7 +177,7 @@ impl Stream {
     /// # Errors
     /// The system's, once the connection is gone.
     pub fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.tcp().tcp.peer_addr()
+        self.tcp().tcp.peer_address()
     }
 
     fn tcp(&self) -> &Stamped {
@@ -232,7 +231,7 @@ mod tests {
     use nix::errno::Errno;
     use nix::sys::socket::{MsgFlags, recv};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -241,7 +240,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dialled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        (Stream::stamped(dialled, Clock::start()), accepted)
+        (Stream::stamped(dialled.into(), Clock::start()), accepted)
     }
 
     /// These many bytes, and no more, have come.

@@ -13,7 +13,9 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use wtsp_load::embedded_core::Provisioned;
-use wtsp_load::transport::{Buffers, Clock, Dialer, Received, Resumption, Trust, connector, server_name};
+use wtsp_load::transport::{
+    Buffers, Clock, Dialer, Received, Resumption, Trust, Watcher, connector, server_name,
+};
 
 /// A running `serve` and its URL; killed if a test fails before its end.
 struct Serve {
@@ -176,7 +178,8 @@ async fn an_earlier_tls_session_is_taken_up_if_that_is_wanted_and_not_if_it_is_n
         });
         let mut buffers = Buffers::default();
         for expected in resumed {
-            let mut dialled = Arc::clone(&dialer).dial(0, "unknown".to_owned(), false).await.unwrap();
+            let mut dialled =
+                Arc::clone(&dialer).dial(0, "unknown".to_owned(), false, Watcher::Runtime).await.unwrap();
             assert_eq!(dialled.resumed, expected, "{resumption:?}");
             // The ticket comes with what the server says first.
             let received = poll_fn(|cx| dialled.link.poll_receive(&mut buffers, cx)).await;

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wtsp_load::law::Time;
 use wtsp_load::transport::{
     Accepted, Buffers, Clock, Dialer, End, FrameError, FrameReader, Incoming, Initiator, Link, Opcode,
-    Received, SubProtocolRule, accept, write_frame,
+    Received, SubProtocolRule, Watcher, accept, write_frame,
 };
 
 use crate::counting::allocations;
@@ -37,7 +37,7 @@ async fn client_and_socket() -> (Link, TcpStream) {
     socket.set_recv_buffer_size(8 * 1024).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
-    let dial = dialer(listener.local_addr().unwrap()).dial(0, "t".to_owned(), false);
+    let dial = dialer(listener.local_addr().unwrap()).dial(0, "t".to_owned(), false, Watcher::Runtime);
     let upgrade = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
@@ -62,7 +62,7 @@ async fn client_and_socket() -> (Link, TcpStream) {
 async fn links() -> (Link, Link) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let clock = Clock::start();
-    let dial = dialer(listener.local_addr().unwrap()).dial(0, "t".to_owned(), false);
+    let dial = dialer(listener.local_addr().unwrap()).dial(0, "t".to_owned(), false, Watcher::Runtime);
     let take = async {
         let (socket, _) = listener.accept().await.unwrap();
         match accept(socket, None, clock, SubProtocolRule::Strict, |_| Ok(())).await.unwrap() {

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::{Api, Lost};
 use crate::law::Time;
 use crate::subscribers::Secret;
+use crate::transport::Watcher;
 
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -85,7 +86,7 @@ impl<'a> Line<'a> {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Lost> {
-        let opened = self.api.dialer.open(self.number).await.map_err(Lost::Dial)?;
+        let opened = self.api.dialer.open(self.number, &Watcher::Runtime).await.map_err(Lost::Dial)?;
         let (sender, connection) =
             handshake(TokioIo::new(opened.stream)).await.map_err(|_| Lost::Connection)?;
         // It ends with the sender, or when the Core closes; what goes wrong on it, the sender is told.

@@ -1,9 +1,7 @@
-//! The core itself: all of its state, stepped from one task of one thread.
+//! The core itself: all of its state, stepped from one thread.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::poll_fn;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +13,7 @@ use super::address::Address;
 use super::calls::{Call, Transfer};
 use super::delays::Drawn;
 use super::injected::{Cause, Held};
-use super::listener::{Arrival, Arrivals};
+use super::listener::{Listener, Step};
 use super::post::{Mark, Order, Post};
 use super::slab::{Id, Slab};
 use super::{CoreOptions, Recipient, Truth, rest};
@@ -24,7 +22,7 @@ use crate::protocol::{
     CloseCode, CoreSession, Dialect, EventName, Heard, ServerMessage, SessionRules, Violation,
 };
 use crate::transport::{
-    Alarm, Buffers, Clock, Deadlines, FrameError, Initiator, Link, ReadySet, ReadyWaker, Received,
+    Buffers, Clock, Deadlines, FrameError, Initiator, Link, Poller, ReadyWaker, Received,
 };
 
 /// How many messages of one connection are taken before the others have their turn.
@@ -41,6 +39,13 @@ const STOPPING: Duration = Duration::from_secs(2);
 
 /// How many tenants are told apart; their names come from clients.
 const MAX_TENANTS: usize = 64;
+
+/// The place of the listener's socket.
+pub(super) const LISTENER: u32 = 0;
+/// The place that is woken by what the owner asks.
+const CONTROL: u32 = 1;
+/// Places that are never a connection's.
+pub(super) const OWN_PLACES: u32 = 2;
 
 /// What the core's owner asks of it. When the owner has gone, it closes all connections with 1001 and ends.
 #[derive(Debug)]
@@ -131,18 +136,21 @@ pub(super) struct Core {
     unwritten: Vec<Id>,
     /// What is queued, and to whom.
     queued: Vec<(Id, Held)>,
-    ready: ReadySet,
+    poller: Poller,
     stop_at: Option<Time>,
 }
 
 impl Core {
-    pub(super) fn new(mut options: CoreOptions, clock: Clock) -> Core {
+    /// A core whose sockets are watched by `poller`.
+    pub(super) fn new(mut options: CoreOptions, clock: Clock, poller: Poller) -> Core {
         // The accounts have all of it.
         let subscribers = std::mem::take(&mut options.subscribers);
         let now = clock.now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let epoch = since_epoch.as_millis() as i64 - now.as_nanos() as i64 / 1_000_000;
         let dialect = options.dialect.unwrap_or(Dialect::Flat);
+        let mut connections = Slab::default();
+        (0..OWN_PLACES).for_each(|_| _ = connections.reserve());
         Core {
             rules: options.session_rules(),
             clock,
@@ -151,7 +159,7 @@ impl Core {
             accounts: Accounts::new(&subscribers, options.lines, dialect),
             calls: Slab::default(),
             transfers: HashMap::new(),
-            connections: Slab::default(),
+            connections,
             due: Deadlines::default(),
             silences: Deadlines::default(),
             posts: Slab::default(),
@@ -165,7 +173,7 @@ impl Core {
             cause: Cause::default(),
             unwritten: Vec::new(),
             queued: Vec::new(),
-            ready: ReadySet::default(),
+            poller,
             stop_at: None,
             options,
         }
@@ -174,59 +182,67 @@ impl Core {
     /// Steps whatever has something to do, until told to stop.
     ///
     /// # Errors
-    /// The system's, when there is no descriptor for the alarm.
-    pub(super) async fn run(
+    /// The system's, which it has no reason to give.
+    pub(super) fn run(
         mut self,
-        arrivals: Rc<Arrivals>,
+        mut listener: Listener,
         mut control: mpsc::Receiver<Control>,
     ) -> io::Result<Truth> {
-        let mut alarm = Alarm::new(self.clock)?;
-        let (mut arrived, mut ready) = (Vec::new(), Vec::new());
-        let stepping = poll_fn(|cx| {
-            self.freeze(&mut control, &arrivals);
-            self.controlled(&mut control, &arrivals, cx);
-            arrivals.take(&mut arrived, cx);
-            arrived.drain(..).for_each(|arrival| self.arrive(arrival));
-            self.ready.take(&mut ready, cx);
-            ready.drain(..).for_each(|index| self.step(index));
-            self.alarmed(&mut alarm, cx)?;
-            let has_stopped =
-                self.stop_at.is_some_and(|stop_at| self.now >= stop_at || self.connections.len() == 0);
-            if has_stopped { Poll::Ready(Ok::<(), io::Error>(())) } else { Poll::Pending }
-        });
-        // Each turn does what is ready and no more, so the runtime's own budget would only cut it in two.
-        tokio::task::unconstrained(stepping).await?;
+        let controlled = self.poller.waker(CONTROL);
+        let control_waker = Waker::from(Arc::clone(&controlled));
+        let (mut ready, mut asked, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        while !self.has_stopped() {
+            self.freeze(&mut control, &mut listener);
+            controlled.stepping();
+            self.controlled(&mut control, &mut listener, &mut Context::from_waker(&control_waker));
+            for place in ready.drain(..) {
+                self.step_at(place, &mut listener, &mut gone);
+            }
+            listener.accept(self.now, &self.poller, || self.connections.reserve(), &mut gone);
+            listener.look(self.now, &mut gone);
+            gone.drain(..).for_each(|id| self.connections.release(id));
+            listener.asked(&mut asked);
+            for (ask, answer) in asked.drain(..) {
+                self.cause = Cause { at: self.now, from: None };
+                let response = if self.is_running() { self.rest(ask) } else { rest::stopped() };
+                // Whoever asked may have gone.
+                let _ = answer.send(response);
+            }
+            self.meet_deadlines();
+            self.write_queued();
+            let next = self.due.next().min(self.silences.next()).min(listener.next());
+            let next = next.min(self.stop_at.unwrap_or(Time::NEVER)).min(self.next_freeze());
+            self.poller.wait(next, &mut ready)?;
+        }
         for id in self.connections.ids() {
             self.give_up(id);
         }
-        Ok(self.counted(&arrivals))
+        Ok(self.counted(&mut listener))
     }
 
-    /// Does what is due, and sets the alarm for what is due next.
-    fn alarmed(&mut self, alarm: &mut Alarm, cx: &mut Context<'_>) -> io::Result<()> {
-        loop {
-            while let Some((_, due)) = self.due.pop(self.now) {
-                self.is_due(due);
-            }
-            while let Some((_, id)) = self.silences.pop(self.now) {
-                self.supervise(id);
-            }
-            self.write_queued();
-            let next = self.due.next().min(self.silences.next());
-            let next = next.min(self.stop_at.unwrap_or(Time::NEVER)).min(self.next_freeze());
-            match alarm.poll(next, cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Ready(Ok(())) => self.now = self.clock.now(),
-            }
-            if self.is_frozen() {
-                // The next turn begins with it.
-                cx.waker().wake_by_ref();
-                return Ok(());
-            }
-            if self.stop_at.is_some_and(|stop_at| self.now >= stop_at) {
-                return Ok(());
-            }
+    fn has_stopped(&self) -> bool {
+        self.stop_at.is_some_and(|stop_at| self.now >= stop_at || self.connections.len() == 0)
+    }
+
+    /// Goes on with whatever is at this place.
+    fn step_at(&mut self, place: u32, listener: &mut Listener, gone: &mut Vec<Id>) {
+        if self.connections.at(place).is_some() {
+            return self.step(place);
+        }
+        match listener.step(place) {
+            Step::Stays => {}
+            Step::Upgraded(id, link, address) => self.connected(id, link, &address),
+            Step::Gone(id) => gone.push(id),
+        }
+    }
+
+    /// Does what is due.
+    fn meet_deadlines(&mut self) {
+        while let Some((_, due)) = self.due.pop(self.now) {
+            self.is_due(due);
+        }
+        while let Some((_, id)) = self.silences.pop(self.now) {
+            self.supervise(id);
         }
     }
 
@@ -252,14 +268,14 @@ impl Core {
     fn controlled(
         &mut self,
         control: &mut mpsc::Receiver<Control>,
-        arrivals: &Arrivals,
+        listener: &mut Listener,
         cx: &mut Context<'_>,
     ) {
         // A stopped core listens no more: its owner's going is what may have stopped it.
         while self.stop_at.is_none() {
             match control.poll_recv(cx) {
                 Poll::Pending => return,
-                Poll::Ready(Some(asked)) => self.answer(asked, arrivals),
+                Poll::Ready(Some(asked)) => self.answer(asked, listener),
                 Poll::Ready(None) => self.stop(),
             }
         }
@@ -271,9 +287,9 @@ impl Core {
     }
 
     /// Does what the owner asks.
-    pub(super) fn answer(&mut self, asked: Control, arrivals: &Arrivals) {
+    pub(super) fn answer(&mut self, asked: Control, listener: &mut Listener) {
         let Control::Truth(answer) = asked;
-        let truth = self.counted(arrivals);
+        let truth = self.counted(listener);
         // Whoever asked may have gone.
         let _ = answer.send(truth);
     }
@@ -286,8 +302,8 @@ impl Core {
     }
 
     /// The truth as it stands.
-    fn counted(&mut self, arrivals: &Arrivals) -> Truth {
-        let (refused, out_of_descriptors) = arrivals.counted();
+    fn counted(&mut self, listener: &mut Listener) -> Truth {
+        let (refused, out_of_descriptors) = listener.counted();
         self.truth.upgrades_refused += refused;
         self.truth.out_of_descriptors += out_of_descriptors;
         let mut truth = self.truth.clone();
@@ -297,50 +313,36 @@ impl Core {
         truth
     }
 
-    fn arrive(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::Link(link, address) => self.connected(link, &address),
-            Arrival::Rest(ask, answer) => {
-                self.cause = Cause { at: self.now, from: None };
-                let response = if self.is_running() { self.rest(ask) } else { rest::stopped() };
-                // Whoever asked may have gone.
-                let _ = answer.send(response);
-            }
-        }
-    }
-
-    /// Takes a connection that was upgraded.
-    fn connected(&mut self, link: Link, address: &Address) {
+    /// Takes a connection that was upgraded, to the place that was set aside for it.
+    fn connected(&mut self, id: Id, link: Link, address: &Address) {
         self.truth.clients.connections += 1;
         if let Some(tenant) = address.tenant.as_deref() {
             count_tenant(&mut self.truth.tenants, tenant);
         }
         let session = CoreSession::new(self.rules, self.now);
-        let ready = &self.ready;
-        let id = self.connections.insert_with(|id| {
-            let ready = ready.waker(id.index);
-            let waker = Waker::from(Arc::clone(&ready));
-            Connection {
-                link,
-                session,
-                account: None,
-                is_closing: false,
-                closed_with: None,
-                is_signed_on: false,
-                is_registering: false,
-                is_unwritten: false,
-                written: Time::ZERO,
-                held: Vec::new(),
-                ready,
-                waker,
-            }
-        });
+        let ready = self.poller.waker(id.index);
+        let waker = Waker::from(Arc::clone(&ready));
+        let connection = Connection {
+            link,
+            session,
+            account: None,
+            is_closing: false,
+            closed_with: None,
+            is_signed_on: false,
+            is_registering: false,
+            is_unwritten: false,
+            written: Time::ZERO,
+            held: Vec::new(),
+            ready,
+            waker,
+        };
+        self.connections.fill(id, connection);
         if self.stop_at.is_some() {
             self.close(id, CloseCode::GoingAway, "core stops");
         } else {
             self.attach(id, address);
         }
-        // What came behind the upgrade already, and the registration of the waker.
+        // What came behind the upgrade already.
         self.step(id.index);
     }
 

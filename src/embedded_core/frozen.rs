@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::core::{Control, Core};
-use super::listener::Arrivals;
+use super::listener::Listener;
 use crate::law::Time;
 
 /// How often a core that stands still looks whether its owner wants something.
@@ -20,11 +20,6 @@ impl Core {
         freeze.map_or(Time::NEVER, |freeze| freeze.next(self.now))
     }
 
-    /// Whether the core should stand still now.
-    pub(super) fn is_frozen(&self) -> bool {
-        self.frozen_until().is_some()
-    }
-
     fn frozen_until(&self) -> Option<Time> {
         self.options.freeze.filter(|_| self.is_running()).and_then(|freeze| freeze.at(self.now))
     }
@@ -33,13 +28,13 @@ impl Core {
     ///
     /// The whole thread sleeps, as in a real stall: nothing is read, written, accepted or upgraded meanwhile. Only
     /// the core's owner is answered, and a core that is to stop does.
-    pub(super) fn freeze(&mut self, control: &mut mpsc::Receiver<Control>, arrivals: &Arrivals) {
+    pub(super) fn freeze(&mut self, control: &mut mpsc::Receiver<Control>, listener: &mut Listener) {
         self.now = self.clock.now();
         let Some(until) = self.frozen_until() else { return };
         self.truth.freezes += 1;
         while self.now < until {
             match control.try_recv() {
-                Ok(asked) => self.answer(asked, arrivals),
+                Ok(asked) => self.answer(asked, listener),
                 Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => thread::sleep(until.since(self.now).min(LOOK)),
             }

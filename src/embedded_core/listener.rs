@@ -1,137 +1,244 @@
-//! Taking connections: TCP, TLS, and upgrade or REST, beside the task that steps the core.
+//! Taking connections: TCP, TLS, and upgrade or REST, each by a future of its own until it is a link or gone.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 use super::address::{Address, is_signaling};
 use super::rest::{self, Ask};
+use super::slab::Id;
+use crate::law::Time;
 use crate::transport::{
-    Accepted, Clock, HttpConnection, HttpRequest, HttpResponse, Link, SubProtocolRule, accept,
+    Accepted, Clock, HttpConnection, HttpRequest, HttpResponse, Link, Listening, Poller, ReadyWaker, Socket,
+    SubProtocolRule, accept,
 };
 
-/// What the kernel may hold back for us during a storm of connections.
-const BACKLOG: u32 = 4096;
-
 /// How long a TLS handshake and an upgrade may take together; and from one REST request to the end of the next.
-const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it looks who has been here for longer.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How many upgrades and REST connections may be under way; who comes beyond waits in the backlog.
-const MAX_UPGRADING: usize = 2_048;
+const MAX_GUESTS: usize = 2_048;
+
+/// How many connections are taken in a turn, before the others have theirs.
+const BURST: usize = 256;
 
 /// How long to wait when there are no descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens the socket that a core listens on.
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
+/// A REST request, and where its answer is awaited.
+pub(super) type Asked = (Ask, oneshot::Sender<HttpResponse>);
 
-/// What has come in for the core.
-#[allow(clippy::large_enum_variant, reason = "nearly all are links, and none stays for long")]
-#[derive(Debug)]
-pub(super) enum Arrival {
-    /// A connection that has been upgraded.
-    Link(Link, Address),
-    /// A REST request, and where its answer is awaited.
-    Rest(Ask, oneshot::Sender<HttpResponse>),
-}
-
-/// Where upgraded connections and REST requests wait to be taken by the core, and what is counted of the others.
-#[derive(Debug, Default)]
-pub(super) struct Arrivals {
-    queue: RefCell<Vec<Arrival>>,
-    waker: RefCell<Option<Waker>>,
-    upgrading: Cell<usize>,
-    one_less: Notify,
-    refused: Cell<u64>,
-    out_of_descriptors: Cell<u64>,
-}
-
-impl Arrivals {
-    /// Moves what has arrived to `into`; the task is woken at the next arrival.
-    pub(super) fn take(&self, into: &mut Vec<Arrival>, cx: &Context<'_>) {
-        match &mut *self.waker.borrow_mut() {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        into.append(&mut self.queue.borrow_mut());
-    }
-
-    fn arrived(&self, arrival: Arrival) {
-        self.queue.borrow_mut().push(arrival);
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
-    }
-}
-
-/// How connections are taken.
-#[derive(Clone)]
+/// Takes connections, and has those that are no links yet.
 pub(super) struct Listener {
-    pub(super) tls: Option<TlsAcceptor>,
-    pub(super) clock: Clock,
-    pub(super) sub_protocol: SubProtocolRule,
-    pub(super) arrivals: Rc<Arrivals>,
+    tcp: Listening,
+    reception: Reception,
+    /// By their places.
+    guests: HashMap<u32, Guest>,
+    /// No connection is taken before: there was nothing left to hold one with.
+    paused_until: Time,
+    next_look: Time,
+    /// How often there was no descriptor for one.
+    out_of_descriptors: u64,
+}
+
+/// What all guests share.
+#[derive(Clone)]
+struct Reception {
+    tls: Option<TlsAcceptor>,
+    clock: Clock,
+    sub_protocol: SubProtocolRule,
+    asked: Rc<RefCell<Vec<Asked>>>,
+    refused: Rc<Cell<u64>>,
+}
+
+/// A connection that is no link yet, and may never be one.
+struct Guest {
+    id: Id,
+    /// Ends with the link that it has become, if any.
+    stay: Pin<Box<dyn Future<Output = Option<Upgraded>>>>,
+    leave: Rc<Leave>,
+    ready: Arc<ReadyWaker>,
+    waker: Waker,
+}
+
+/// Until when a guest may stay.
+struct Leave {
+    until: Cell<Time>,
+    /// It came for REST, and not for an upgrade.
+    is_rest: Cell<bool>,
+}
+
+/// A guest that has become a link, and how it was addressed.
+type Upgraded = (Link, Address);
+
+/// What became of a guest.
+#[allow(clippy::large_enum_variant, reason = "nearly all are upgraded, and none stays for long")]
+pub(super) enum Step {
+    /// It stays, or there is none.
+    Stays,
+    /// It has been upgraded. Its place is to be filled.
+    Upgraded(Id, Link, Address),
+    /// It is gone, and its place is free.
+    Gone(Id),
 }
 
 impl Listener {
-    /// Takes connections for ever. Runs within a `LocalSet`.
-    pub(super) async fn run(self, tcp: TcpListener) {
-        loop {
-            while self.arrivals.upgrading.get() >= MAX_UPGRADING {
-                self.arrivals.one_less.notified().await;
+    pub(super) fn new(
+        tcp: Listening,
+        tls: Option<TlsAcceptor>,
+        clock: Clock,
+        sub_protocol: SubProtocolRule,
+    ) -> Listener {
+        Listener {
+            tcp,
+            reception: Reception { tls, clock, sub_protocol, asked: Rc::default(), refused: Rc::default() },
+            guests: HashMap::new(),
+            paused_until: Time::ZERO,
+            next_look: Time::NEVER,
+            out_of_descriptors: 0,
+        }
+    }
+
+    /// When it has something to do, if no socket says so before.
+    pub(super) fn next(&self) -> Time {
+        let accept = if self.may_accept() { self.paused_until } else { Time::NEVER };
+        accept.min(self.next_look)
+    }
+
+    fn may_accept(&self) -> bool {
+        self.tcp.may_have_some() && self.guests.len() < MAX_GUESTS
+    }
+
+    /// Takes the connections that wait, some at a time. `reserve` gives a place to each; those that come to nothing go to `gone`.
+    pub(super) fn accept(
+        &mut self,
+        now: Time,
+        poller: &Poller,
+        mut reserve: impl FnMut() -> Id,
+        gone: &mut Vec<Id>,
+    ) {
+        for _ in 0..BURST {
+            if !self.may_accept() || now < self.paused_until {
+                return;
             }
-            match tcp.accept().await {
-                Ok((stream, _)) => {
-                    self.arrivals.upgrading.set(self.arrivals.upgrading.get() + 1);
-                    tokio::task::spawn_local(self.clone().upgrade(stream));
-                }
-                // The connection was gone before it was taken, or there is nothing left to hold it with. In the
-                // latter case the kernel would say so again at once: wait for others to end.
-                Err(error) => {
-                    if is_exhausted(&error) {
-                        bump(&self.arrivals.out_of_descriptors);
+            match self.tcp.accept() {
+                Poll::Pending => return,
+                Poll::Ready(Ok(tcp)) => {
+                    let id = reserve();
+                    if self.admit(tcp, id, now, poller).is_err() {
+                        gone.push(id);
                     }
-                    tokio::time::sleep(PAUSE).await;
                 }
+                // The kernel would say so again at once: wait for others to end.
+                Poll::Ready(Err(error)) if is_exhausted(&error) => {
+                    self.out_of_descriptors += 1;
+                    self.paused_until = now + PAUSE;
+                }
+                // It was gone before it was taken.
+                Poll::Ready(Err(_)) => {}
             }
         }
     }
 
-    async fn upgrade(self, stream: TcpStream) {
-        let upgrade = accept(stream, self.tls.clone(), self.clock, self.sub_protocol, is_signaling);
-        match tokio::time::timeout(UPGRADE_TIMEOUT, Box::pin(upgrade)).await {
-            Ok(Some(Accepted::Link(link, asked))) => {
-                self.arrivals.arrived(Arrival::Link(link, Address::read(&asked)));
-            }
-            Ok(Some(Accepted::Http(connection, request))) => Box::pin(self.rest(connection, request)).await,
-            Ok(None) | Err(_) => bump(&self.arrivals.refused),
+    fn admit(&mut self, tcp: TcpStream, id: Id, now: Time, poller: &Poller) -> io::Result<()> {
+        if !poller.has(id.index) {
+            self.out_of_descriptors += 1;
+            return Err(io::ErrorKind::OutOfMemory.into());
         }
-        self.arrivals.upgrading.set(self.arrivals.upgrading.get().saturating_sub(1));
-        self.arrivals.one_less.notify_one();
+        let socket = Socket::accepted(tcp, &poller.watcher(id.index))?;
+        let leave = Rc::new(Leave { until: Cell::new(now + PATIENCE), is_rest: Cell::new(false) });
+        let stay = Box::pin(self.reception.clone().receive(socket, Rc::clone(&leave)));
+        let ready = poller.waker(id.index);
+        let waker = Waker::from(Arc::clone(&ready));
+        self.guests.insert(id.index, Guest { id, stay, leave, ready, waker });
+        self.next_look = self.next_look.min(now + LOOK);
+        Ok(())
+    }
+
+    /// Goes on with the guest at this place, if there is one.
+    pub(super) fn step(&mut self, place: u32) -> Step {
+        let Some(guest) = self.guests.get_mut(&place) else { return Step::Stays };
+        guest.ready.stepping();
+        let Poll::Ready(link) = guest.stay.as_mut().poll(&mut Context::from_waker(&guest.waker)) else {
+            return Step::Stays;
+        };
+        let id = guest.id;
+        self.guests.remove(&place);
+        match link {
+            Some((link, address)) => Step::Upgraded(id, link, address),
+            None => Step::Gone(id),
+        }
+    }
+
+    /// Sends those away who have been here for too long; adds their places to `gone`.
+    pub(super) fn look(&mut self, now: Time, gone: &mut Vec<Id>) {
+        if now < self.next_look {
+            return;
+        }
+        self.guests.retain(|_, guest| {
+            let may_stay = now < guest.leave.until.get();
+            if !may_stay {
+                gone.push(guest.id);
+                if !guest.leave.is_rest.get() {
+                    bump(&self.reception.refused);
+                }
+            }
+            may_stay
+        });
+        self.next_look = if self.guests.is_empty() { Time::NEVER } else { now + LOOK };
+    }
+
+    /// Moves what has been asked over REST to `into`.
+    pub(super) fn asked(&self, into: &mut Vec<Asked>) {
+        into.append(&mut self.reception.asked.borrow_mut());
+    }
+
+    /// What has been counted since the last call: refused upgrades, and lacks of a descriptor.
+    pub(super) fn counted(&mut self) -> (u64, u64) {
+        (self.reception.refused.take(), std::mem::take(&mut self.out_of_descriptors))
+    }
+}
+
+impl Reception {
+    async fn receive(self, socket: Socket, leave: Rc<Leave>) -> Option<Upgraded> {
+        let accepted = accept(socket, self.tls.clone(), self.clock, self.sub_protocol, is_signaling);
+        match Box::pin(accepted).await {
+            Some(Accepted::Link(link, asked)) => Some((link, Address::read(&asked))),
+            Some(Accepted::Http(connection, request)) => {
+                leave.is_rest.set(true);
+                Box::pin(self.rest(connection, request, &leave)).await;
+                None
+            }
+            None => {
+                bump(&self.refused);
+                None
+            }
+        }
     }
 
     /// Answers the REST requests of a connection, one after the other.
-    async fn rest(&self, mut connection: HttpConnection, request: HttpRequest) {
+    async fn rest(&self, mut connection: HttpConnection, request: HttpRequest, leave: &Leave) {
         let mut next = Some(request);
         while let Some(request) = next.take() {
-            let turn = async {
-                let response = self.answer(&request).await;
-                connection.answer(&response, request.is_kept_alive).await.ok()?;
-                if request.is_kept_alive { connection.request().await } else { None }
-            };
-            next = tokio::time::timeout(UPGRADE_TIMEOUT, turn).await.ok().flatten();
+            leave.until.set(self.clock.now() + PATIENCE);
+            let response = self.answer(&request).await;
+            let is_answered = connection.answer(&response, request.is_kept_alive).await.is_ok();
+            if is_answered && request.is_kept_alive {
+                next = connection.request().await;
+            }
         }
     }
 
@@ -139,12 +246,12 @@ impl Listener {
         match rest::read(request) {
             Ok(ask) => {
                 let (answer, answered) = oneshot::channel();
-                self.arrivals.arrived(Arrival::Rest(ask, answer));
+                self.asked.borrow_mut().push((ask, answer));
                 answered.await.unwrap_or_else(|_| rest::stopped())
             }
             Err(response) => {
                 if !rest::is_api(request) {
-                    bump(&self.arrivals.refused);
+                    bump(&self.refused);
                 }
                 response
             }
@@ -152,9 +259,12 @@ impl Listener {
     }
 }
 
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listener").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("tcp", &self.tcp)
+            .field("guests", &self.guests.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,11 +275,4 @@ fn is_exhausted(error: &io::Error) -> bool {
 
 fn bump(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
-}
-
-impl Arrivals {
-    /// What has been counted since the last call: refused upgrades, and lacks of a descriptor.
-    pub(super) fn counted(&self) -> (u64, u64) {
-        (self.refused.take(), self.out_of_descriptors.take())
-    }
 }

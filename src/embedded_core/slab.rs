@@ -12,6 +12,8 @@ pub(super) struct Id {
 pub(super) struct Slab<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
+    /// How many places are set aside.
+    reserved: usize,
 }
 
 #[derive(Debug)]
@@ -22,21 +24,48 @@ struct Place<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { places: Vec::new(), free: Vec::new() }
+        Slab { places: Vec::new(), free: Vec::new(), reserved: 0 }
     }
 }
 
 impl<T> Slab<T> {
     /// Puts in what `make` makes of its own place.
     pub(super) fn insert_with(&mut self, make: impl FnOnce(Id) -> T) -> Id {
+        let id = self.reserve();
+        self.fill(id, make(id));
+        id
+    }
+
+    /// Sets a place aside, for what is still to come. There is nothing at it.
+    pub(super) fn reserve(&mut self) -> Id {
         let index = self.free.pop().unwrap_or(self.places.len() as u32);
         if index as usize == self.places.len() {
             self.places.push(Place { generation: 0, thing: None });
         }
-        let place = &mut self.places[index as usize];
-        let id = Id { index, generation: place.generation };
-        place.thing = Some(make(id));
-        id
+        self.reserved += 1;
+        Id { index, generation: self.places[index as usize].generation }
+    }
+
+    /// Puts in what a place was set aside for.
+    pub(super) fn fill(&mut self, id: Id, thing: T) {
+        if let Some(place) = self.reserved(id) {
+            place.thing = Some(thing);
+            self.reserved -= 1;
+        }
+    }
+
+    /// Gives back a place that was set aside and not filled.
+    pub(super) fn release(&mut self, id: Id) {
+        if let Some(place) = self.reserved(id) {
+            place.generation = place.generation.wrapping_add(1);
+            self.free.push(id.index);
+            self.reserved -= 1;
+        }
+    }
+
+    fn reserved(&mut self, id: Id) -> Option<&mut Place<T>> {
+        let place = self.places.get_mut(id.index as usize)?;
+        (place.generation == id.generation && place.thing.is_none()).then_some(place)
     }
 
     pub(super) fn get(&self, id: Id) -> Option<&T> {
@@ -76,7 +105,7 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.places.len() - self.free.len() - self.reserved
     }
 }
 
@@ -94,5 +123,19 @@ mod tests {
         assert_eq!((slab.get(first), slab.get(second)), (None, Some(&'b')));
         assert_eq!((slab.remove(first), slab.len()), (None, 1));
         assert_eq!(slab.at(second.index), Some(second));
+    }
+
+    #[test]
+    fn a_place_that_is_set_aside_holds_nothing_until_it_is_filled() {
+        let mut slab = Slab::default();
+        let (gone, kept) = (slab.reserve(), slab.reserve());
+        assert_eq!((slab.len(), slab.at(kept.index), slab.remove(kept)), (0, None, None));
+        slab.release(gone);
+        slab.fill(gone, 'a');
+        slab.fill(kept, 'b');
+        assert_eq!((slab.len(), slab.get(gone), slab.get(kept)), (1, None, Some(&'b')));
+        // What is filled is no place to give back.
+        slab.release(kept);
+        assert_eq!((slab.reserve().index, slab.get(kept), slab.len()), (gone.index, Some(&'b'), 1));
     }
 }

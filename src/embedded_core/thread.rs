@@ -2,23 +2,25 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
-use tokio_rustls::TlsAcceptor;
 
-use super::core::{Control, Core};
-use super::listener::{Arrivals, Listener, bind};
+use super::core::{self, Control, Core};
+use super::listener::Listener;
 use super::{CoreOptions, Truth};
-use crate::transport::{Clock, own_acceptor};
+use crate::transport::{Clock, Listening, Poller, most_descriptors, own_acceptor};
 
 /// How long the core is given to answer its owner: it does so with its next turn.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// How many sockets the system tells of between two turns.
+const SOCKETS_A_TURN: usize = 1024;
+
+/// A core has a place for each socket that it may come to hold, of a byte; some systems set no limit to those.
+const MOST_PLACES: u64 = 1 << 20;
 
 /// A core that runs on a thread of its own, named `core`, until it is stopped or dropped.
 #[derive(Debug)]
@@ -45,11 +47,16 @@ impl EmbeddedCore {
         };
         let subscribers = options.subscribers.clone();
         let (control, controlled) = mpsc::channel(16);
-        let (bound, binding) = channel();
-        let thread = Builder::new()
-            .name("core".to_owned())
-            .spawn(move || run(options, acceptor, controlled, &bound))?;
-        let address = listening(&binding)?;
+        let clock = Clock::start();
+        let poller = Poller::new(most_places()?, SOCKETS_A_TURN, clock)?;
+        let tcp = Listening::bind(options.listen, &poller, core::LISTENER)?;
+        let address = tcp.address()?;
+        let thread = Builder::new().name("core".to_owned()).spawn(move || {
+            // Delays are kept by the kernel's timers, without the default slack of 50 µs.
+            let _ = nix::sys::prctl::set_timerslack(1);
+            let listener = Listener::new(tcp, acceptor, clock, options.sub_protocol);
+            Core::new(options, clock, poller).run(listener, controlled)
+        })?;
         Ok(EmbeddedCore { address, authority, subscribers, control, thread })
     }
 
@@ -100,35 +107,8 @@ impl EmbeddedCore {
     }
 }
 
-fn listening(binding: &Receiver<io::Result<SocketAddr>>) -> io::Result<SocketAddr> {
-    binding.recv().map_err(|_| io::Error::other("the core did not start"))?
-}
-
-fn run(
-    options: CoreOptions,
-    tls: Option<TlsAcceptor>,
-    control: mpsc::Receiver<Control>,
-    bound: &Sender<io::Result<SocketAddr>>,
-) -> io::Result<Truth> {
-    // Delays are kept by the kernel's timers, without the default slack of 50 µs.
-    let _ = nix::sys::prctl::set_timerslack(1);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async move {
-        let opened = bind(options.listen).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
-        let (address, tcp): (SocketAddr, TcpListener) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                // Whoever started the core waits for this.
-                let _ = bound.send(Err(error));
-                return Err(io::Error::other("the core cannot listen"));
-            }
-        };
-        let _ = bound.send(Ok(address));
-        let clock = Clock::start();
-        let arrivals = Rc::new(Arrivals::default());
-        let sub_protocol = options.sub_protocol;
-        let listener = Listener { tls, clock, sub_protocol, arrivals: Rc::clone(&arrivals) };
-        tokio::task::spawn_local(listener.run(tcp));
-        Core::new(options, clock).run(arrivals, control).await
-    })
+/// As many as there can be sockets.
+fn most_places() -> io::Result<usize> {
+    let descriptors = most_descriptors()?.min(MOST_PLACES);
+    Ok(descriptors as usize + core::OWN_PLACES as usize)
 }

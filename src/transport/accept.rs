@@ -1,7 +1,6 @@
 //! The server's side of a connection: TLS, the first request, and the WebSocket upgrade if it asks for one.
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -48,14 +47,12 @@ pub enum Accepted {
 /// # Errors
 /// `None` when nothing came about; whoever dialled has been told in HTTP or TLS.
 pub async fn accept(
-    tcp: TcpStream,
+    tcp: Socket,
     tls: Option<TlsAcceptor>,
     clock: Clock,
     rule: SubProtocolRule,
     judge: impl FnOnce(&Asked) -> Result<(), Refusal>,
 ) -> Option<Accepted> {
-    let _ = tcp.set_nodelay(true);
-    let tcp = Socket::from(tcp);
     let stream = match tls {
         None => Stream::plain(tcp, clock),
         Some(acceptor) => {

@@ -17,6 +17,14 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(soft)
 }
 
+/// How many descriptors this process can have open, once it raises its limit.
+///
+/// # Errors
+/// The system's, when the limit cannot be read.
+pub fn most_descriptors() -> io::Result<u64> {
+    getrlimit(Resource::RLIMIT_NOFILE).map(|(_, hard)| hard).map_err(io::Error::from)
+}
+
 /// How many ports the system can choose from for connections from one local address to one destination.
 pub fn local_ports() -> u64 {
     // The kernel's default range, for a system that does not say.

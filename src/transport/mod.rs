@@ -1,13 +1,11 @@
 //! One WebSocket connection and what it takes to step thousands of them from one thread.
 //!
 //! [`Dialer`] and [`accept`] make a [`Link`]; a [`Link`] is polled by its owner. Which links have something to do, and that the
-//! next thing is due, a [`Poller`] tells a worker; within a tokio runtime, as in the embedded core, [`ReadySet`] and [`Alarm`]
-//! do. Every read is stamped beneath TLS and
+//! next thing is due, a [`Poller`] tells. Every read is stamped beneath TLS and
 //! the WebSocket layer ([`Stream`]). A link reads into and writes from the [`Buffers`] of its thread, and has none of its
 //! own while nothing is to be read or written ([`Frames`]).
 
 mod accept;
-mod alarm;
 mod buffers;
 mod clock;
 mod deadlines;
@@ -21,11 +19,11 @@ mod poller;
 mod ready;
 mod socket;
 mod stream;
+mod timer;
 mod tls;
 mod upgrade;
 
 pub use accept::{Accepted, Asked, Refusal, SubProtocolRule, accept};
-pub use alarm::Alarm;
 pub use buffers::Buffers;
 pub use clock::Clock;
 pub use deadlines::Deadlines;
@@ -33,11 +31,12 @@ pub use dial::{DialError, Dialer, Dialled, Opened};
 pub use frame::{FrameReader, Incoming, Opcode, write_frame};
 pub use frames::{Frame, FrameError, Frames};
 pub use http::{HttpConnection, HttpRequest, HttpResponse};
-pub use limits::{local_ports, raise_descriptor_limit};
+pub use limits::{local_ports, most_descriptors, raise_descriptor_limit};
 pub use link::{Closed, End, Initiator, Link, MAX_MESSAGE_BYTES, Received};
 pub use poller::{Poller, Post, Watcher};
-pub use ready::{ReadySet, ReadyWaker};
-pub use socket::Socket;
+use ready::ReadySet;
+pub use ready::ReadyWaker;
+pub use socket::{Listening, Socket};
 pub use stream::{Stamped, Stream};
 pub use tls::{Resumption, TlsError, Trust, connector, own_acceptor, server_name};
 

@@ -1,7 +1,7 @@
 //! A thread's own event loop: which of its connections have something to do, and when the next thing is due.
 
 use std::io;
-use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::alarm::Timer;
+use super::timer::Timer;
 use super::{Clock, ReadySet, ReadyWaker};
 use crate::law::Time;
 
@@ -103,7 +103,16 @@ impl Poller {
 
     /// What the sockets of the connection at `place` are watched by.
     pub fn watcher(&self, place: u32) -> Watcher {
-        Watcher::Poller(Post { watch: Arc::clone(&self.watch), place })
+        Watcher::Poller(self.post(place))
+    }
+
+    pub(super) fn post(&self, place: u32) -> Post {
+        Post { watch: Arc::clone(&self.watch), place }
+    }
+
+    /// Whether there is such a place.
+    pub fn has(&self, place: u32) -> bool {
+        (place as usize) < self.watch.sides.len()
     }
 
     /// Adds the places that have been woken, without a look at the sockets.
@@ -193,7 +202,7 @@ pub struct Post {
 
 impl Post {
     /// Has the socket watched from here on, in place of whichever was there before.
-    pub(super) fn begin(&self, socket: &TcpStream) -> io::Result<()> {
+    pub(super) fn begin(&self, socket: &impl AsFd) -> io::Result<()> {
         self.watch.set(self.place, 0);
         let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
         // It goes when it is closed: nobody else has the descriptor.

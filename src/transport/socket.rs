@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,12 +10,12 @@ use std::task::{Context, Poll, ready};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, connect, listen, setsockopt, socket,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::poller::{Post, Watcher};
+use super::poller::{Poller, Post, Watcher};
 
 /// A TCP connection.
 #[derive(Debug)]
@@ -58,6 +58,22 @@ impl Socket {
         match socket.take_error()? {
             Some(error) => Err(error),
             None => Ok(socket),
+        }
+    }
+
+    /// A connection that was taken off a [`Listening`] socket.
+    ///
+    /// # Errors
+    /// The system's, when the connection is gone already.
+    pub fn accepted(tcp: std::net::TcpStream, watcher: &Watcher) -> io::Result<Socket> {
+        tcp.set_nodelay(true)?;
+        tcp.set_nonblocking(true)?;
+        match watcher {
+            Watcher::Runtime => Ok(Socket::from(TcpStream::from_std(tcp)?)),
+            Watcher::Poller(post) => {
+                post.begin(&tcp)?;
+                Ok(Socket::Polled(tcp, post.clone()))
+            }
         }
     }
 
@@ -129,6 +145,56 @@ impl Socket {
     }
 }
 
+/// A socket that listens, and is watched by a poller.
+#[derive(Debug)]
+pub struct Listening {
+    tcp: TcpListener,
+    post: Post,
+}
+
+impl Listening {
+    /// What the kernel may hold back during a storm of connections.
+    const BACKLOG: i32 = 4096;
+
+    /// Listens at `address`.
+    ///
+    /// # Errors
+    /// The system's: the address is taken, or there is no descriptor.
+    pub fn bind(address: SocketAddr, poller: &Poller, place: u32) -> io::Result<Listening> {
+        let tcp = TcpListener::bind(address)?;
+        listen(&tcp, Backlog::new(Listening::BACKLOG)?)?;
+        tcp.set_nonblocking(true)?;
+        let post = poller.post(place);
+        post.begin(&tcp)?;
+        Ok(Listening { tcp, post })
+    }
+
+    /// The address that it listens at.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Whether connections may wait to be taken: some came since the last look that found none.
+    pub fn may_have_some(&self) -> bool {
+        self.post.is_readable()
+    }
+
+    /// Takes a connection, if one waits.
+    ///
+    /// # Errors
+    /// The connection was gone before it was taken, or there is nothing left to hold it with.
+    pub fn accept(&self) -> Poll<io::Result<std::net::TcpStream>> {
+        let accepted = at_once(|| self.tcp.accept());
+        if accepted.is_pending() {
+            self.post.was_empty();
+        }
+        accepted.map_ok(|(tcp, _)| tcp)
+    }
+}
+
 /// A socket on its way to `address`.
 fn connecting(address: SocketAddr, source: Option<IpAddr>) -> io::Result<std::net::TcpStream> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
@@ -177,7 +243,7 @@ fn write(tcp: &std::net::TcpStream, post: &Post, bytes: &[u8]) -> Poll<io::Resul
 }
 
 /// What the system does now; pending if it would have to wait.
-fn at_once(mut call: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+fn at_once<T>(mut call: impl FnMut() -> io::Result<T>) -> Poll<io::Result<T>> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

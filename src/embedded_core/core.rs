@@ -13,7 +13,7 @@ use super::address::Address;
 use super::calls::{Call, Transfer};
 use super::delays::Drawn;
 use super::injected::{Cause, Held};
-use super::listener::{Listener, Step};
+use super::listener::{Became, Listener};
 use super::post::{Mark, Order, Post};
 use super::slab::{Id, Slab};
 use super::{CoreOptions, Recipient, Truth, rest};
@@ -190,26 +190,29 @@ impl Core {
     ) -> io::Result<Truth> {
         let controlled = self.poller.waker(CONTROL);
         let control_waker = Waker::from(Arc::clone(&controlled));
-        let (mut ready, mut asked, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        while !self.has_stopped() {
-            self.freeze(&mut control, &mut listener);
+        let mut ready = Vec::new();
+        loop {
+            if self.freeze(&mut control, &mut listener) {
+                // What came meanwhile is heard before anybody is told that he was silent.
+                self.poller.wait(Time::ZERO, &mut ready)?;
+                listener.put_off_look(self.now);
+            }
             controlled.stepping();
             self.controlled(&mut control, &mut listener, &mut Context::from_waker(&control_waker));
             for place in ready.drain(..) {
-                self.step_at(place, &mut listener, &mut gone);
+                if self.connections.at(place).is_some() {
+                    self.step(place);
+                } else {
+                    listener.is_ready(place);
+                }
             }
-            listener.accept(self.now, &self.poller, || self.connections.reserve(), &mut gone);
-            listener.look(self.now, &mut gone);
-            gone.drain(..).for_each(|id| self.connections.release(id));
-            listener.asked(&mut asked);
-            for (ask, answer) in asked.drain(..) {
-                self.cause = Cause { at: self.now, from: None };
-                let response = if self.is_running() { self.rest(ask) } else { rest::stopped() };
-                // Whoever asked may have gone.
-                let _ = answer.send(response);
-            }
+            // Links come first: a handshake takes long.
             self.meet_deadlines();
-            self.write_queued();
+            self.receive_guests(&mut listener);
+            self.meet_deadlines();
+            if self.has_stopped() {
+                break;
+            }
             let next = self.due.next().min(self.silences.next()).min(listener.next());
             let next = next.min(self.stop_at.unwrap_or(Time::NEVER)).min(self.next_freeze());
             self.poller.wait(next, &mut ready)?;
@@ -224,19 +227,26 @@ impl Core {
         self.stop_at.is_some_and(|stop_at| self.now >= stop_at || self.connections.len() == 0)
     }
 
-    /// Goes on with whatever is at this place.
-    fn step_at(&mut self, place: u32, listener: &mut Listener, gone: &mut Vec<Id>) {
-        if self.connections.at(place).is_some() {
-            return self.step(place);
-        }
-        match listener.step(place) {
-            Step::Stays => {}
-            Step::Upgraded(id, link, address) => self.connected(id, link, &address),
-            Step::Gone(id) => gone.push(id),
+    /// Goes on with connections that are no links yet, and takes new ones.
+    fn receive_guests(&mut self, listener: &mut Listener) {
+        let mut gone = Vec::new();
+        listener.step(|guest| match guest {
+            Became::Link(id, link, address) => self.connected(id, link, &address),
+            Became::Gone(id) => gone.push(id),
+        });
+        gone.drain(..).for_each(|id| self.connections.release(id));
+        listener.accept(self.now, &self.poller, || self.connections.reserve(), &mut gone);
+        listener.look(self.now, &mut gone);
+        gone.drain(..).for_each(|id| self.connections.release(id));
+        for (ask, answer) in listener.asked() {
+            self.cause = Cause { at: self.now, from: None };
+            let response = if self.is_running() { self.rest(ask) } else { rest::stopped() };
+            // Whoever asked may have gone.
+            let _ = answer.send(response);
         }
     }
 
-    /// Does what is due.
+    /// Does what is due, and writes what was queued until then.
     fn meet_deadlines(&mut self) {
         while let Some((_, due)) = self.due.pop(self.now) {
             self.is_due(due);
@@ -244,6 +254,7 @@ impl Core {
         while let Some((_, id)) = self.silences.pop(self.now) {
             self.supervise(id);
         }
+        self.write_queued();
     }
 
     fn is_due(&mut self, due: Due) {
@@ -315,6 +326,8 @@ impl Core {
 
     /// Takes a connection that was upgraded, to the place that was set aside for it.
     fn connected(&mut self, id: Id, link: Link, address: &Address) {
+        // Its state is due from here on: the turn may have begun before its upgrade was done.
+        self.now = self.clock.now();
         self.truth.clients.connections += 1;
         if let Some(tenant) = address.tenant.as_deref() {
             count_tenant(&mut self.truth.tenants, tenant);

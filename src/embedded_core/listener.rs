@@ -1,7 +1,7 @@
 //! Taking connections: TCP, TLS, and upgrade or REST, each by a future of its own until it is a link or gone.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::TcpStream;
@@ -23,7 +23,7 @@ use crate::transport::{
     SubProtocolRule, accept,
 };
 
-/// How long a TLS handshake and an upgrade may take together; and from one REST request to the end of the next.
+/// About how long a TLS handshake and an upgrade may take together; and from one REST request to the end of the next.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often it looks who has been here for longer.
@@ -35,7 +35,10 @@ const MAX_GUESTS: usize = 2_048;
 /// How many connections are taken in a turn, before the others have theirs.
 const BURST: usize = 256;
 
-/// How long to wait when there are no descriptors left.
+/// How many guests are gone on with in a turn: one may take half a millisecond of TLS, for which all links wait.
+const GUESTS_A_TURN: usize = 8;
+
+/// How long to wait when a connection cannot be taken, for lack of a descriptor most likely.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A REST request, and where its answer is awaited.
@@ -47,6 +50,8 @@ pub(super) struct Listener {
     reception: Reception,
     /// By their places.
     guests: HashMap<u32, Guest>,
+    /// The places of those that have something to do.
+    waiting: VecDeque<u32>,
     /// No connection is taken before: there was nothing left to hold one with.
     paused_until: Time,
     next_look: Time,
@@ -85,13 +90,11 @@ struct Leave {
 type Upgraded = (Link, Address);
 
 /// What became of a guest.
-#[allow(clippy::large_enum_variant, reason = "nearly all are upgraded, and none stays for long")]
-pub(super) enum Step {
-    /// It stays, or there is none.
-    Stays,
+#[allow(clippy::large_enum_variant, reason = "nearly all are links, and none stays for long")]
+pub(super) enum Became {
     /// It has been upgraded. Its place is to be filled.
-    Upgraded(Id, Link, Address),
-    /// It is gone, and its place is free.
+    Link(Id, Link, Address),
+    /// It is gone, and its place is to be given back.
     Gone(Id),
 }
 
@@ -106,6 +109,7 @@ impl Listener {
             tcp,
             reception: Reception { tls, clock, sub_protocol, asked: Rc::default(), refused: Rc::default() },
             guests: HashMap::new(),
+            waiting: VecDeque::new(),
             paused_until: Time::ZERO,
             next_look: Time::NEVER,
             out_of_descriptors: 0,
@@ -114,6 +118,9 @@ impl Listener {
 
     /// When it has something to do, if no socket says so before.
     pub(super) fn next(&self) -> Time {
+        if !self.waiting.is_empty() {
+            return Time::ZERO;
+        }
         let accept = if self.may_accept() { self.paused_until } else { Time::NEVER };
         accept.min(self.next_look)
     }
@@ -140,25 +147,24 @@ impl Listener {
                     let id = reserve();
                     if self.admit(tcp, id, now, poller).is_err() {
                         gone.push(id);
+                        self.out_of_descriptors += 1;
+                        self.paused_until = now + PAUSE;
                     }
                 }
+                // It was gone before it was taken.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // The kernel would say so again at once: wait for others to end.
-                Poll::Ready(Err(error)) if is_exhausted(&error) => {
-                    self.out_of_descriptors += 1;
+                Poll::Ready(Err(error)) => {
+                    self.out_of_descriptors += u64::from(is_exhausted(&error));
                     self.paused_until = now + PAUSE;
                 }
-                // It was gone before it was taken.
-                Poll::Ready(Err(_)) => {}
             }
         }
     }
 
+    /// Makes a guest of a connection. Fails where there is nothing left to have it watched with.
     fn admit(&mut self, tcp: TcpStream, id: Id, now: Time, poller: &Poller) -> io::Result<()> {
-        if !poller.has(id.index) {
-            self.out_of_descriptors += 1;
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        let socket = Socket::accepted(tcp, &poller.watcher(id.index))?;
+        let socket = Socket::accepted(tcp, poller, id.index)?;
         let leave = Rc::new(Leave { until: Cell::new(now + PATIENCE), is_rest: Cell::new(false) });
         let stay = Box::pin(self.reception.clone().receive(socket, Rc::clone(&leave)));
         let ready = poller.waker(id.index);
@@ -168,18 +174,38 @@ impl Listener {
         Ok(())
     }
 
-    /// Goes on with the guest at this place, if there is one.
-    pub(super) fn step(&mut self, place: u32) -> Step {
-        let Some(guest) = self.guests.get_mut(&place) else { return Step::Stays };
+    /// The guest at this place, if there is one, has something to do.
+    pub(super) fn is_ready(&mut self, place: u32) {
+        if self.guests.contains_key(&place) {
+            self.waiting.push_back(place);
+        }
+    }
+
+    /// Goes on with those that have something to do, some at a time, and tells `became` of each that is no guest any more.
+    pub(super) fn step(&mut self, mut became: impl FnMut(Became)) {
+        for _ in 0..GUESTS_A_TURN {
+            let Some(place) = self.waiting.pop_front() else { return };
+            if let Some(guest) = self.go_on(place) {
+                became(guest);
+            }
+        }
+    }
+
+    fn go_on(&mut self, place: u32) -> Option<Became> {
+        let guest = self.guests.get_mut(&place)?;
         guest.ready.stepping();
-        let Poll::Ready(link) = guest.stay.as_mut().poll(&mut Context::from_waker(&guest.waker)) else {
-            return Step::Stays;
+        let Poll::Ready(upgraded) = guest.stay.as_mut().poll(&mut Context::from_waker(&guest.waker)) else {
+            return None;
         };
         let id = guest.id;
         self.guests.remove(&place);
-        match link {
-            Some((link, address)) => Step::Upgraded(id, link, address),
-            None => Step::Gone(id),
+        Some(upgraded.map_or(Became::Gone(id), |(link, address)| Became::Link(id, link, address)))
+    }
+
+    /// All have time to be heard before they are sent away: the core stood still.
+    pub(super) fn put_off_look(&mut self, now: Time) {
+        if self.next_look != Time::NEVER {
+            self.next_look = now + LOOK;
         }
     }
 
@@ -201,9 +227,9 @@ impl Listener {
         self.next_look = if self.guests.is_empty() { Time::NEVER } else { now + LOOK };
     }
 
-    /// Moves what has been asked over REST to `into`.
-    pub(super) fn asked(&self, into: &mut Vec<Asked>) {
-        into.append(&mut self.reception.asked.borrow_mut());
+    /// What has been asked over REST since the last call.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        self.reception.asked.take()
     }
 
     /// What has been counted since the last call: refused upgrades, and lacks of a descriptor.
@@ -237,6 +263,8 @@ impl Reception {
             let response = self.answer(&request).await;
             let is_answered = connection.answer(&response, request.is_kept_alive).await.is_ok();
             if is_answered && request.is_kept_alive {
+                // Whoever sends requests without end has a turn for each, as all others have theirs.
+                tokio::task::yield_now().await;
                 next = connection.request().await;
             }
         }

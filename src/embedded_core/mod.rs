@@ -1,8 +1,8 @@
 //! The stand-in WebTrit Core: everything that a client can see of one, and counters of its own.
 //!
-//! One thread, one task, no lock. [`EmbeddedCore::start`] puts it on a thread of its own, for the harness's
-//! `url = "embedded"`, for `serve` and for tests. Within, `core` holds all state and steps what has something to do;
-//! `listener` takes connections; `attach` binds them to sessions; `flows` executes requests; `post` sends what
+//! One thread, no lock. [`EmbeddedCore::start`] puts it on a thread of its own, for the harness's `url = "embedded"`, for
+//! `serve` and for tests. Within, `core` holds all state and steps what has something to do; `listener` takes connections,
+//! and has those that are no links yet; `attach` binds them to sessions; `flows` executes requests; `post` sends what
 //! follows from them, each at its time. `rest` is the REST API on the same port, which makes and ends `sessions`.
 //!
 //! A caller may dial a star code before a number, as on a telephone, for a call of another kind: `*183<number>` gets early

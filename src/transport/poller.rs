@@ -27,7 +27,7 @@ pub struct Poller {
     timer: Timer,
     clock: Clock,
     ready: ReadySet,
-    /// Wakes the thread where another one has something for a connection of it.
+    /// Wakes the thread where another one has something for a place of it.
     alert: Arc<Alert>,
     alert_waker: Waker,
 }
@@ -108,11 +108,6 @@ impl Poller {
 
     pub(super) fn post(&self, place: u32) -> Post {
         Post { watch: Arc::clone(&self.watch), place }
-    }
-
-    /// Whether there is such a place.
-    pub fn has(&self, place: u32) -> bool {
-        (place as usize) < self.watch.sides.len()
     }
 
     /// Adds the places that have been woken, without a look at the sockets.
@@ -202,7 +197,13 @@ pub struct Post {
 
 impl Post {
     /// Has the socket watched from here on, in place of whichever was there before.
+    ///
+    /// # Errors
+    /// The system's, when it has no memory left for it, or the poller no such place.
     pub(super) fn begin(&self, socket: &impl AsFd) -> io::Result<()> {
+        if self.place as usize >= self.watch.sides.len() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         self.watch.set(self.place, 0);
         let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
         // It goes when it is closed: nobody else has the descriptor.

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-/// Collects the wake-ups of many connections for the one thread or task that steps them.
+/// Collects the wake-ups of many connections for the one thread that steps them.
 ///
-/// A worker steps thousands of clients from a single thread, the embedded core its connections from a single task. Each has a
-/// [`Waker`] that says which one it is; a wake-up puts its number on a list, once, and wakes whoever steps them. So a turn
-/// costs what is ready, not what is there. The list's mutex is only ever contended by a wake-up from another thread: in a
-/// worker that of a session that was asked for, in a core none.
+/// A worker steps thousands of clients, the embedded core its connections. Each has a [`Waker`] that says which one it is; a
+/// wake-up puts its number on a list, once, and wakes whoever steps them. So a turn costs what is ready, not what is there.
+/// The list's mutex is only ever contended by a wake-up from another thread: in a worker that of a session that was asked
+/// for, in a core that of its owner.
 #[derive(Debug, Default)]
 pub struct ReadySet {
     list: Arc<List>,

@@ -61,20 +61,17 @@ impl Socket {
         }
     }
 
-    /// A connection that was taken off a [`Listening`] socket.
+    /// A connection that was taken off a [`Listening`] socket, at a place of the same poller.
     ///
     /// # Errors
-    /// The system's, when the connection is gone already.
-    pub fn accepted(tcp: std::net::TcpStream, watcher: &Watcher) -> io::Result<Socket> {
-        tcp.set_nodelay(true)?;
+    /// The system's, when it has nothing left to watch it with.
+    pub fn accepted(tcp: std::net::TcpStream, poller: &Poller, place: u32) -> io::Result<Socket> {
+        // Without it what is written waits a little at times; that is no reason to send anybody away.
+        let _ = tcp.set_nodelay(true);
         tcp.set_nonblocking(true)?;
-        match watcher {
-            Watcher::Runtime => Ok(Socket::from(TcpStream::from_std(tcp)?)),
-            Watcher::Poller(post) => {
-                post.begin(&tcp)?;
-                Ok(Socket::Polled(tcp, post.clone()))
-            }
-        }
+        let post = poller.post(place);
+        post.begin(&tcp)?;
+        Ok(Socket::Polled(tcp, post))
     }
 
     fn take_error(&self) -> io::Result<Option<io::Error>> {
@@ -162,7 +159,8 @@ impl Listening {
     /// The system's: the address is taken, or there is no descriptor.
     pub fn bind(address: SocketAddr, poller: &Poller, place: u32) -> io::Result<Listening> {
         let tcp = TcpListener::bind(address)?;
-        listen(&tcp, Backlog::new(Listening::BACKLOG)?)?;
+        // Some C libraries know of a lower highest one than the kernel, which takes all there may be for the other.
+        listen(&tcp, Backlog::new(Listening::BACKLOG).unwrap_or(Backlog::MAXALLOWABLE))?;
         tcp.set_nonblocking(true)?;
         let post = poller.post(place);
         post.begin(&tcp)?;

@@ -1,6 +1,6 @@
 //! Attaching, losing and finding again (sections 1.1, 2.3, 2.4, 2.7 and 4.5).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wtsp_load::embedded_core::RegistrationMode;
@@ -156,4 +156,25 @@ async fn two_thousand_clients_are_signed_on_at_once_and_closed_at_the_end() {
     let truth = stopping.join().unwrap().unwrap();
     assert_eq!((truth.attempts.unfinished, truth.calls_up), (100, 100));
     assert_eq!(truth.disconnects.values().sum::<u64>(), 2_000);
+}
+
+#[tokio::test]
+async fn a_core_has_stopped_once_its_last_client_has_gone() {
+    for clients in [0, 3] {
+        let mut took = Vec::new();
+        for _ in 0..3 {
+            let core = core(3);
+            let dialled = (0..clients).map(|index| Client::sign_on(&core, index, Form::Flat));
+            let mut clients: Vec<Client> = futures_util::future::join_all(dialled).await;
+            let begun = Instant::now();
+            let stopping = tokio::task::spawn_blocking(move || core.stop());
+            futures_util::future::join_all(clients.iter_mut().map(|client| client.close_code())).await;
+            drop(clients);
+            stopping.await.unwrap().unwrap();
+            took.push(begun.elapsed());
+        }
+        // A machine may stand still in one of them.
+        took.sort();
+        assert!(took[1] < Duration::from_millis(500), "{clients} clients: {took:?}");
+    }
 }

@@ -205,3 +205,28 @@ async fn requests_sent_behind_each_other_are_answered_in_their_order() {
     let statuses: Vec<&str> = read.lines().filter(|line| line.contains("HTTP/1.1 ")).collect();
     assert!(statuses[0].contains("200 OK") && read.contains("HTTP/1.1 404 Not Found"), "{read}");
 }
+
+#[tokio::test]
+async fn whoever_sends_requests_without_end_leaves_the_core_to_the_others() {
+    let core = core(1);
+    let mut bystander = Client::sign_on(&core, 0, Form::Flat).await;
+    let (mut answers, mut requests) = Rest::connect(&core).await.0.into_split();
+    let asking = tokio::spawn(async move {
+        let many = "GET /nothing HTTP/1.1\r\n\r\n".repeat(500);
+        while requests.write_all(many.as_bytes()).await.is_ok() {}
+    });
+    let reading = tokio::spawn(async move {
+        let mut read = vec![0; 64 * 1024];
+        while answers.read(&mut read).await.is_ok_and(|read| read > 0) {}
+    });
+    for _ in 0..100 {
+        bystander.send(r#"{"handshake":"keepalive"}"#).await;
+        bystander.expect("keepalive").await;
+    }
+    assert!(!asking.is_finished() && !reading.is_finished());
+    let stopping = tokio::task::spawn_blocking(move || core.stop());
+    assert_eq!(bystander.close_code().await, 1001);
+    stopping.await.unwrap().unwrap();
+    asking.await.unwrap();
+    reading.await.unwrap();
+}

@@ -65,6 +65,7 @@ async fn links() -> (Link, Link) {
     let dial = dialer(listener.local_addr().unwrap()).dial(0, "t".to_owned(), false, Watcher::Runtime);
     let take = async {
         let (socket, _) = listener.accept().await.unwrap();
+        socket.set_nodelay(true).unwrap();
         match accept(socket.into(), None, clock, SubProtocolRule::Strict, |_| Ok(())).await.unwrap() {
             Accepted::Link(link, _) => link,
             Accepted::Http(..) => panic!("no upgrade"),
